@@ -1,0 +1,61 @@
+"""The mistakes a user can make, as a small tree; each says what is wrong, where, and what to do next.
+
+SubmissionError            everything the command line turns into one sentence
+├── InputError             the call, recipe, data or checkpoint is wrong          exit status 2
+│   └── FaultyInput        the same, with every fault found listed at once        exit status 2
+├── StoreMismatch          finished work belongs to another recipe or checkpoint  exit status 2
+└── FaultyResult           the work was done, but its result has faults           exit status 1
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+FAULTS_SHOWN = 50  # lines on the terminal; the complete list is kept in `faults`
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """One thing that is wrong, and the file, video or expression where it is."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+class SubmissionError(Exception):
+    """A mistake that the user can mend; `str(error)` is complete without a traceback."""
+
+    exit_status: ClassVar[int] = 2
+
+
+class InputError(SubmissionError):
+    """The call, the recipe, the data or a checkpoint is wrong; nothing was started."""
+
+
+class FaultyInput(InputError):
+    """The input has faults; all of them are in `faults`, so that one run shows everything."""
+
+    def __init__(self, summary: str, faults: Sequence[Fault], advice: str = "") -> None:
+        self.faults = tuple(faults)
+        super().__init__(list_faults(summary, faults, advice))
+
+
+class StoreMismatch(InputError):
+    """Predictions in the run folder were made with another recipe, checkpoint or model code."""
+
+
+class FaultyResult(SubmissionError):
+    """The work is finished and its result has faults."""
+
+    exit_status = 1
+
+
+def list_faults(summary: str, faults: Sequence[Fault], advice: str = "") -> str:
+    """Return a summary line, one line for each of the first faults, and what to do next."""
+    lines = [summary, *(f"  {fault}" for fault in faults[:FAULTS_SHOWN])]
+    if len(faults) > FAULTS_SHOWN:
+        lines.append(f"  ... and {len(faults) - FAULTS_SHOWN} more")
+    return "\n".join([*lines, *([advice] if advice else [])])

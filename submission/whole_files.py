@@ -1,0 +1,58 @@
+"""Write files whole or not at all: a reader never sees half a file, also after `kill -9`."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+PARTIAL_SUFFIX = ".partial"  # what an interrupted write leaves behind ends like this
+
+
+def _file_mode() -> int:
+    # mkstemp makes files private (0600); results should be as readable as any other file.
+    # Asked once, at import: the umask can only be read by setting it, which is not thread-safe.
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+_FILE_MODE = _file_mode()
+
+
+@contextmanager
+def open_whole(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """Open `path` for writing; it gets its name only when the block ends without an error.
+
+    `durable` also waits until the bytes are on disk, so that the file survives a power cut;
+    leave it off for thousands of small files that can be made again.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(
+        prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX, dir=path.parent
+    )
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.chmod(partial, _FILE_MODE)
+        os.replace(partial, path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with open_whole(path, durable=durable) as file:
+        file.write(content)
+
+
+def write_json(path: Path, value: Any, *, durable: bool = True, indent: int | None = 1) -> None:
+    """Write `value` as JSON with a final newline; keys keep their order, so bytes are stable."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    write_bytes(path, f"{text}\n".encode(), durable=durable)
