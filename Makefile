@@ -1,0 +1,35 @@
+# Each target does the set-up it needs; PYTHON=, TORCH= and TORCH_INDEX= are explained in scripts/setup.sh.
+.DEFAULT_GOAL := help
+.PHONY: help submit test check format lock clean set-up
+MAKEFLAGS += --no-print-directory
+export PYTHON TORCH TORCH_INDEX
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+submit: set-up  ## A checked submission zip: DATA=/data/mevis SPLIT=valid RECIPE=my.toml RUN=runs/mine ARGS=...; the sample split without them
+	@.venv/bin/mevis-submission submit \
+		$(if $(RECIPE),--recipe '$(RECIPE)') $(if $(DATA),--data '$(DATA)') \
+		$(if $(SPLIT),--split '$(SPLIT)') $(if $(RUN),--run '$(RUN)') $(ARGS)
+
+test: set-up  ## Run the tests; ARGS="-k score", ARGS="-m slow", ARGS="-m gpu"
+	@.venv/bin/python -m pytest $(ARGS)
+
+check: set-up  ## Lint, formatting and types; changes no file
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+format: set-up  ## Reformat and mend what the linter can mend
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+lock:  ## Resolve the dependency locks anew (needs uv)
+	@scripts/lock.sh
+
+clean:  ## Remove the set-up and the caches; results in runs/ stay
+	@rm -rf .venv .cache build ./*.egg-info
+	@find submission scripts tests -type d -name __pycache__ -exec rm -rf {} +
+
+set-up:
+	@scripts/setup.sh

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Resolve every dependency anew and write the hashed locks requirements/{build,cpu,cuda}.txt.
+# Needs `uv` (pip install uv). torch-cpu.txt is kept by hand: its wheels are not on PyPI.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v uv >/dev/null; then
+    echo "make lock needs uv, which resolves the locks: run 'pip install uv', then 'make lock' again." >&2
+    exit 2
+fi
+
+resolve() { # resolve OUTPUT INPUT...
+    local output=$1
+    shift
+    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+        --no-config --no-emit-package torchvision --custom-compile-command "make lock" --upgrade \
+        --constraint requirements/versions.txt --output-file "requirements/$output" "$@"
+    echo "requirements/$output: $(grep -c '==' "requirements/$output") packages"
+}
+
+resolve build.txt requirements/build.in
+resolve cpu.txt pyproject.toml --extra dev requirements/torch-cpu-needs.in \
+    --override requirements/without-torch.txt --no-emit-package torch
+resolve cuda.txt pyproject.toml --extra dev --override requirements/without-torchvision.txt
