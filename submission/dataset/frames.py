@@ -1,0 +1,69 @@
+"""The frames of a video as one array, decoded by several threads.
+
+Knows the records and where bytes lie; knows nothing of models, sampling or masks.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from submission.dataset.frame_files import FrameFiles, Place, find_frame, open_frame_files
+from submission.dataset.images import BrokenImage, decode_rgb
+from submission.dataset.records import Split, Video
+from submission.errors import InputError
+
+DECODERS = min(8, os.cpu_count() or 1)  # threads; Pillow decodes outside the interpreter lock
+
+
+class FrameSource:
+    """Reads whole videos, from a folder or a tar alike; safe to use from several threads."""
+
+    def __init__(self, files: FrameFiles) -> None:
+        self._files = files
+
+    def read(self, video: Video, indices: Sequence[int] | None = None) -> NDArray[np.uint8]:
+        """Return the frames as uint8 (T, H, W, 3) RGB, or only those at `indices`, in order.
+
+        Raises InputError, naming file and video, when a frame is missing, damaged, or of
+        another size than the video.
+        """
+        chosen = range(len(video.frame_names)) if indices is None else indices
+        places = self._files.places(video.name) or {}
+        height, width = video.size
+        frames = np.empty((len(chosen), height, width, 3), dtype=np.uint8)
+
+        def decode(slot: int) -> None:
+            frames[slot] = self._decode(video, places, video.frame_names[chosen[slot]])
+
+        with ThreadPoolExecutor(DECODERS) as pool:
+            list(pool.map(decode, range(len(chosen))))  # the list makes a thread's error ours
+        return frames
+
+    def _decode(self, video: Video, places: dict[str, Place], name: str) -> NDArray[np.uint8]:
+        place = find_frame(places, name)
+        if place is None:
+            raise InputError(
+                f"{self._files.where(video.name)}: frame {name} of video {video.name} is missing"
+            )
+        try:
+            frame = decode_rgb(place.read())
+        except OSError as error:
+            raise InputError(f"{place} (video {video.name}): cannot be read: {error}") from error
+        except BrokenImage as error:
+            raise InputError(
+                f"{place} (video {video.name}): {error}; copy or download this file again"
+            ) from error
+        if frame.shape[:2] != video.size:
+            raise InputError(
+                f"{place} (video {video.name}): {frame.shape[1]} x {frame.shape[0]} pixels, "
+                f"but the video has {video.size[1]} x {video.size[0]}"
+            )
+        return frame
+
+
+def open_frames(split: Split) -> FrameSource:
+    """Open the frames of a split; raise InputError when it has none."""
+    return FrameSource(open_frame_files(split.folder))

@@ -1,0 +1,102 @@
+"""The true masks of a split: mask_dict.json, checked against the split before it is used."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from submission.dataset.records import MASK_FILE, Expression, Split, Video
+from submission.dataset.rle import decode_union, read_item
+from submission.dataset.strict_json import read_json
+from submission.errors import Fault, FaultyInput, InputError
+
+_Frames = list[bytes | None]  # the counts of one annotation in each frame; None: not there
+_Key = tuple[str, int]  # video, annotation id
+
+
+class GroundTruth:
+    """True masks by video and expression; all of them fit the split that they were read for."""
+
+    def __init__(self, annotations: dict[_Key, _Frames]) -> None:
+        self._annotations = annotations  # frames in the sorted order of the video
+
+    def masks(self, video: Video, expression: Expression) -> NDArray[np.bool_]:
+        """Return the union of all objects that the sentence means, bool (T, H, W).
+
+        A no-target sentence has no object, so its masks are empty.
+        """
+        keys = [(video.name, annotation) for annotation in expression.annotation_ids or ()]
+        tracks = [self._annotations[key] for key in keys]
+        truth = np.empty((len(video.frame_names), *video.size), dtype=np.bool_)
+        for index in range(len(truth)):
+            parts = [track[index] for track in tracks]
+            truth[index] = decode_union([counts for counts in parts if counts], video.size)
+        return truth
+
+
+def read_ground_truth(split: Split) -> GroundTruth:
+    """Read the masks that the sentences of `split` refer to.
+
+    Raises InputError when the split has no mask_dict.json, and FaultyInput with every
+    annotation that is missing, of another length or size than the video, or damaged.
+    """
+    path = split.mask_file
+    if path is None:
+        raise InputError(
+            f"{split.folder}: no {MASK_FILE}, so this split has no ground truth to score with; "
+            "score on a split that has one, such as valid_u"
+        )
+    stored = read_json(path)
+    if not isinstance(stored, dict):
+        raise InputError(f"{path}: it must be an object: annotation id to a list of masks")
+    annotations: dict[_Key, _Frames] = {}
+    faults: list[Fault] = []
+    for video in split.videos:
+        for expression in video.expressions:
+            where = f"{MASK_FILE}, video {video.name}, expression {expression.id}"
+            faults.extend(_read_annotations(stored, video, expression, annotations, where))
+    if faults:
+        raise FaultyInput(
+            f"{path}: the ground truth has {len(faults)} fault{'s' * (len(faults) != 1)}:",
+            faults,
+            f"Download {MASK_FILE} again; it must belong to {split.meta_file.name}.",
+        )
+    return GroundTruth(annotations)
+
+
+def _read_annotations(
+    stored: dict[str, Any],
+    video: Video,
+    expression: Expression,
+    annotations: dict[_Key, _Frames],
+    where: str,
+) -> list[Fault]:
+    if expression.annotation_ids is None:
+        return [Fault(where, "the meta file has no anno_id for this sentence")]
+    faults: list[Fault] = []
+    for annotation in expression.annotation_ids:
+        key = (video.name, annotation)
+        try:
+            if key not in annotations:
+                annotations[key] = _read_annotation(stored.get(str(annotation)), video)
+        except ValueError as error:
+            faults.append(Fault(where, f"annotation {annotation}: {error}"))
+    return faults
+
+
+def _read_annotation(items: Any, video: Video) -> _Frames:
+    """Return the counts for each frame, sorted order; raise ValueError with a reason."""
+    if items is None:
+        raise ValueError("it is missing")
+    if not isinstance(items, list):
+        raise ValueError("it must be a list with one mask for each frame")
+    if len(items) != len(video.frame_names):
+        raise ValueError(f"it has {len(items)} masks for {len(video.frame_names)} frames")
+    track: _Frames = [None] * len(items)
+    for position, item in enumerate(items):
+        index = position if video.listed is None else video.listed[position]
+        try:
+            track[index] = read_item(item, video.size) if item else None
+        except ValueError as error:
+            raise ValueError(f"frame {video.frame_names[index]}: {error}") from error
+    return track

@@ -1,0 +1,71 @@
+"""Open the bytes of an image and say in one sentence why they cannot be read.
+
+The one place that knows which exceptions Pillow raises for damaged files; frames and masks
+are read through it, and it knows nothing of either.
+"""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+_PILLOW_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}
+
+
+class BrokenImage(ValueError):
+    """The bytes are no image or a damaged one; the message is a reason without a place."""
+
+
+def open_image(content: bytes) -> Image.Image:
+    """Read the header only; raise BrokenImage when there is none."""
+    if not content:
+        raise BrokenImage("the file is empty")
+    try:
+        return Image.open(io.BytesIO(content))
+    except _PILLOW_ERRORS as error:
+        raise BrokenImage(_reason(error)) from error
+
+
+def decode_image(content: bytes) -> Image.Image:
+    """Read the whole image, with a mode as stored; raise BrokenImage when bytes are missing."""
+    image = open_image(content)
+    try:
+        image.load()
+    except _PILLOW_ERRORS as error:
+        raise BrokenImage(_reason(error)) from error
+    return image
+
+
+def decode_rgb(content: bytes) -> NDArray[np.uint8]:
+    """Return the image as uint8 (H, W, 3) RGB; raise BrokenImage when it is damaged."""
+    image = decode_image(content)
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
+
+
+def ends_properly(image_format: str | None, tail: bytes) -> bool:
+    """Tell from the last bytes of a file whether it surely was not cut off.
+
+    False means "look closer", not "damaged": some writers pad their files.
+    """
+    mark = _END_MARKS.get(image_format or "")
+    return mark is not None and tail.endswith(mark)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    return f"damaged or cut off: {error}"

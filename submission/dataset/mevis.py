@@ -1,0 +1,148 @@
+"""Read a MeViS split from disk and check all of it before anything else starts.
+
+Promises: a Split that is returned has safe names, readable frames of one size in each video,
+and a sentence for each expression; otherwise every fault found is in one error.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from submission.dataset.frame_files import (
+    FRAME_FOLDER,
+    FrameFiles,
+    Place,
+    find_frame,
+    open_frame_files,
+)
+from submission.dataset.images import BrokenImage, decode_image, ends_properly, open_image
+from submission.dataset.meta_file import read_meta
+from submission.dataset.records import Expression, Split, Video
+from submission.errors import Fault, FaultyInput, InputError
+
+__all__ = ["META_FILES", "Expression", "Split", "Video", "read_split"]
+
+META_FILES = (
+    "meta_expressions.json",  # MeViS v1: train, valid_u, valid
+    "meta_expressions_v2.json",  # MeViS v2: train, valid_u
+    "meta_expressions_release.json",  # v1 challenge test
+    "meta_expressions_v2_release.json",  # MeViS v2: valid
+)
+_HEAD = 16 * 1024  # bytes, enough for the header of nearly every frame
+_TAIL = 8  # bytes, enough for the end mark of JPEG and PNG
+_READERS = 8  # threads; the work is mostly waiting for a disk
+
+
+def read_split(root: Path, name: str, meta: str | None = None) -> Split:
+    """Return the split in `<root>/<name>`, checked.
+
+    `meta` names the meta file where the folder holds several. Frames are checked by their
+    header and their end, which takes seconds for 11,000 of them; a damaged middle shows when
+    the frame is decoded. Raises FaultyInput with every fault, by file, video and expression.
+    """
+    folder = root / name
+    faults: list[Fault] = []
+    videos: list[Video] = []
+    files: FrameFiles | None = None
+    meta_file = _find_meta(root, name, meta)
+    try:
+        videos, faults = read_meta(meta_file)
+    except InputError as error:
+        faults.append(Fault(meta_file.name, str(error).removeprefix(f"{meta_file}: ")))
+    try:
+        files = open_frame_files(folder)
+    except InputError as error:
+        faults.append(Fault(FRAME_FOLDER, str(error).removeprefix(f"{folder}: ")))
+    if files is not None:
+        videos = [_measure(video, files, folder, faults) for video in videos]
+    if faults:
+        raise FaultyInput(
+            f"{folder}: the split has {len(faults)} fault{'s' * (len(faults) != 1)}:",
+            faults,
+            "Nothing was started. Mend these files, or download them again, and repeat the call.",
+        )
+    return Split(root, name, meta_file, tuple(videos))
+
+
+def _find_meta(root: Path, name: str, meta: str | None) -> Path:
+    folder = root / name
+    if not root.is_dir():
+        raise _one_fault(root, "no such folder", "Pass the folder that holds the splits: --data.")
+    if not folder.is_dir():
+        splits = sorted(path.parent.name for file in META_FILES for path in root.glob(f"*/{file}"))
+        known = ", ".join(dict.fromkeys(splits)) or "none with a meta file"
+        advice = f"Splits in {root}: {known}. Pass one of them: --split NAME."
+        raise _one_fault(folder, "no such split", advice)
+    if meta is not None:
+        if not (folder / meta).is_file():
+            raise _one_fault(folder / meta, "no such meta file", "Pass another: --meta NAME.")
+        return folder / meta
+    found = [file for file in META_FILES if (folder / file).is_file()]
+    if not found:
+        advice = f"A split has one of {', '.join(META_FILES)}; name any other: --meta NAME."
+        raise _one_fault(folder, "no meta file", advice)
+    if len(found) > 1:
+        advice = f"Say which one to read: --meta {found[0]}"
+        raise _one_fault(folder, f"several meta files: {', '.join(found)}", advice)
+    return folder / found[0]
+
+
+def _one_fault(where: Path, what: str, advice: str) -> FaultyInput:
+    return FaultyInput("The split cannot be read:", [Fault(str(where), what)], advice)
+
+
+def _measure(video: Video, files: FrameFiles, folder: Path, faults: list[Fault]) -> Video:
+    """Return the video with its size, and note each frame that is missing, damaged or odd."""
+    places = files.places(video.name)
+    if places is None:
+        where = files.where(video.name).removeprefix(f"{folder}/")
+        faults.append(Fault(where, f"none of the {len(video.frame_names)} frames is there"))
+        return video
+
+    def look(frame: str) -> tuple[int, int] | Fault:
+        place = find_frame(places, frame)
+        if place is None:
+            where = f"{files.where(video.name)}/{frame}.jpg".removeprefix(f"{folder}/")
+            return Fault(where, "the frame is missing")
+        try:
+            return _frame_size(place)
+        except (OSError, BrokenImage) as error:
+            return Fault(str(place).removeprefix(f"{folder}/"), f"the frame is unreadable: {error}")
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        looks = list(pool.map(look, video.frame_names))
+    faults.extend(look for look in looks if isinstance(look, Fault))
+    sizes = [look for look in looks if not isinstance(look, Fault)]
+    if not sizes:
+        return video
+    faults.extend(_odd_sizes(video, looks, sizes[0], files.where(video.name), folder))
+    return replace(video, size=sizes[0])
+
+
+def _odd_sizes(
+    video: Video,
+    looks: list[tuple[int, int] | Fault],
+    size: tuple[int, int],
+    where: str,
+    folder: Path,
+) -> list[Fault]:
+    return [
+        Fault(
+            f"{where}/{frame}".removeprefix(f"{folder}/"),
+            f"the frame has {look[1]} x {look[0]} pixels, the video begins with "
+            f"{size[1]} x {size[0]}",
+        )
+        for frame, look in zip(video.frame_names, looks, strict=True)
+        if not isinstance(look, Fault) and look != size
+    ]
+
+
+def _frame_size(place: Place) -> tuple[int, int]:
+    """Return (height, width) of a frame that begins and ends as an image does."""
+    try:
+        image = open_image(place.read(count=_HEAD))
+    except BrokenImage:
+        image = open_image(place.read())  # a long header, such as an embedded preview
+    if not ends_properly(image.format, place.read(max(place.size - _TAIL, 0))):
+        image = decode_image(place.read())
+    return image.height, image.width

@@ -1,0 +1,80 @@
+"""The frozen records of a MeViS split: split, videos, expressions, each in one fixed order.
+
+Knows nothing of files being read or checked; `mevis.read_split` makes these records.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MASK_FILE = "mask_dict.json"
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One sentence about one video; its id is unique within the video only.
+
+    The objects and annotations that it means are None where the split has no ground truth;
+    an empty tuple is a no-target sentence, whose true masks are empty in every frame.
+    """
+
+    video: str
+    id: str
+    sentence: str
+    object_ids: tuple[int, ...] | None = None
+    annotation_ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video: frame names without extension, sorted; size as (height, width) in pixels.
+
+    `listed` holds, for the n-th frame name of the meta file, its place in `frame_names`:
+    mask_dict.json follows the order of the meta file, everything else the sorted order.
+    """
+
+    name: str
+    frame_names: tuple[str, ...]
+    size: tuple[int, int]
+    expressions: tuple[Expression, ...]
+    listed: tuple[int, ...] | None = None  # None: the meta file lists the frames sorted
+
+    @property
+    def num_masks(self) -> int:
+        """How many masks the video asks for: frames x sentences."""
+        return len(self.frame_names) * len(self.expressions)
+
+
+@dataclass(frozen=True)
+class Split:
+    """A checked split: videos as the meta file lists them, expressions by number."""
+
+    root: Path
+    name: str
+    meta_file: Path
+    videos: tuple[Video, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the split, `<root>/<name>`."""
+        return self.root / self.name
+
+    @property
+    def mask_file(self) -> Path | None:
+        """The ground truth, where the split has one."""
+        path = self.folder / MASK_FILE
+        return path if path.is_file() else None
+
+    @property
+    def num_sentences(self) -> int:
+        """How many sentences the split asks about."""
+        return sum(len(video.expressions) for video in self.videos)
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames the videos have together, each counted once."""
+        return sum(len(video.frame_names) for video in self.videos)
+
+    @property
+    def num_masks(self) -> int:
+        """How many masks, and so PNG files, a full answer has: frames x sentences."""
+        return sum(video.num_masks for video in self.videos)

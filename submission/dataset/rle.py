@@ -1,0 +1,94 @@
+"""COCO run-length encoding of one mask: check it, encode, decode.
+
+Reading is written out here, because pycocotools reads beyond the end of a damaged text;
+writing is left to pycocotools.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import pycocotools.mask as coco
+from numpy.typing import NDArray
+
+_FIRST = 48  # the character "0" stands for 0; the 64 characters from there on are used
+_MORE = 0x20  # this bit says that the number goes on with the next character
+_SIGN = 0x10  # this bit of the last character says that the number is negative
+_LONGEST = 7  # characters of a number, 35 bits
+
+
+def encode(mask: NDArray[np.bool_]) -> bytes:
+    """Return the compressed counts of a mask, bool (H, W)."""
+    columns = np.asfortranarray(mask).view(np.uint8)[:, :, None]
+    return cast(bytes, coco.encode(columns)[0]["counts"])
+
+
+def decode(counts: bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the mask, bool (H, W), stored by columns; `counts` must have been checked."""
+    runs = _runs(counts)
+    colours = np.arange(len(runs)) % 2 == 1  # the first run is background
+    return np.repeat(colours, runs).reshape(size[1], size[0]).T
+
+
+def decode_union(parts: Sequence[bytes], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the union of several checked masks as bool (H, W); without parts it is empty."""
+    union = np.zeros(size, dtype=np.bool_, order="F")
+    for counts in parts:
+        union |= decode(counts, size)
+    return union
+
+
+def read_item(item: Any, size: tuple[int, int]) -> bytes:
+    """Return the counts of `{"size": [height, width], "counts": text}` as files store a mask.
+
+    Raises ValueError, with a reason, unless it is a mask of exactly this (height, width).
+    """
+    if not isinstance(item, dict) or not isinstance(item.get("counts"), str):
+        raise ValueError("its mask is not a run-length encoding with size and counts")
+    if item.get("size") != list(size):
+        raise ValueError(f"its mask has size {item.get('size')}, the video {list(size)}")
+    text: str = item["counts"]
+    if not text.isascii():
+        raise ValueError("its run lengths are not COCO's compressed text")
+    if reason := counts_fault(text.encode(), size):
+        raise ValueError(reason)
+    return text.encode()
+
+
+def counts_fault(counts: bytes, size: tuple[int, int]) -> str | None:
+    """Say why `counts` cannot be a mask of (height, width), or None when they can."""
+    try:
+        runs = _runs(counts)
+    except ValueError as error:
+        return str(error)
+    if runs.min() < 0:
+        return "a run length is negative"
+    pixels = size[0] * size[1]
+    if runs.sum() != pixels:
+        return f"its run lengths cover {runs.sum()} pixels, not {size[1]} x {size[0]} = {pixels}"
+    return None
+
+
+def _runs(counts: bytes) -> NDArray[np.int64]:
+    """Return the run lengths; raise ValueError when the text is not made of numbers.
+
+    A number is written in groups of five bits, the lowest first, one character each.
+    """
+    codes = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - _FIRST
+    if codes.size == 0 or codes.min() < 0 or codes.max() > 63:
+        raise ValueError("its run lengths are not COCO's compressed text")
+    ends = np.flatnonzero((codes & _MORE) == 0)
+    if ends.size == 0 or ends[-1] != codes.size - 1:
+        raise ValueError("its run lengths end in the middle of a number")
+    lengths = np.diff(ends, prepend=-1)  # characters of each number
+    if lengths.max() > _LONGEST:
+        raise ValueError("a run length is longer than any image")
+    starts = ends - lengths + 1
+    group = np.arange(codes.size) - np.repeat(starts, lengths)
+    runs = np.add.reduceat((codes & 0x1F) << (5 * group), starts)
+    negative = (codes[ends] & _SIGN) != 0
+    runs[negative] -= np.int64(1) << (5 * lengths[negative])
+    # From the fourth number on each is the difference to the one two places before.
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return runs
