@@ -1,0 +1,168 @@
+"""The house as README draws it: direction of imports, captions, commands, locked dependencies."""
+
+import argparse
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "submission"
+
+# Each room imports itself and rooms to its left only; torch stays out of all of them.
+WITHOUT_TORCH = ("errors", "whole_files", "sampling", "dataset", "masks", "output", "score")
+TORCH = {"torch", "transformers", "sam2"}
+MODEL_KNOWS = {"errors", "whole_files", "sampling", "model"}
+KNOW_THE_RECIPE = {"recipe", "cli", "experts", "predict", "assemble"}
+NOT_IMPORTED = {"scripts", "tests"}
+
+
+# --- imports -------------------------------------------------------------------------------------
+def imported(path: Path) -> Iterator[str]:
+    """The dotted names that a module imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def forbidden_imports(package: Path) -> list[str]:
+    """One line for each import that goes against the direction of the house."""
+    return [
+        f"{path.relative_to(package)} imports {name}"
+        for path in sorted(package.rglob("*.py"))
+        for name in imported(path)
+        if not allowed(path.relative_to(package).parts[0].removesuffix(".py"), name)
+    ]
+
+
+def allowed(room: str, name: str) -> bool:
+    top, _, rest = name.partition(".")
+    if top != "submission":
+        return top not in NOT_IMPORTED and not (room in WITHOUT_TORCH and top in TORCH)
+    target = rest.partition(".")[0]
+    if target == "cli":
+        return room == "__main__"
+    if target == "recipe" and room not in KNOW_THE_RECIPE:
+        return False
+    if room in WITHOUT_TORCH and target != "__version__":
+        return target in WITHOUT_TORCH[: WITHOUT_TORCH.index(room) + 1]
+    return room != "model" or target in MODEL_KNOWS
+
+
+def test_imports_go_in_one_direction():
+    assert forbidden_imports(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("dataset/a.py", "from submission.masks.track import Track"),
+        ("errors.py", "import submission.dataset"),
+        ("score/a.py", "def f():\n    import torch.nn"),
+        ("model/a.py", "from submission.dataset import records"),
+        ("output/a.py", "from submission import recipe"),
+        ("predict.py", "from submission.cli import main"),
+        ("report/a.py", "import scripts.sample_data"),
+    ],
+)
+def test_an_import_against_the_direction_is_noticed(tmp_path, path, line):
+    module = tmp_path / path
+    module.parent.mkdir(exist_ok=True)
+    module.write_text(line)
+    assert len(forbidden_imports(tmp_path)) == 1
+
+
+# --- captions ------------------------------------------------------------------------------------
+def caption(path: Path) -> str:
+    """The first line of a module's docstring, "" where it has none."""
+    return (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+
+
+def drawn_tree(folder: Path, depth: int = 0) -> list[str]:
+    """A folder of modules as README draws it: names and captions, two spaces for each level."""
+    indent = "  " * depth
+    lines = [f"{indent}{folder.name}/  {caption(folder / '__init__.py')}"]
+    for path in sorted(folder.iterdir()):
+        if (path / "__init__.py").is_file():
+            lines += drawn_tree(path, depth + 1)
+        elif path.suffix == ".py" and path.name != "__init__.py":
+            lines.append(f"{indent}  {path.name}  {caption(path)}")
+    return lines
+
+
+def test_every_module_has_a_caption():
+    modules = [*PACKAGE.rglob("*.py"), *(ROOT / "scripts/sample_data").rglob("*.py")]
+    assert [str(path) for path in modules if not caption(path).endswith((".", ":", "`."))] == []
+
+
+def test_readme_draws_the_files_with_their_captions():
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"^```\w*\n(submission/ .*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 1, "README.md needs one fenced block that begins with 'submission/ '"
+    # The order inside a folder is README's own: it may follow the data instead of the alphabet.
+    drawn = [re.sub(r"(?<=\S) {2,}", "  ", line.rstrip()) for line in blocks[0].splitlines()]
+    expected = drawn_tree(PACKAGE)
+    assert sorted(drawn) == sorted(expected), "it should be:\n" + "\n".join(expected)
+
+
+# --- commands ------------------------------------------------------------------------------------
+def verbs(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parsers of all verbs, and of the verbs below them, that do something themselves."""
+    groups = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    if not groups:
+        yield parser
+    for group in groups:
+        for below in group.choices.values():
+            yield from verbs(below)
+
+
+def test_the_help_of_every_verb_shows_a_runnable_example():
+    from submission.cli import build_parser
+
+    parsers = list(verbs(build_parser()))
+    assert len(parsers) > 1
+    for parser in parsers:
+        verb = parser.prog.partition(" ")[2]
+        assert f"mevis-submission {verb}" in (parser.epilog or ""), parser.prog
+
+
+def test_make_has_the_targets_that_readme_names():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z]+)", code_in((ROOT / "README.md").read_text())))
+    assert {"submit", "test"} <= named
+    assert named <= targets
+
+
+def code_in(markdown: str) -> str:
+    """Only what stands in fences and backticks."""
+    return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", markdown, re.DOTALL))
+
+
+# --- dependencies --------------------------------------------------------------------------------
+def locked(*names: str) -> dict[str, str]:
+    """Package to version in lock files; every requirement must be exact and hashed."""
+    versions: dict[str, str] = {}
+    for name in names:
+        text = (ROOT / "requirements" / name).read_text().replace("\\\n", " ")
+        for line in filter(None, (line.partition("#")[0].strip() for line in text.splitlines())):
+            package, version = re.match(r"([a-z0-9.-]+)==(\S+)", line).groups()
+            assert "--hash=sha256:" in line, f"{name}: {package} has no hash"
+            assert versions.setdefault(package, version) == version, f"{package}: two versions"
+    return versions
+
+
+def test_the_locks_hold_every_dependency_in_the_same_version_and_no_torchvision():
+    cpu = locked("build.txt", "torch-cpu.txt", "cpu.txt")
+    cuda = locked("build.txt", "cuda.txt")
+    assert "torchvision" not in cpu | cuda
+    assert cpu.pop("torch") == f"{cuda['torch']}+cpu"
+    assert cpu.items() <= cuda.items()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert {re.split(r"[<>=~]", line)[0] for line in wanted} <= set(cuda)
