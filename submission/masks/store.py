@@ -1,0 +1,205 @@
+"""The prediction store: what each expert answered, one file for each sentence.
+
+Promises: a file is there whole or not at all, so work can stop at any moment; and what is read
+belongs to the recipe, checkpoint, sentence and video that are asked for, or it is refused.
+
+    <run>/predictions/<expert>/expert.json                     who answered: the identity record
+    <run>/predictions/<expert>/<video>/<expression>.json       the answer
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from submission.dataset.names import name_fault
+from submission.dataset.records import Expression, Split, Video
+from submission.dataset.strict_json import read_json
+from submission.errors import Fault, FaultyInput, InputError, StoreMismatch, list_faults
+from submission.masks.track import Track
+from submission.whole_files import write_json
+
+IDENTITY_FILE = "expert.json"
+_FIELDS = {"sentence": str, "text": str, "key_frames": list, "num_seg": int, "masks": list}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An expert's answer to one sentence: its text, how many [SEG] it has, and the masks."""
+
+    sentence: str
+    text: str
+    key_frames: tuple[int, ...]
+    num_seg: int
+    track: Track
+
+
+class PredictionStore:
+    """The answers below one folder; every method names the file when something is wrong."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, expert: str, video: str, expression: str) -> Path:
+        """Return where an answer is or will be."""
+        return self.folder / expert / video / f"{expression}.json"
+
+    def claim(self, expert: str, identity: Mapping[str, Any]) -> None:
+        """Make sure that the expert's folder holds answers of exactly this identity.
+
+        A new folder gets the identity record. Raises StoreMismatch, naming each value that
+        differs, where answers of another identity, or of none, are already there.
+        """
+        if reason := name_fault(expert):
+            raise InputError(f"expert: {reason}; give the expert another name in the recipe")
+        path = self.folder / expert / IDENTITY_FILE
+        wanted = json.loads(json.dumps(identity))
+        if path.exists():
+            self._compare(path, read_json(path), wanted)
+        elif next(path.parent.glob("*/*.json"), None) is not None:
+            raise StoreMismatch(
+                f"{path.parent}: it holds predictions but no {IDENTITY_FILE}, so nobody can tell "
+                "what made them; delete this folder, or choose another with --run"
+            )
+        else:
+            write_json(path, wanted)
+
+    def has(self, expert: str, video: Video, expression: Expression) -> bool:
+        """Tell whether the answer is there and belongs to this sentence of this video.
+
+        Raises StoreMismatch when it belongs to another, and InputError when it is damaged.
+        """
+        path = self.path(expert, video.name, expression.id)
+        if not path.exists():
+            return False
+        if fault := _difference(path, _read_fields(path), video, expression):
+            raise _mismatch(expert, [fault])
+        return True
+
+    def write(self, expert: str, video: str, expression: str, prediction: Prediction) -> None:
+        """Keep an answer, whole and on disk when this returns."""
+        value = {
+            "sentence": prediction.sentence,
+            "text": prediction.text,
+            "key_frames": list(prediction.key_frames),
+            "num_seg": prediction.num_seg,
+            "size": list(prediction.track.size),
+            "masks": prediction.track.to_json(),
+        }
+        write_json(self.path(expert, video, expression), value, indent=None)
+
+    def read(self, expert: str, video: Video, expression: Expression) -> Prediction:
+        """Return the answer; raise InputError when it is missing or damaged.
+
+        Raises StoreMismatch when it belongs to another sentence or video.
+        """
+        path = self.path(expert, video.name, expression.id)
+        if not path.exists():
+            raise InputError(f"{path}: no such prediction; run predict for this split first")
+        stored = _read_fields(path)
+        if fault := _difference(path, stored, video, expression):
+            raise _mismatch(expert, [fault])
+        try:
+            track = Track.from_json(stored["masks"], video.size)
+        except ValueError as error:
+            raise _damaged(path, str(error)) from error
+        key_frames = tuple(stored["key_frames"])
+        return Prediction(stored["sentence"], stored["text"], key_frames, stored["num_seg"], track)
+
+    def missing(self, expert: str, split: Split) -> list[Fault]:
+        """Return a fault for each sentence of the split that the expert has not answered.
+
+        Raises StoreMismatch with every answer that belongs to another sentence or video, and
+        FaultyInput with every damaged one.
+        """
+        missing, mismatched, damaged = [], [], []
+        for video in split.videos:
+            for expression in video.expressions:
+                path = self.path(expert, video.name, expression.id)
+                where = f"expert {expert}, video {video.name}, expression {expression.id}"
+                if not path.exists():
+                    missing.append(Fault(where, "no prediction"))
+                    continue
+                try:
+                    fault = _difference(path, _read_fields(path), video, expression)
+                except InputError as error:
+                    damaged.append(Fault(where, str(error)))
+                else:
+                    mismatched += [fault] if fault else []
+        if mismatched:
+            raise _mismatch(expert, mismatched)
+        if damaged:
+            raise FaultyInput(f"{self.folder / expert}: damaged predictions:", damaged)
+        return missing
+
+    def _compare(self, path: Path, stored: Any, wanted: dict[str, Any]) -> None:
+        before, now = _flatten(stored), _flatten(wanted)
+        keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        if not keys:
+            return
+        raise StoreMismatch(
+            list_faults(
+                f"{path.parent}: these predictions were made differently:",
+                [Fault(key, f"{_show(before, key)} then, {_show(now, key)} now") for key in keys],
+                f"Choose another folder with --run, or delete {path.parent} to predict again.",
+            )
+        )
+
+
+def _read_fields(path: Path) -> dict[str, Any]:
+    try:
+        stored = read_json(path)
+    except InputError as error:
+        raise _damaged(path, str(error).removeprefix(f"{path}: ")) from error
+    if not isinstance(stored, dict):
+        raise _damaged(path, "it is not an object")
+    for field, kind in _FIELDS.items():
+        if not isinstance(stored.get(field), kind):
+            raise _damaged(path, f'"{field}" is missing or of the wrong type')
+    if not all(type(index) is int for index in stored["key_frames"]):
+        raise _damaged(path, '"key_frames" must be whole numbers')
+    return stored
+
+
+def _difference(
+    path: Path, stored: Mapping[str, Any], video: Video, expression: Expression
+) -> Fault | None:
+    pairs = (
+        ("sentence", stored["sentence"], expression.sentence),
+        ("size", stored.get("size"), list(video.size)),
+        ("number of frames", len(stored["masks"]), len(video.frame_names)),
+    )
+    different = [f"{what} {old!r}, the split has {new!r}" for what, old, new in pairs if old != new]
+    return Fault(str(path), "; ".join(different)) if different else None
+
+
+def _mismatch(expert: str, faults: list[Fault]) -> StoreMismatch:
+    return StoreMismatch(
+        list_faults(
+            f"The predictions of {expert} were made for other data:",
+            faults,
+            "Choose another folder with --run, or delete these files to predict them again.",
+        )
+    )
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(f"{path}: damaged prediction ({reason}); delete it and run predict again")
+
+
+def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested objects as one level, with dots: {"a": {"b": 1}} is {"a.b": 1}."""
+    if not isinstance(value, dict) or not value:
+        return {prefix or "(everything)": value}
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= _flatten(item, f"{prefix}.{key}" if prefix else key)
+    return flat
+
+
+def _show(values: Mapping[str, Any], key: str) -> str:
+    if key not in values:
+        return "nothing"
+    text = json.dumps(values[key], ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,155 @@
+"""The store gives back what was written and refuses what belongs to something else."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from submission.errors import FaultyInput, InputError, StoreMismatch
+from submission.masks.store import Prediction, PredictionStore
+from submission.masks.track import Track
+
+IDENTITY = {"procedure": "sa2va", "frames": 20, "checkpoint": {"name": "Sa2VA-4B", "sha256": "ab"}}
+
+
+def answer(video, expression, seed=0):
+    masks = np.random.default_rng(seed).random((len(video.frame_names), *video.size)) < 0.3
+    return Prediction(expression.sentence, "Sure, [SEG].", (0, 2), 1, Track.encode(masks))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return PredictionStore(tmp_path / "run" / "predictions")
+
+
+@pytest.fixture
+def full_store(store, split):
+    for video in split.videos:
+        for expression in video.expressions:
+            store.write("a", video.name, expression.id, answer(video, expression))
+    return store
+
+
+def test_an_answer_survives_a_round_trip(store, split):
+    video = split.videos[0]
+    expression = video.expressions[1]
+    assert not store.has("a", video, expression)
+    store.write("a", video.name, expression.id, answer(video, expression))
+    assert store.has("a", video, expression)
+    assert store.read("a", video, expression) == answer(video, expression)
+    assert not store.has("b", video, expression)
+
+
+def test_the_file_is_plain_coco(store, split):
+    video = split.videos[1]
+    store.write("a", video.name, "0", answer(video, video.expressions[0]))
+    stored = json.loads((store.folder / "a" / "cups" / "0.json").read_text())
+    assert list(stored) == ["sentence", "text", "key_frames", "num_seg", "size", "masks"]
+    assert stored["size"] == stored["masks"][0]["size"] == [24, 40]
+
+
+def test_an_interrupted_write_leaves_no_answer(store, split, monkeypatch):
+    video = split.videos[0]
+    expression = video.expressions[0]
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        store.write("a", video.name, expression.id, answer(video, expression))
+    assert not store.has("a", video, expression)
+
+
+def test_leftovers_of_a_killed_process_are_no_answers(store, split):
+    folder = store.folder / "a" / "dogs"
+    folder.mkdir(parents=True)
+    (folder / ".0.json.x1y2.partial").write_text('{"sentence"')
+    store.claim("a", IDENTITY)
+    assert len(store.missing("a", split)) == 4
+
+
+def test_the_same_identity_is_welcome_again(full_store, store):
+    store.claim("b", IDENTITY)
+    store.claim("b", dict(reversed(IDENTITY.items())))
+
+
+def test_another_identity_is_refused_with_every_difference(store):
+    store.claim("a", IDENTITY)
+    other = {"procedure": "sa2va", "frames": 5, "checkpoint": {"name": "Sa2VA-4B"}, "seg": "union"}
+    with pytest.raises(StoreMismatch) as caught:
+        store.claim("a", other)
+    text = str(caught.value)
+    assert "  frames: 20 then, 5 now\n" in text
+    assert '  checkpoint.sha256: "ab" then, nothing now\n' in text
+    assert '  seg: nothing then, "union" now\n' in text
+    assert "procedure" not in text
+    assert "--run" in text
+
+
+def test_answers_without_identity_are_refused(full_store):
+    with pytest.raises(StoreMismatch, match=r"no expert\.json"):
+        full_store.claim("a", IDENTITY)
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b"])
+def test_an_expert_name_must_be_a_folder_name(store, name):
+    with pytest.raises(InputError, match="name"):
+        store.claim(name, IDENTITY)
+
+
+def test_missing_answers_are_listed(full_store, split):
+    assert full_store.missing("a", split) == []
+    full_store.path("a", "dogs", "10").unlink()
+    assert [fault.where for fault in full_store.missing("a", split)] == [
+        "expert a, video dogs, expression 10"
+    ]
+    with pytest.raises(InputError, match=r"10\.json: no such prediction"):
+        full_store.read("a", split.videos[0], split.videos[0].expressions[2])
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"size": (24, 41)}, r"size \[24, 40\], the split has \[24, 41\]"),
+        ({"frame_names": ("00000",)}, "number of frames 3, the split has 1"),
+    ],
+)
+def test_answers_for_another_video_are_refused(full_store, split, change, expected):
+    video = replace(split.videos[0], **change)
+    for question in (full_store.has, full_store.read):
+        with pytest.raises(StoreMismatch, match=expected):
+            question("a", video, video.expressions[0])
+    with pytest.raises(StoreMismatch, match=expected):
+        full_store.missing("a", replace(split, videos=(video, split.videos[1])))
+
+
+def test_answers_to_another_sentence_are_refused(full_store, split):
+    video = split.videos[0]
+    with pytest.raises(StoreMismatch, match="sentence 'both dogs', the split has 'all dogs'"):
+        full_store.has("a", video, replace(video.expressions[1], sentence="all dogs"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "{}", '{"sentence": 3}', '{"sentence":"x","text":"","key_frames":["a"]}'],
+)
+def test_a_damaged_answer_is_named(full_store, split, content):
+    video = split.videos[0]
+    path = full_store.path("a", "dogs", "0")
+    path.write_text(content)
+    for question in (full_store.has, full_store.read):
+        with pytest.raises(InputError, match=r"dogs/0\.json: damaged .* run predict again"):
+            question("a", video, video.expressions[0])
+    with pytest.raises(FaultyInput, match="damaged predictions"):
+        full_store.missing("a", split)
+
+
+def test_damaged_run_lengths_are_named(full_store, split):
+    path = full_store.path("a", "dogs", "0")
+    stored = json.loads(path.read_text())
+    stored["masks"][1]["counts"] = stored["masks"][1]["counts"][:-1]
+    path.write_text(json.dumps(stored))
+    with pytest.raises(InputError, match=r"dogs/0\.json: damaged"):
+        full_store.read("a", split.videos[0], split.videos[0].expressions[0])
