@@ -1,4 +1,4 @@
-"""The mistakes a user can make, as a small tree; each says what is wrong, where, and what to do next.
+"""The mistakes a user can make, as a small tree; each says what, where, and what to do next.
 
 SubmissionError            everything the command line turns into one sentence
 ├── InputError             the call, recipe, data or checkpoint is wrong          exit status 2

@@ -1,0 +1,135 @@
+"""Read the frames once, then answer all sentences of a video together.
+
+The prefix (frames, up to the last `</img>`) is the same for every sentence of a video: it goes
+through the language model once and its key-value cache is shared, never copied. The sentences are
+packed behind it as one sequence in which each sees the prefix and itself alone, with positions that
+start again after the prefix; so nothing is padded and no sentence knows of another.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+FORCED_ANSWER_ENDS = -1  # never a token id
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """When an answer ends, and which of its tokens asks for a mask."""
+
+    seg_id: int
+    eos_id: int
+    max_new_tokens: int
+    has_stopped: Callable[[Sequence[int]], bool]  # stop words, on the ids generated so far
+
+
+@dataclass
+class Reply:
+    """The answer to one sentence while it grows."""
+
+    ids: list[int] = field(default_factory=list)
+    seg_states: list[Tensor] = field(default_factory=list)  # (C,) last states whose INPUT is [SEG]
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The frames as the language model remembers them."""
+
+    cache: DynamicCache
+    length: int  # tokens
+
+
+def read_prefix(llm: PreTrainedModel, embeddings: Tensor) -> Prefix:
+    """Run prompt embeddings (N, C) through the language model and keep its cache."""
+    cache = DynamicCache(config=llm.config)
+    llm.model(inputs_embeds=embeddings[None], past_key_values=cache, use_cache=True)
+    return Prefix(cache, len(embeddings))
+
+
+def answer(
+    llm: PreTrainedModel,
+    prefix: Prefix,
+    questions: Sequence[Sequence[int]],
+    decoding: Decoding,
+    forced: Sequence[Sequence[int]] | None = None,
+) -> list[Reply]:
+    """Answer every question (token ids after the prefix) greedily, all of them step by step.
+
+    `forced` gives each answer's token ids instead of the model's own choice (teacher forcing). The
+    state of a [SEG] token is the last layer's, after the final norm, at the step that reads the
+    token; a [SEG] at the very end of an answer is never read and has none, as in the reference.
+    The cache is given back as it was.
+    """
+    packed = _PackedAnswers(llm, prefix)
+    owners = [i for i, ids in enumerate(questions) for _ in ids]
+    states = packed.step([token for ids in questions for token in ids], owners)
+    ends = torch.tensor([len(ids) for ids in questions]).cumsum(0) - 1
+    states = states[ends]
+    replies = [Reply() for _ in questions]
+    active = list(range(len(questions)))
+    while active:
+        choices = llm.lm_head(states).argmax(dim=-1).tolist()
+        for i, choice in zip(active, choices, strict=True):
+            reply = replies[i]
+            reply.ids.append(choice if forced is None else forced[i][len(reply.ids)])
+        active = [i for i in active if not _is_done(replies[i], i, decoding, forced)]
+        if active:
+            states = packed.step([replies[i].ids[-1] for i in active], active)
+        for state, i in zip(states, active, strict=False):
+            if replies[i].ids[-1] == decoding.seg_id:
+                replies[i].seg_states.append(state)
+    prefix.cache.crop(prefix.length - prefix.cache.get_seq_length())  # minus: tokens to remove
+    return replies
+
+
+def _is_done(
+    reply: Reply, index: int, decoding: Decoding, forced: Sequence[Sequence[int]] | None
+) -> bool:
+    if forced is not None:
+        return len(reply.ids) == len(forced[index])
+    return (
+        reply.ids[-1] == decoding.eos_id
+        or len(reply.ids) >= decoding.max_new_tokens
+        or decoding.has_stopped(reply.ids)
+    )
+
+
+class _PackedAnswers:
+    """Several sequences behind one prefix, in one cache of batch size 1."""
+
+    def __init__(self, llm: PreTrainedModel, prefix: Prefix) -> None:
+        self.llm = llm
+        self.prefix = prefix
+        device = llm.lm_head.weight.device
+        self.owners = torch.empty(0, dtype=torch.long, device=device)
+        self.lengths: dict[int, int] = {}  # tokens of each sequence behind the prefix
+        self.positions = torch.empty(0, dtype=torch.long, device=device)
+
+    def step(self, tokens: Sequence[int], owners: Sequence[int]) -> Tensor:
+        """Append tokens, each to the sequence that owns it; return their last states (n, C)."""
+        device = self.owners.device
+        positions = [self._next_position(owner) for owner in owners]
+        new_owners = torch.tensor(owners, device=device)
+        new_positions = torch.tensor(positions, device=device)
+        self.owners = torch.cat([self.owners, new_owners])
+        self.positions = torch.cat([self.positions, new_positions])
+        own = new_owners[:, None] == self.owners
+        past = new_positions[:, None] >= self.positions
+        seen = torch.cat([own.new_ones(len(tokens), self.prefix.length), own & past], dim=1)
+        embed = self.llm.get_input_embeddings()
+        output = self.llm.model(
+            inputs_embeds=embed(torch.tensor(tokens, device=device))[None],
+            position_ids=new_positions[None],
+            attention_mask=seen[None, None],
+            past_key_values=self.prefix.cache,
+            use_cache=True,
+        )
+        return output.last_hidden_state[0]  # type: ignore[no-any-return]
+
+    def _next_position(self, owner: int) -> int:
+        length = self.lengths.get(owner, 0)
+        self.lengths[owner] = length + 1
+        return self.prefix.length + length

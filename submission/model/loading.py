@@ -1,0 +1,77 @@
+"""Open a checkpoint folder: configuration, tokenizer, weights, onto a device."""
+
+from pathlib import Path
+
+import torch
+
+from submission.errors import InputError
+from submission.model.checkpoint import fill, has_tuned_decoder, shard_files
+from submission.model.configuration import read_config
+from submission.model.network import lay_out
+from submission.model.sa2va import Limits, Sa2VA
+from submission.model.tokenizer import load_tokenizer
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def load(
+    folder: str | Path,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    *,
+    sam2: str | Path | None = None,
+    limits: Limits | None = None,
+) -> Sa2VA:
+    """Load a Sa2VA or Sa2VA-i checkpoint (InternVL type) from a folder of released files.
+
+    `device` "auto" is the GPU when there is one; `dtype` "auto" is bfloat16 there and float32 on a
+    CPU. `sam2`, Meta's SAM 2.0 large (a file or its folder), beside a Sa2VA checkpoint makes a
+    model that can do "sa2va" and "sa2va-i".
+    Raises InputError when the folder is not a complete, consistent checkpoint.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such checkpoint folder")
+    place = choose_device(device)
+    precision = choose_dtype(dtype, place)
+    files = shard_files(folder)
+    tuned = has_tuned_decoder(files)
+    if sam2 is not None and tuned:
+        raise InputError(f"{folder}: a Sa2VA-i checkpoint already holds SAM 2's decoder; drop sam2")
+    config = read_config(folder, has_tuned_decoder=tuned or sam2 is not None)
+    tokenizer = load_tokenizer(folder)
+    network = lay_out(config)
+    original = None if sam2 is None else _sam2_file(Path(sam2))
+    fill(network, config, files, place, precision, original)
+    return Sa2VA(network, config, tokenizer, place, precision, limits)
+
+
+def _sam2_file(path: Path) -> Path:
+    if path.is_dir():
+        path = path / "sam2_hiera_large.pt"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file with SAM 2.0 large weights")
+    return path
+
+
+def choose_device(device: str | torch.device) -> torch.device:
+    """Resolve "auto"; refuse CUDA where there is none."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    chosen = torch.device(device)
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            'device is cuda, but no usable GPU was found; check nvidia-smi, or set device = "cpu"'
+        )
+    return chosen
+
+
+def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """Resolve "auto" and names of precisions."""
+    if dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if isinstance(dtype, str):
+        if dtype not in DTYPES:
+            raise InputError(f"dtype is {dtype!r}; known: auto, {', '.join(DTYPES)}")
+        return DTYPES[dtype]
+    return dtype

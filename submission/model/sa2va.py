@@ -1,0 +1,253 @@
+"""Sa2VA: a video and all its sentences in, an answer with masks for each sentence out.
+
+The work is shared per video: the key frames pass the vision encoder once, the language model reads
+them once, SAM 2 encodes each frame once, and all objects are tracked side by side.
+
+On a CPU the same call gives the same bytes. A different `sentences_at_once` or `objects_at_once`
+changes the shapes of matrix products and with them the last bits of float32; a tracked mask can
+then differ in single pixels, because memory is rounded to bfloat16 (tests bound this).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from submission.errors import InputError
+from submission.model import grounding, language, prompt, vision
+from submission.model.answer import Answer, PackedMasks
+from submission.model.configuration import Sa2VAConfig
+from submission.model.network import Network
+from submission.model.tokenizer import Tokenizer, special_ids
+from submission.model.tracking import Tracker, is_foreground
+from submission.sampling import PromptFrames, Sampling, key_frames, prompted_frames
+
+PROCEDURES = ("sa2va", "sa2va-i")
+Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much goes through the network at once: bounds memory, not what is computed."""
+
+    sentences_at_once: int = 64  # packed behind one prefix
+    objects_at_once: int = 16  # in one step of the tracker
+    images_at_once: int = 1  # in one pass of SAM 2's image encoder
+    max_new_tokens: int = 2048  # of an answer, as in the reference
+
+
+class Sa2VA:
+    """A loaded model; `submission.model.load` makes one."""
+
+    def __init__(
+        self, network: Network, config: Sa2VAConfig, tokenizer: Tokenizer, device: torch.device,
+        dtype: torch.dtype, limits: Limits | None = None,
+    ) -> None:  # fmt: skip
+        self.network = network
+        self.config = config
+        self.tokenizer = tokenizer
+        self.device = device
+        self.dtype = dtype
+        self.limits = limits or Limits()
+        self._special_ids = special_ids(tokenizer)
+
+    @torch.inference_mode()
+    def segment(
+        self,
+        frames: Frames,
+        sentences: Sequence[str],
+        *,
+        procedure: str = "sa2va",
+        sampling: Sampling = "uniform",
+        num_frames: int = 5,
+        prompt_frames: PromptFrames = "sampled",
+        answers: Sequence[str] | None = None,
+        seg: str = "first",
+    ) -> list[Answer]:
+        """Segment what each sentence refers to.
+
+        Parameters
+        ----------
+        frames
+            uint8 RGB, shape (T, H, W, 3).
+        sentences
+            The referring expressions, as they stand in the dataset.
+        procedure
+            "sa2va", or "sa2va-i" (needs the second mask decoder).
+        sampling, num_frames
+            Key frames for the language model: "uniform" or "first", at most `num_frames`.
+        prompt_frames
+            Frames whose masks are prompted by language: the "sampled" key frames, or the "first".
+        answers
+            Texts to force token by token instead of the model's own, one for each sentence.
+        seg
+            With several [SEG] in an answer: "first" takes the first, "union" joins all masks.
+
+        Raises InputError when the arguments contradict the checkpoint or each other.
+        """
+        self._refuse_contradictions(frames, sentences, procedure, seg, answers)
+        if not sentences:
+            return []
+        shown = key_frames(len(frames), num_frames, sampling)
+        prompted = prompted_frames(len(frames), num_frames, sampling, prompt_frames)
+        prompts = self._tokenize(sentences, len(shown), procedure)
+        prefix = self._read_frames(frames[list(shown)], prompts[0])
+        replies = self._answer(prefix, prompts, answers)
+        owners, embeddings = self._embed_segs(replies, seg)
+        masks = self._ground(frames, prompted, embeddings, procedure)
+        return self._join(frames, replies, owners, masks)
+
+    def _refuse_contradictions(
+        self, frames: Frames, sentences: Sequence[str], procedure: str, seg: str,
+        answers: Sequence[str] | None,
+    ) -> None:  # fmt: skip
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames):
+            raise InputError(
+                f"frames must be uint8 of shape (T, H, W, 3), not {frames.dtype} {frames.shape}"
+            )
+        if procedure not in PROCEDURES:
+            raise InputError(f"procedure is {procedure!r}; known: {', '.join(PROCEDURES)}")
+        if procedure == "sa2va-i" and not self.config.has_tuned_decoder:
+            raise InputError(
+                "procedure sa2va-i needs a second mask decoder: take a Sa2VA-i checkpoint, or give "
+                "the original SAM 2.0 large weights beside the Sa2VA one (sam2 = ... in the recipe)"
+            )
+        if seg not in ("first", "union"):
+            raise InputError(f"seg is {seg!r}; known: first, union")
+        if answers is not None and len(answers) != len(sentences):
+            raise InputError(f"{len(answers)} answers for {len(sentences)} sentences")
+
+    def _tokenize(
+        self, sentences: Sequence[str], num_frames: int, procedure: str
+    ) -> list[list[int]]:
+        prompts = [
+            self.tokenizer.encode(
+                prompt.build_prompt(
+                    self.config.template, sentence, num_frames, self.config.tokens_per_frame,
+                    procedure,
+                )
+            )
+            for sentence in sentences
+        ]  # fmt: skip
+        limit = int(self.config.llm.max_position_embeddings)
+        longest = max(map(len, prompts))
+        if longest >= limit:
+            raise InputError(
+                f"{num_frames} key frames make a prompt of {longest} tokens, more than the "
+                f"{limit} this language model was trained for; set frames lower"
+            )
+        return prompts
+
+    def _read_frames(self, frames: Frames, ids: Sequence[int]) -> language.Prefix:
+        """Show the key frames to the language model: everything up to the last `</img>`."""
+        pixels = vision.preprocess(list(frames), self.config.image_size)
+        tokens = self.network.vision(pixels.to(self.device, self.dtype))  # (M, P, C)
+        start = torch.tensor(ids[: self._prefix_length(ids)], device=self.device)
+        embeddings = self.network.language.get_input_embeddings()(start)
+        context = start == self._special_ids[prompt.IMAGE_CONTEXT]
+        embeddings[context] = tokens.flatten(0, 1).to(embeddings.dtype)
+        return language.read_prefix(self.network.language, embeddings)
+
+    def _prefix_length(self, ids: Sequence[int]) -> int:
+        return len(ids) - list(reversed(ids)).index(self._special_ids[prompt.IMAGE_END])
+
+    def _answer(
+        self, prefix: language.Prefix, prompts: Sequence[Sequence[int]],
+        answers: Sequence[str] | None,
+    ) -> list[language.Reply]:  # fmt: skip
+        stop_words = prompt.TEMPLATES[self.config.template].stop_words
+        room = int(self.config.llm.max_position_embeddings) - max(map(len, prompts))
+        decoding = language.Decoding(
+            seg_id=self._special_ids[prompt.SEG],
+            eos_id=self.tokenizer.eos_id,
+            max_new_tokens=min(self.limits.max_new_tokens, room),
+            has_stopped=lambda ids: prompt.ends_with_stop_word(
+                self.tokenizer.decode(ids), stop_words
+            ),
+        )
+        replies: list[language.Reply] = []
+        for start in range(0, len(prompts), self.limits.sentences_at_once):
+            part = slice(start, start + self.limits.sentences_at_once)
+            questions = [ids[prefix.length :] for ids in prompts[part]]
+            forced = None
+            if answers is not None:
+                forced = [self.tokenizer.encode_answer(text) for text in answers[part]]
+            replies += language.answer(self.network.language, prefix, questions, decoding, forced)
+        return replies
+
+    def _embed_segs(self, replies: Sequence[language.Reply], seg: str) -> tuple[list[int], Tensor]:
+        """Language embeddings (B, C) of the objects to track, and whose sentence each is of."""
+        states: list[Tensor] = []
+        owners: list[int] = []
+        for index, reply in enumerate(replies):
+            wanted = reply.seg_states[:1] if seg == "first" else reply.seg_states
+            states += wanted
+            owners += [index] * len(wanted)
+        if not states:
+            return [], torch.empty(0)
+        return owners, self.network.seg_projector(torch.stack(states))
+
+    def _ground(
+        self, frames: Frames, prompted: Sequence[int], embeddings: Tensor, procedure: str
+    ) -> list[PackedMasks]:
+        """Prompt the key frames, track the others, and keep each frame's masks as bits."""
+        size = (frames.shape[1], frames.shape[2])
+        masks = [PackedMasks.empty(frames.shape[:3]) for _ in embeddings]
+        if not masks:
+            return masks
+        tracker = Tracker(
+            self.network.grounding, procedure=procedure, num_frames=len(frames), frame_size=size,
+            chunk=self.limits.objects_at_once,
+        )  # fmt: skip
+        for time, features in self._encode(frames, prompted):
+            self._draw(masks, time, tracker.prompt(time, features, embeddings), size)
+        others = [time for time in range(len(frames)) if time not in set(prompted)]
+        for time, features in self._encode(frames, others):
+            self._draw(masks, time, tracker.track(time, features), size)
+        return masks
+
+    def _encode(
+        self, frames: Frames, times: Sequence[int]
+    ) -> Iterator[tuple[int, grounding.ImageFeatures]]:
+        """Encode the frames at `times`, each once, a few at a time."""
+        network = self.network.grounding
+        for start in range(0, len(times), self.limits.images_at_once):
+            part = times[start : start + self.limits.images_at_once]
+            pixels = grounding.preprocess(
+                [frames[time] for time in part], network.config.image_size
+            )
+            yield from zip(
+                part, network.encode_images(pixels.to(self.device, self.dtype)), strict=True
+            )
+
+    def _draw(
+        self, masks: Sequence[PackedMasks], time: int, logits: Tensor, size: tuple[int, int]
+    ) -> None:
+        shown = self.upsample(logits, size)  # (B, 1, H, W)
+        for mask, pixels in zip(masks, is_foreground(shown)[:, 0].cpu().numpy(), strict=True):
+            mask.write(time, pixels)
+
+    def upsample(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
+        """Enlarge mask logits (B, 1, 4S, 4S) to the frame, through SAM 2's square image.
+
+        Two bilinear steps, because the reference has two; one would move boundaries.
+        """
+        side = self.network.grounding.config.image_size
+        square = F.interpolate(logits, (side, side), mode="bilinear", align_corners=False)
+        return F.interpolate(square, size, mode="bilinear", align_corners=False)
+
+    def _join(
+        self, frames: Frames, replies: Sequence[language.Reply], owners: Sequence[int],
+        masks: Sequence[PackedMasks],
+    ) -> list[Answer]:  # fmt: skip
+        joined = [PackedMasks.empty(frames.shape[:3]) for _ in replies]
+        for owner, mask in zip(owners, masks, strict=True):
+            joined[owner] = joined[owner].union(mask)
+        return [
+            Answer(self.tokenizer.decode(reply.ids).strip(), mask, len(reply.seg_states))
+            for reply, mask in zip(replies, joined, strict=True)
+        ]
