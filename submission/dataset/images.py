@@ -23,6 +23,7 @@ _PILLOW_ERRORS = (
     zlib.error,
     Image.DecompressionBombError,
 )
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}
 
 
@@ -43,6 +44,8 @@ def open_image(content: bytes) -> Image.Image:
 def decode_image(content: bytes) -> Image.Image:
     """Read the whole image, with a mode as stored; raise BrokenImage when bytes are missing."""
     image = open_image(content)
+    if image.format == "PNG":
+        _check_chunks(content)
     try:
         image.load()
     except _PILLOW_ERRORS as error:
@@ -63,6 +66,26 @@ def ends_properly(image_format: str | None, tail: bytes) -> bool:
     """
     mark = _END_MARKS.get(image_format or "")
     return mark is not None and tail.endswith(mark)
+
+
+def _check_chunks(content: bytes) -> None:
+    """Raise BrokenImage unless each chunk of a PNG has its checksum and the last is there.
+
+    Pillow compares no checksum of pixel data and stops at the last pixel; other readers refuse
+    such files.
+    """
+    start = len(_PNG_SIGNATURE)
+    while start + 12 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, start)
+        end = start + 8 + length
+        if end + 4 > len(content):
+            break
+        if zlib.crc32(content[start + 4 : end]) != struct.unpack_from(">I", content, end)[0]:
+            raise BrokenImage(f"damaged: the checksum of its {kind.decode('latin-1')} is wrong")
+        if kind == b"IEND":
+            return
+        start = end + 4
+    raise BrokenImage("damaged or cut off: its end is missing")
 
 
 def _reason(error: BaseException) -> str:

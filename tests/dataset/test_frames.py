@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import HEIGHT, WIDTH
 from PIL import Image
+from tiny_split import HEIGHT, WIDTH
 
 from submission.dataset.frames import open_frames
 from submission.errors import InputError

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import HEIGHT, WIDTH, meta, rle, square, write_meta
+from tiny_split import HEIGHT, WIDTH, meta, rle, square, write_meta
 
 from submission.dataset.ground_truth import read_ground_truth
 from submission.dataset.mevis import read_split

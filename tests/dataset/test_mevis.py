@@ -5,8 +5,8 @@ import shutil
 import tarfile
 
 import pytest
-from conftest import FRAMES, HEIGHT, WIDTH, meta, write_meta
 from PIL import Image
+from tiny_split import FRAMES, HEIGHT, WIDTH, meta, write_meta
 
 from submission.dataset.mevis import META_FILES, read_split
 from submission.errors import FaultyInput

@@ -1,0 +1,221 @@
+"""Read a result as the judge would and list everything that is wrong with it.
+
+Strict: what the judge forgives silently, or answers by leaving a sentence out of the mean, is a
+fault here. Every PNG is decoded to its end.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from submission.dataset.images import BrokenImage, decode_image
+from submission.dataset.records import Expression, Split, Video
+from submission.errors import Fault, InputError
+from submission.output.layout import (
+    TEAM_FILE,
+    Listing,
+    extra_faults,
+    file_name,
+    missing_faults,
+    sort_out,
+)
+from submission.output.mask_files import (
+    READERS,
+    MaskArchive,
+    MaskFiles,
+    UnreadableFile,
+    open_submission,
+)
+from submission.output.team import team_file_faults
+
+_MODES = {
+    "P": "palette colours",
+    "RGB": "colours",
+    "RGBA": "colours with alpha",
+    "LA": "grey with alpha",
+    "I": "16-bit grey",
+    "I;16": "16-bit grey",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found: `counts` says what was looked at, `faults` what is wrong."""
+
+    path: Path
+    split: str
+    faults: tuple[Fault, ...]
+    counts: dict[str, int]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the judge would read every mask as it was meant."""
+        return not self.faults
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verdict as check.json keeps it."""
+        faults = [{"where": fault.where, "what": fault.what} for fault in self.faults]
+        return {
+            "ok": self.ok,
+            "path": str(self.path),
+            "split": self.split,
+            "counts": self.counts,
+            "faults": faults,
+        }
+
+    def summary(self) -> str:
+        """Return the verdict as text: one line when it is good, else a line for each fault."""
+        looked = (
+            f"{self.counts['videos']} videos, {self.counts['sentences']} sentences, "
+            f"{self.counts['files']} of {self.counts['expected_files']} masks"
+        )
+        if self.ok:
+            empty = self.counts["empty_masks"]
+            return f"{self.path}: no faults ({looked}; {empty} masks without foreground)"
+        number = len(self.faults)
+        head = f"{self.path}: {number} fault{'s' * (number != 1)} ({looked}):"
+        return "\n".join([head, *(f"  {fault}" for fault in self.faults)])
+
+
+def check(
+    path: Path,
+    split: Split,
+    *,
+    require_team: bool = False,
+    on_file: Callable[[int], None] | None = None,
+) -> Verdict:
+    """Compare a submission, zip or folder, with the split it answers.
+
+    A team.json that is there must be right; with `require_team` it must be there.
+    `on_file(n)` is called whenever n more masks were read. Raises InputError when there is
+    nothing at `path`; anything else that is wrong is a fault of the verdict.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; pass a submission zip or its folder")
+    counts = {
+        "videos": len(split.videos),
+        "sentences": split.num_sentences,
+        "expected_files": split.num_masks,
+        "files": 0,
+        "empty_masks": 0,
+    }
+    try:
+        files = open_submission(path)
+    except InputError as error:
+        fault = Fault(path.name, str(error).removeprefix(f"{path}: "))
+        return Verdict(path, split.name, (fault,), counts)
+    with files:
+        listing = sort_out(files.names(), split)
+        faults = [*listing.faults, *_wrapper_faults(path, listing)]
+        faults += missing_faults(listing.members.keys(), split)
+        faults += extra_faults(listing.members, split)
+        locked = files.encrypted() if isinstance(files, MaskArchive) else []
+        if locked:
+            what = f"{len(locked)} files need a password, which the judge does not have"
+            faults.append(Fault(path.name, what))
+        else:
+            faults += _team_faults(files, listing, require_team)
+            faults += _mask_faults(files, listing, split, counts, on_file)
+    return Verdict(path, split.name, tuple(faults), counts)
+
+
+def mask_fault(content: bytes, size: tuple[int, int]) -> tuple[str | None, bool]:
+    """Say why a file is not a mask of (height, width) the judge reads well, and if it is empty.
+
+    Only PNGs with one channel are: 1-bit, or 8-bit with 0 and 255. In a palette the judge
+    counts the luminance of the colour, so that a dark object may vanish.
+    """
+    try:
+        image = decode_image(content)
+    except BrokenImage as error:
+        return str(error), False
+    if image.format != "PNG":
+        return f"a {image.format} image, not a PNG", False
+    if image.mode not in ("1", "L"):
+        kind = _MODES.get(image.mode, f"mode {image.mode}")
+        return f"a PNG with {kind}; write one channel, 1-bit or 8-bit with 0 and 255", False
+    if (image.height, image.width) != size:
+        shape = f"{image.width} x {image.height} pixels"
+        return f"{shape}, but the video has {size[1]} x {size[0]}", False
+    return _value_fault(image), image.getbbox() is None
+
+
+def _value_fault(image: Image.Image) -> str | None:
+    if image.mode == "1":
+        return None
+    pixels = np.asarray(image)
+    if not (pixels + np.uint8(1) > 1).any():  # 255 wraps around to 0
+        return None
+    return "grey values other than 0 and 255, all of which the judge counts as foreground"
+
+
+def _wrapper_faults(path: Path, listing: Listing) -> list[Fault]:
+    if listing.wrapper is None:
+        return []
+    what = "a folder around all videos; the judge looks for the videos at the first level"
+    if path.is_dir():
+        advice = f"use {path / listing.wrapper}"
+    else:
+        advice = f"zip from inside: cd {listing.wrapper} && zip -r submission.zip *"
+    return [Fault(f"{listing.wrapper}/", f"{what}; {advice}")]
+
+
+def _team_faults(files: MaskFiles, listing: Listing, required: bool) -> list[Fault]:
+    if TEAM_FILE not in listing.members:
+        what = "it is missing, and this challenge asks for it; add [team] to the recipe"
+        return [Fault(TEAM_FILE, what)] if required else []
+    try:
+        reasons = team_file_faults(files.read(listing.members[TEAM_FILE]))
+    except UnreadableFile as error:
+        reasons = [str(error)]
+    return [Fault(TEAM_FILE, reason) for reason in reasons]
+
+
+def _mask_faults(
+    files: MaskFiles,
+    listing: Listing,
+    split: Split,
+    counts: dict[str, int],
+    on_file: Callable[[int], None] | None,
+) -> list[Fault]:
+    """Decode every mask that is there, several sentences at once; keep the order of the split."""
+    tasks = [(video, expression) for video in split.videos for expression in video.expressions]
+    faults: list[Fault] = []
+    with ThreadPoolExecutor(READERS) as pool:
+        looks = pool.map(lambda task: _look_at_sentence(files, listing, *task), tasks)
+        for found, read, empty in looks:
+            faults += found
+            counts["files"] += read
+            counts["empty_masks"] += empty
+            if on_file is not None:
+                on_file(read)
+    return faults
+
+
+def _look_at_sentence(
+    files: MaskFiles, listing: Listing, video: Video, expression: Expression
+) -> tuple[list[Fault], int, int]:
+    """Return the faults of one sentence's masks, how many were there, and how many are empty."""
+    faults: list[Fault] = []
+    read = empty = 0
+    for frame in video.frame_names:
+        name = file_name(video.name, expression.id, frame)
+        if name not in listing.members:
+            continue
+        read += 1
+        try:
+            reason, blank = mask_fault(files.read(listing.members[name]), video.size)
+        except UnreadableFile as error:
+            reason, blank = str(error), False
+        empty += blank
+        if reason is not None:
+            faults.append(Fault(name, reason))
+    if len({fault.what for fault in faults}) == 1 and len(faults) == len(video.frame_names) > 1:
+        folder = f"{video.name}/{expression.id}"
+        faults = [Fault(folder, f"all {len(faults)} frames: {faults[0].what}")]
+    return faults, read, empty

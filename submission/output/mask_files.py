@@ -1,0 +1,162 @@
+"""Read a submission, a folder or a zip alike: its file names, their bytes, and whole tracks.
+
+This is how the check and the score see a result, and how masks of any other model join a vote.
+"""
+
+import os
+import struct
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from submission.dataset.images import BrokenImage
+from submission.dataset.records import Split, Video
+from submission.errors import Fault, InputError
+from submission.masks.track import Track
+from submission.output.layout import file_name, find_wrapper, missing_faults
+from submission.output.png_files import read_mask
+
+READERS = min(16, os.cpu_count() or 1)  # threads; decoding runs outside the interpreter lock
+_ENCRYPTED = 0x1  # flag bit of a zip entry
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+)
+
+
+class UnreadableFile(ValueError):
+    """A file of a submission whose bytes cannot be had; the message is a reason."""
+
+
+class MaskFiles(ABC):
+    """The files of a submission; reading is safe from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Return every file name with "/", as stored, repeated names included."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file; raise UnreadableFile."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file; reading ends here."""
+
+    def missing(self, split: Split) -> list[Fault]:
+        """Return a fault for each video, sentence or frame of the split without a file."""
+        names = set(self.names())
+        if wrapper := find_wrapper(names, split):
+            what = f"all videos are inside the folder {wrapper}/; they must be at the first level"
+            return [Fault(str(self.path), what)]
+        return missing_faults(names, split)
+
+    def read_track(self, video: Video, expression: str) -> Track:
+        """Return the masks of one sentence, read as the judge reads them.
+
+        Raises InputError, naming the file, for one that is missing, damaged, or of another
+        size than the video.
+        """
+        with ThreadPoolExecutor(READERS) as pool:
+            frames = video.frame_names
+            return Track.encode(
+                pool.map(lambda frame: self._read_frame(video, expression, frame), frames)
+            )
+
+    def _read_frame(self, video: Video, expression: str, frame: str) -> NDArray[np.bool_]:
+        name = file_name(video.name, expression, frame)
+        try:
+            mask = read_mask(self.read(name))
+        except (UnreadableFile, BrokenImage) as error:
+            raise InputError(f"{self.path}: {name}: {error}") from error
+        if mask.shape != video.size:
+            raise InputError(
+                f"{self.path}: {name}: {mask.shape[1]} x {mask.shape[0]} pixels, "
+                f"but the video has {video.size[1]} x {video.size[0]}"
+            )
+        return mask
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class MaskFolder(MaskFiles):
+    """A submission as a folder."""
+
+    def names(self) -> list[str]:
+        found: list[str] = []
+        for folder, _, files in os.walk(self.path):
+            inside = Path(folder).relative_to(self.path).as_posix()
+            found += [file if inside == "." else f"{inside}/{file}" for file in files]
+        return sorted(found)
+
+    def read(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise UnreadableFile(f"cannot be read: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        """Do nothing: no file stays open between reads."""
+
+
+class MaskArchive(MaskFiles):
+    """A submission as a zip, read in place."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except _ZIP_ERRORS as error:
+            raise InputError(f"{path}: not a zip, or one that was cut off ({error})") from error
+
+    def names(self) -> list[str]:
+        return [entry.filename for entry in self._zip.infolist() if not entry.is_dir()]
+
+    def encrypted(self) -> list[str]:
+        """Return the names that need a password."""
+        return [entry.filename for entry in self._zip.infolist() if entry.flag_bits & _ENCRYPTED]
+
+    def read(self, name: str) -> bytes:
+        try:
+            return self._zip.read(name)  # compares the checksum
+        except KeyError as error:
+            raise UnreadableFile("it is missing") from error
+        except _ZIP_ERRORS as error:
+            raise UnreadableFile(f"the archive is damaged here: {error}") from error
+
+    def close(self) -> None:
+        self._zip.close()
+
+
+def open_submission(path: Path) -> MaskFolder | MaskArchive:
+    """Open a folder or a zip; raise InputError when it is neither."""
+    if path.is_dir():
+        return MaskFolder(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder; pass a submission zip or its folder")
+    return MaskArchive(path)
