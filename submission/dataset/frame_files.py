@@ -62,7 +62,7 @@ class FrameFolder:
 
 
 class FrameTar:
-    """Frames in one uncompressed tar, with or without a leading `JPEGImages/`."""
+    """Frames in one uncompressed tar, below `JPEGImages/` at any depth, or without that folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -124,8 +124,8 @@ def _add_member(index: dict[str, dict[str, Place]], path: Path, member: tarfile.
     if not member.isreg():
         return
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
-    if len(parts) == 3 and parts[0] == FRAME_FOLDER:
-        del parts[0]
+    if FRAME_FOLDER in parts:
+        del parts[: parts.index(FRAME_FOLDER) + 1]
     if len(parts) == 2:
         video, name = parts
         place = Place(path, member.offset_data, member.size, f"{video}/{name}")

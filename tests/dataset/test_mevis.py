@@ -73,7 +73,9 @@ def test_two_meta_files_need_a_decision(split_folder):
     assert chosen.meta_file.name == "meta_expressions_v2.json"
 
 
-@pytest.mark.parametrize("prefix", ["JPEGImages/", "./JPEGImages/", "", "./"])
+@pytest.mark.parametrize(
+    "prefix", ["JPEGImages/", "./JPEGImages/", "valid_u/JPEGImages/", "", "./"]
+)
 def test_a_tar_of_frames_reads_like_the_folder(split_folder, prefix):
     folder = split_folder / "JPEGImages"
     with tarfile.open(split_folder / "JPEGImages.tar", "w") as tar:
