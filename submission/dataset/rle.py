@@ -1,14 +1,14 @@
-"""COCO run-length encoding of one mask: check it, encode, decode.
+"""COCO run-length encoding of one mask: encode, decode, and check what a file claims.
 
-Reading is written out here, because pycocotools reads beyond the end of a damaged text;
-writing is left to pycocotools.
+A mask is read column by column as runs of pixels, background first; the runs are written as
+text of five bits per character. Written out here, because pycocotools reads beyond the end of
+a damaged text, and because a vote works on the runs themselves.
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import pycocotools.mask as coco
 from numpy.typing import NDArray
 
 _FIRST = 48  # the character "0" stands for 0; the 64 characters from there on are used
@@ -19,13 +19,22 @@ _LONGEST = 7  # characters of a number, 35 bits
 
 def encode(mask: NDArray[np.bool_]) -> bytes:
     """Return the compressed counts of a mask, bool (H, W)."""
-    columns = np.asfortranarray(mask).view(np.uint8)[:, :, None]
-    return cast(bytes, coco.encode(columns)[0]["counts"])
+    pixels = mask.T.reshape(-1)
+    edges = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    return encode_ends(np.concatenate((edges, [pixels.size])), bool(pixels[0]))
+
+
+def encode_ends(ends: NDArray[np.int64], foreground_first: bool) -> bytes:
+    """Return the compressed counts of runs that end before these pixels, ascending.
+
+    The colours of the runs alternate; the last run ends before the number of pixels.
+    """
+    return _write(np.diff(ends, prepend=[0, 0] if foreground_first else [0]))
 
 
 def decode(counts: bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Return the mask, bool (H, W), stored by columns; `counts` must have been checked."""
-    runs = _runs(counts)
+    runs = read_runs(counts)
     colours = np.arange(len(runs)) % 2 == 1  # the first run is background
     return np.repeat(colours, runs).reshape(size[1], size[0]).T
 
@@ -58,7 +67,7 @@ def read_item(item: Any, size: tuple[int, int]) -> bytes:
 def counts_fault(counts: bytes, size: tuple[int, int]) -> str | None:
     """Say why `counts` cannot be a mask of (height, width), or None when they can."""
     try:
-        runs = _runs(counts)
+        runs = read_runs(counts)
     except ValueError as error:
         return str(error)
     if runs.min() < 0:
@@ -69,11 +78,22 @@ def counts_fault(counts: bytes, size: tuple[int, int]) -> str | None:
     return None
 
 
-def _runs(counts: bytes) -> NDArray[np.int64]:
-    """Return the run lengths; raise ValueError when the text is not made of numbers.
+def _write(runs: NDArray[np.int64]) -> bytes:
+    """Return run lengths, int (N,), as COCO's compressed text."""
+    numbers = runs.copy()
+    numbers[3:] -= runs[1:-2]  # from the fourth on, the difference to the one two places before
+    lengths = np.ones(len(runs), dtype=np.int64)  # characters of each number
+    for length in range(1, _LONGEST):
+        limit = 1 << (5 * length - 1)
+        lengths += (numbers < -limit) | (numbers >= limit)
+    group = _positions(lengths)
+    codes = np.repeat(numbers, lengths) >> (5 * group) & 0x1F
+    codes[group < np.repeat(lengths, lengths) - 1] |= _MORE
+    return (codes + _FIRST).astype(np.uint8).tobytes()
 
-    A number is written in groups of five bits, the lowest first, one character each.
-    """
+
+def read_runs(counts: bytes) -> NDArray[np.int64]:
+    """Return the run lengths, int (N,); raise ValueError when the text is not made of numbers."""
     codes = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - _FIRST
     if codes.size == 0 or codes.min() < 0 or codes.max() > 63:
         raise ValueError("its run lengths are not COCO's compressed text")
@@ -83,12 +103,16 @@ def _runs(counts: bytes) -> NDArray[np.int64]:
     lengths = np.diff(ends, prepend=-1)  # characters of each number
     if lengths.max() > _LONGEST:
         raise ValueError("a run length is longer than any image")
-    starts = ends - lengths + 1
-    group = np.arange(codes.size) - np.repeat(starts, lengths)
-    runs = np.add.reduceat((codes & 0x1F) << (5 * group), starts)
+    digits = (codes & 0x1F) << (5 * _positions(lengths))
+    runs = np.add.reduceat(digits, ends - lengths + 1)
     negative = (codes[ends] & _SIGN) != 0
     runs[negative] -= np.int64(1) << (5 * lengths[negative])
-    # From the fourth number on each is the difference to the one two places before.
     runs[1::2] = np.cumsum(runs[1::2])
     runs[2::2] = np.cumsum(runs[2::2])
     return runs
+
+
+def _positions(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the place of each character in its number: lengths 2, 3 give 0 1 0 1 2."""
+    starts = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) - np.repeat(starts, lengths)

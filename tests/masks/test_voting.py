@@ -59,6 +59,17 @@ def test_the_order_of_the_members_does_not_matter(rule):
     assert all(np.array_equal(votes[0], other) for other in votes)
 
 
+@pytest.mark.parametrize("num_members", [1, 2, 3, 4])
+@pytest.mark.parametrize("rule", ["majority", "paper"])
+def test_tracks_vote_alike_from_nearly_empty_to_nearly_full(num_members, rule):
+    rng = np.random.default_rng(num_members)
+    densities = np.array([0, 0.01, 0.3, 0.9, 1])[:, None, None]
+    masks = [rng.random((5, 7, 6)) < rng.permutation(densities) for _ in range(num_members)]
+    weights = [0.5 + member for member in range(num_members)]
+    voted = vote_tracks([Track.encode(mask) for mask in masks], rule, weights)
+    assert voted == Track.encode(vote(masks, rule, weights))
+
+
 @pytest.mark.parametrize("num_members", [2, 3, 9, 16])
 def test_tracks_and_arrays_vote_alike(num_members):
     masks = np.random.default_rng(2).random((num_members, 3, 9, 8)) < 0.5
