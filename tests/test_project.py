@@ -15,8 +15,8 @@ PACKAGE = ROOT / "submission"
 # Each room imports itself and rooms to its left only; torch stays out of all of them.
 WITHOUT_TORCH = ("errors", "whole_files", "sampling", "dataset", "masks", "output", "score")
 TORCH = {"torch", "transformers", "sam2"}
-MODEL_KNOWS = {"errors", "whole_files", "sampling", "model"}
-KNOW_THE_RECIPE = {"recipe", "cli", "experts", "predict", "assemble"}
+MODEL_KNOWS = {"errors", "whole_files", "sampling", "device", "model"}
+KNOW_THE_RECIPE = {"recipe", "cli", "submit", "experts", "assemble"}
 NOT_IMPORTED = {"scripts", "tests"}
 
 

@@ -65,6 +65,11 @@ class PredictionStore:
         else:
             write_json(path, wanted)
 
+    def identity(self, expert: str) -> Any:
+        """Return the identity record of an expert's answers, None when there is none."""
+        path = self.folder / expert / IDENTITY_FILE
+        return read_json(path) if path.exists() else None
+
     def has(self, expert: str, video: Video, expression: Expression) -> bool:
         """Tell whether the answer is there and belongs to this sentence of this video.
 
@@ -107,23 +112,23 @@ class PredictionStore:
         key_frames = tuple(stored["key_frames"])
         return Prediction(stored["sentence"], stored["text"], key_frames, stored["num_seg"], track)
 
-    def missing(self, expert: str, split: Split) -> list[Fault]:
-        """Return a fault for each sentence of the split that the expert has not answered.
+    def unanswered(self, expert: str, split: Split) -> list[tuple[Video, Expression]]:
+        """Return the sentences of the split that the expert has not answered, in order.
 
         Raises StoreMismatch with every answer that belongs to another sentence or video, and
         FaultyInput with every damaged one.
         """
-        missing, mismatched, damaged = [], [], []
+        unanswered, mismatched, damaged = [], [], []
         for video in split.videos:
             for expression in video.expressions:
                 path = self.path(expert, video.name, expression.id)
-                where = f"expert {expert}, video {video.name}, expression {expression.id}"
                 if not path.exists():
-                    missing.append(Fault(where, "no prediction"))
+                    unanswered.append((video, expression))
                     continue
                 try:
                     fault = _difference(path, _read_fields(path), video, expression)
                 except InputError as error:
+                    where = f"expert {expert}, video {video.name}, expression {expression.id}"
                     damaged.append(Fault(where, str(error)))
                 else:
                     mismatched += [fault] if fault else []
@@ -131,7 +136,7 @@ class PredictionStore:
             raise _mismatch(expert, mismatched)
         if damaged:
             raise FaultyInput(f"{self.folder / expert}: damaged predictions:", damaged)
-        return missing
+        return unanswered
 
     def _compare(self, path: Path, stored: Any, wanted: dict[str, Any]) -> None:
         before, now = _flatten(stored), _flatten(wanted)

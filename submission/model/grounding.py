@@ -171,7 +171,8 @@ class GroundingNetwork(nn.Module):
 
     def _empty_points(self, objects: int) -> Tensor:
         # "No point" is one dummy point and one padding point, both the same learned vector.
-        return self.sam_prompt_encoder.not_a_point_embed.weight.expand(objects, 2, -1)
+        empty: Tensor = self.sam_prompt_encoder.not_a_point_embed.weight
+        return empty.expand(objects, 2, -1)
 
     def _decode(
         self,

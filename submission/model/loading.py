@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from submission.device import settle_device, settle_dtype
 from submission.errors import InputError
 from submission.model.checkpoint import fill, has_tuned_decoder, shard_files
 from submission.model.configuration import read_config
@@ -32,8 +33,8 @@ def load(
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such checkpoint folder")
-    place = choose_device(device)
-    precision = choose_dtype(dtype, place)
+    place = torch.device(settle_device(str(device)))
+    precision = DTYPES[settle_dtype(str(dtype).removeprefix("torch."), place.type)]
     files = shard_files(folder)
     tuned = has_tuned_decoder(files)
     if sam2 is not None and tuned:
@@ -52,26 +53,3 @@ def _sam2_file(path: Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: no such file with SAM 2.0 large weights")
     return path
-
-
-def choose_device(device: str | torch.device) -> torch.device:
-    """Resolve "auto"; refuse CUDA where there is none."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    chosen = torch.device(device)
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            'device is cuda, but no usable GPU was found; check nvidia-smi, or set device = "cpu"'
-        )
-    return chosen
-
-
-def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """Resolve "auto" and names of precisions."""
-    if dtype == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    if isinstance(dtype, str):
-        if dtype not in DTYPES:
-            raise InputError(f"dtype is {dtype!r}; known: auto, {', '.join(DTYPES)}")
-        return DTYPES[dtype]
-    return dtype

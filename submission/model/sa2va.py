@@ -37,7 +37,6 @@ class Limits:
     sentences_at_once: int = 64  # packed behind one prefix
     objects_at_once: int = 16  # in one step of the tracker
     images_at_once: int = 1  # in one pass of SAM 2's image encoder
-    max_new_tokens: int = 2048  # of an answer, as in the reference
 
 
 class Sa2VA:
@@ -67,6 +66,7 @@ class Sa2VA:
         prompt_frames: PromptFrames = "sampled",
         answers: Sequence[str] | None = None,
         seg: str = "first",
+        max_new_tokens: int = 2048,
     ) -> list[Answer]:
         """Segment what each sentence refers to.
 
@@ -86,6 +86,8 @@ class Sa2VA:
             Texts to force token by token instead of the model's own, one for each sentence.
         seg
             With several [SEG] in an answer: "first" takes the first, "union" joins all masks.
+        max_new_tokens
+            Where an answer that does not end is cut off; the reference's value by default.
 
         Raises InputError when the arguments contradict the checkpoint or each other.
         """
@@ -96,7 +98,7 @@ class Sa2VA:
         prompted = prompted_frames(len(frames), num_frames, sampling, prompt_frames)
         prompts = self._tokenize(sentences, len(shown), procedure)
         prefix = self._read_frames(frames[list(shown)], prompts[0])
-        replies = self._answer(prefix, prompts, answers)
+        replies = self._answer(prefix, prompts, answers, max_new_tokens)
         owners, embeddings = self._embed_segs(replies, seg)
         masks = self._ground(frames, prompted, embeddings, procedure)
         return self._join(frames, replies, owners, masks)
@@ -157,14 +159,14 @@ class Sa2VA:
 
     def _answer(
         self, prefix: language.Prefix, prompts: Sequence[Sequence[int]],
-        answers: Sequence[str] | None,
+        answers: Sequence[str] | None, max_new_tokens: int,
     ) -> list[language.Reply]:  # fmt: skip
         stop_words = prompt.TEMPLATES[self.config.template].stop_words
         room = int(self.config.llm.max_position_embeddings) - max(map(len, prompts))
         decoding = language.Decoding(
             seg_id=self._special_ids[prompt.SEG],
             eos_id=self.tokenizer.eos_id,
-            max_new_tokens=min(self.limits.max_new_tokens, room),
+            max_new_tokens=min(max_new_tokens, room),
             has_stopped=lambda ids: prompt.ends_with_stop_word(
                 self.tokenizer.decode(ids), stop_words
             ),

@@ -67,7 +67,7 @@ def test_leftovers_of_a_killed_process_are_no_answers(store, split):
     folder.mkdir(parents=True)
     (folder / ".0.json.x1y2.partial").write_text('{"sentence"')
     store.claim("a", IDENTITY)
-    assert len(store.missing("a", split)) == 4
+    assert len(store.unanswered("a", split)) == 4
 
 
 def test_the_same_identity_is_welcome_again(full_store, store):
@@ -100,11 +100,10 @@ def test_an_expert_name_must_be_a_folder_name(store, name):
 
 
 def test_missing_answers_are_listed(full_store, split):
-    assert full_store.missing("a", split) == []
+    assert full_store.unanswered("a", split) == []
     full_store.path("a", "dogs", "10").unlink()
-    assert [fault.where for fault in full_store.missing("a", split)] == [
-        "expert a, video dogs, expression 10"
-    ]
+    unanswered = full_store.unanswered("a", split)
+    assert [(video.name, expression.id) for video, expression in unanswered] == [("dogs", "10")]
     with pytest.raises(InputError, match=r"10\.json: no such prediction"):
         full_store.read("a", split.videos[0], split.videos[0].expressions[2])
 
@@ -122,7 +121,7 @@ def test_answers_for_another_video_are_refused(full_store, split, change, expect
         with pytest.raises(StoreMismatch, match=expected):
             question("a", video, video.expressions[0])
     with pytest.raises(StoreMismatch, match=expected):
-        full_store.missing("a", replace(split, videos=(video, split.videos[1])))
+        full_store.unanswered("a", replace(split, videos=(video, split.videos[1])))
 
 
 def test_answers_to_another_sentence_are_refused(full_store, split):
@@ -143,7 +142,7 @@ def test_a_damaged_answer_is_named(full_store, split, content):
         with pytest.raises(InputError, match=r"dogs/0\.json: damaged .* run predict again"):
             question("a", video, video.expressions[0])
     with pytest.raises(FaultyInput, match="damaged predictions"):
-        full_store.missing("a", split)
+        full_store.unanswered("a", split)
 
 
 def test_damaged_run_lengths_are_named(full_store, split):

@@ -1,0 +1,188 @@
+"""CPU half: prediction store -> vote -> PNGs -> zip; no torch here.
+
+A stage is skipped when its inputs and its result are those of the last time. Votes are cast in
+several processes, one video at a time; a stop loses the videos that were under way and no other.
+"""
+
+import os
+import shutil
+from collections import Counter
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from submission.dataset.records import Split, Video
+from submission.errors import Fault, FaultyInput
+from submission.masks.store import PredictionStore
+from submission.masks.voting import Rule, vote_tracks
+from submission.output.png_files import PngMode, write_track
+from submission.output.zip_file import write_zip
+from submission.progress import Reporter
+from submission.recipe import Recipe
+from submission.run_folder import RunFolder
+from submission.stages import file_states
+
+POOL_FROM = 2_000_000_000  # pixels x members from which starting processes pays
+VOTE_UNITS, PACK_UNITS = 0.05, 0.005  # cost of a mask; predicting one is 1
+
+
+@dataclass(frozen=True)
+class _Ballot:
+    """All that a process needs to vote on one video."""
+
+    video: Video
+    store: Path
+    members: tuple[str, ...]
+    weights: tuple[float, ...]
+    rule: Rule
+    skip_missing: bool
+    folder: Path
+    png: PngMode
+
+
+def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> None:
+    """Vote on every sentence and write the PNGs of the result.
+
+    Raises FaultyInput listing members that have no prediction for a sentence, unless the recipe
+    says missing = "skip"; a sentence that no member answered is always an error.
+    """
+    _refuse_missing(recipe, split, run.store)
+    todo = []
+    for video in split.videos:
+        inputs = _vote_inputs(recipe, video, run)
+        if not (run.stages.is_current(f"vote/{video.name}", inputs) and _is_drawn(video, run)):
+            todo.append((video, inputs))
+    if not todo:
+        return
+    reporter.stage("vote")
+    with _pool(sum(_pixels(video) for video, _ in todo) * len(recipe.experts)) as pool:
+        ballots = {pool.submit(_cast, _ballot(recipe, v, run)): (v, ins) for v, ins in todo}
+        for number, future in enumerate(as_completed(ballots), 1):
+            future.result()
+            video, inputs = ballots[future]
+            run.stages.record(f"vote/{video.name}", inputs)
+            reporter.advance(video.num_masks * VOTE_UNITS, f"video {number}/{len(todo)}")
+
+
+def pack(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> None:
+    """Pack the PNGs into the submission zip; the same PNGs give the same bytes."""
+    inputs = {
+        "votes": [run.stages.read(f"vote/{video.name}").get("inputs") for video in split.videos],
+        "videos": [video.name for video in split.videos],
+        "team": recipe.team,
+    }
+    record = run.stages.read("pack")
+    if run.stages.is_current("pack", inputs) and record.get("zip") == file_states([run.zip]):
+        return
+    reporter.stage("pack")
+    packed = 0
+
+    def count(files: int) -> None:
+        nonlocal packed
+        packed += files
+        reporter.advance(files * PACK_UNITS, f"{packed} of {split.num_masks} masks")
+
+    write_zip(run.annotations, split, run.zip, recipe.team, on_file=count)
+    run.stages.record("pack", inputs, zip=file_states([run.zip]))
+
+
+def _refuse_missing(recipe: Recipe, split: Split, store: PredictionStore) -> None:
+    unanswered = {expert.name: store.unanswered(expert.name, split) for expert in recipe.experts}
+    if recipe.missing == "error":
+        faults = [
+            Fault(f"expert {name}, video {video.name}, expression {expression.id}", "no prediction")
+            for name, sentences in unanswered.items()
+            for video, expression in sentences
+        ]
+        advice = 'Run predict first, or leave members out there: [vote] missing = "skip".'
+    else:
+        votes = Counter(
+            (video.name, expression.id)
+            for sentences in unanswered.values()
+            for video, expression in sentences
+        )
+        faults = [
+            Fault(f"video {video}, expression {expression}", "no member has a prediction")
+            for (video, expression), absent in votes.items()
+            if absent == len(recipe.experts)
+        ]
+        advice = "Run predict first: at least one member has to answer each sentence."
+    if faults:
+        raise FaultyInput(f"{len(faults)} predictions are missing for the vote:", faults, advice)
+
+
+def _vote_inputs(recipe: Recipe, video: Video, run: RunFolder) -> dict[str, Any]:
+    members = {
+        expert.name: file_states(
+            run.store.path(expert.name, video.name, expression.id)
+            for expression in video.expressions
+        )
+        for expert in recipe.experts
+    }
+    weights = [expert.weight for expert in recipe.experts]
+    rules = {"rule": recipe.rule, "missing": recipe.missing, "png": recipe.png}
+    return {**rules, "weights": weights, "members": members, "frames": video.frame_names}
+
+
+def _is_drawn(video: Video, run: RunFolder) -> bool:
+    """Tell whether the folder of a video holds exactly its PNGs."""
+    wanted = {f"{frame}.png" for frame in video.frame_names}
+    for expression in video.expressions:
+        folder = run.annotations / video.name / expression.id
+        if not folder.is_dir() or set(os.listdir(folder)) != wanted:
+            return False
+    return True
+
+
+def _ballot(recipe: Recipe, video: Video, run: RunFolder) -> _Ballot:
+    return _Ballot(
+        video=video,
+        store=run.store.folder,
+        members=tuple(expert.name for expert in recipe.experts),
+        weights=tuple(expert.weight for expert in recipe.experts),
+        rule=recipe.rule,
+        skip_missing=recipe.missing == "skip",
+        folder=run.annotations / video.name,
+        png=recipe.png,
+    )
+
+
+def _cast(ballot: _Ballot) -> None:
+    """Vote on one video's sentences and write their PNGs; runs in a process of its own."""
+    store, video = PredictionStore(ballot.store), ballot.video
+    wanted = {expression.id for expression in video.expressions}
+    _remove_others(ballot.folder, wanted)
+    for expression in video.expressions:
+        voters = [
+            (member, weight)
+            for member, weight in zip(ballot.members, ballot.weights, strict=True)
+            if not ballot.skip_missing or store.path(member, video.name, expression.id).exists()
+        ]
+        tracks = [store.read(member, video, expression).track for member, _ in voters]
+        result = vote_tracks(tracks, ballot.rule, [weight for _, weight in voters])
+        folder = ballot.folder / expression.id
+        _remove_others(folder, {f"{frame}.png" for frame in video.frame_names})
+        write_track(folder, video.frame_names, result, ballot.png)
+
+
+def _remove_others(folder: Path, wanted: set[str]) -> None:
+    """Remove what an earlier run or a killed writer left in a folder that is ours alone."""
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if path.name not in wanted:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _pool(work: int) -> Executor:
+    # "spawn": a forked copy of a process that holds a GPU would hold it, too.
+    workers = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()
+    if work < POOL_FROM or not workers or workers < 2:
+        return ThreadPoolExecutor(1)
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+
+
+def _pixels(video: Video) -> int:
+    return video.num_masks * video.size[0] * video.size[1]

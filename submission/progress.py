@@ -1,0 +1,152 @@
+"""Say what is going on: a live bar on a terminal, plain lines elsewhere, or JSON lines.
+
+One bar covers the whole run. Its unit is the time that predicting one mask takes; the cheaper
+stages count as small fractions of that, so the remaining time is right where it matters.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+Mode = Literal["bar", "plain", "json", "quiet"]
+PLAIN_EVERY = 10.0  # seconds between lines when the output is not a terminal
+
+
+class Reporter:
+    """Where every stage reports; use as a context manager around the work.
+
+    `mode` "quiet" keeps only warnings. All of it goes to standard error: standard output is for
+    results.
+    """
+
+    def __init__(self, mode: Mode, *, verbose: bool = False) -> None:
+        self.mode = mode
+        self.verbose = verbose
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._total = 0.0
+        self._done = 0.0
+        self._started = time.monotonic()
+        self._last_line = 0.0
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        if self.mode == "bar":
+            self._bar = Progress(
+                TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
+                TimeElapsedColumn(), TextColumn("eta"), TimeRemainingColumn(),
+                TextColumn("{task.fields[facts]}"), console=self._console, transient=True,
+                speed_estimate_period=120,
+            )  # fmt: skip
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def plan(self, units: float) -> None:
+        """State how many units the run still has before it."""
+        self._total += units
+        if self._bar is not None:
+            if self._task is None:
+                self._task = self._bar.add_task("start", total=self._total, facts="")
+            self._bar.update(self._task, total=self._total)
+
+    def stage(self, name: str) -> None:
+        """Begin a stage."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=name, facts="")
+        elif self.mode == "json":
+            self._json("stage", stage=name)
+        elif self.mode == "plain":
+            self._console.print(name, markup=False)
+        self._last_line = time.monotonic()
+
+    def advance(self, units: float, facts: str = "") -> None:
+        """Count finished units; `facts` says in words how far the stage is."""
+        self._done += units
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, advance=units, facts=facts)
+        elif time.monotonic() - self._last_line >= PLAIN_EVERY:
+            self._last_line = time.monotonic()
+            if self.mode == "json":
+                self._json("progress", facts=facts, share=self._share(), eta_s=self._eta())
+            elif self.mode == "plain":
+                self._console.print(
+                    f"  {facts}, {self._share():.0%} of the run, {_duration(self._eta())} left",
+                    markup=False,
+                )
+
+    def say(self, text: str) -> None:
+        """Tell something that everybody wants to know."""
+        if self.mode == "json":
+            self._json("message", text=text)
+        elif self.mode != "quiet":
+            self._console.print(text, markup=False)
+
+    def detail(self, text: str) -> None:
+        """Tell something that is asked for with -v."""
+        if self.verbose:
+            self.say(text)
+
+    def warn(self, text: str) -> None:
+        """Tell something that must not be missed, in every mode."""
+        if self.mode == "json":
+            self._json("warning", text=text)
+        else:
+            self._console.print(f"warning: {text}", markup=False, style="yellow")
+
+    def fail(self, text: str) -> None:
+        """Say why the work stopped, in every mode."""
+        if self.mode == "json":
+            self._json("error", text=text)
+        else:
+            self._console.print(text, markup=False)
+
+    def _share(self) -> float:
+        return min(1.0, self._done / self._total) if self._total else 1.0
+
+    def _eta(self) -> float:
+        elapsed = time.monotonic() - self._started
+        return elapsed * (self._total - self._done) / self._done if self._done else 0.0
+
+    def _json(self, event: str, **values: Any) -> None:
+        line = {"time": round(time.time(), 3), "event": event, **values}
+        print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def stopwatch(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the seconds that a block takes to `seconds[stage]`."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[stage] = round(seconds.get(stage, 0.0) + time.perf_counter() - started, 3)
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"

@@ -1,0 +1,278 @@
+"""What to run: data, experts, vote and output, as frozen records read from TOML.
+
+Everything that can be wrong in a recipe is found here, at once and in sentences, before data or a
+checkpoint is touched. Paths in a recipe are relative to the recipe's own folder.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from submission.dataset.names import name_fault
+from submission.errors import Fault, FaultyInput, InputError
+from submission.masks.voting import MOST_MEMBERS, Rule
+from submission.sampling import PromptFrames, Sampling
+
+PACKAGED = Path(__file__).parent / "recipes"
+SAMPLE = "sample"  # the packaged recipe of a call without arguments
+
+Procedure = Literal["sa2va", "sa2va-i"]
+Seg = Literal["first", "union"]
+Missing = Literal["error", "skip"]
+Png = Literal["1bit", "8bit"]
+
+
+@dataclass(frozen=True)
+class Sa2VAMember:
+    """An expert that a checkpoint answers: one configuration of Sa2VA."""
+
+    name: str
+    checkpoint: str  # a folder, or a name below the weights folder
+    procedure: Procedure = "sa2va"
+    sampling: Sampling = "uniform"
+    frames: int = 5  # key frames, at most
+    prompt_frames: PromptFrames = "sampled"
+    seg: Seg = "first"  # with several [SEG] in an answer: the first, or the union of all masks
+    sam2: str = ""  # SAM 2.0 large beside a Sa2VA checkpoint, for sa2va-i
+    max_new_tokens: int = 2048
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class MasksMember:
+    """An expert whose masks are given: a folder or zip of PNGs in the submission layout."""
+
+    name: str
+    masks: Path
+    weight: float = 1.0
+
+
+Member = Sa2VAMember | MasksMember
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how much at once; changes speed and memory, and results only in last bits."""
+
+    device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    sentences_at_once: int = 64
+    objects_at_once: int = 16
+    images_at_once: int = 0  # 0: one on a CPU, eight on a GPU
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run."""
+
+    name: str
+    folder: Path  # paths in the recipe are relative to this
+    experts: tuple[Member, ...]
+    root: Path | None = None
+    split: str | None = None
+    meta: str | None = None  # the meta file, where a split has several
+    rule: Rule = "majority"
+    missing: Missing = "error"  # what to do when a member has no prediction for a sentence
+    png: Png = "1bit"
+    team: Mapping[str, Any] | None = None  # becomes team.json in the zip
+    compute: Compute = field(default_factory=Compute)
+
+    def with_data(self, root: Path | None, split: str | None, meta: str | None) -> "Recipe":
+        """Return the recipe with the data that the command line names."""
+        return replace(
+            self, root=root or self.root, split=split or self.split, meta=meta or self.meta
+        )
+
+
+def read_recipe(name_or_path: str) -> Recipe:
+    """Read a recipe file, or a packaged recipe by name.
+
+    Raises InputError when there is none or it is no TOML, FaultyInput with all its faults.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and (PACKAGED / f"{name_or_path}.toml").is_file():
+        path = PACKAGED / f"{name_or_path}.toml"
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError):
+        known = ", ".join(sorted(file.stem for file in PACKAGED.glob("*.toml")))
+        raise InputError(
+            f"{name_or_path}: no such recipe; give a .toml file, or one of the packaged: {known}"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from None
+    return parse_recipe(values, path)
+
+
+def parse_recipe(values: Mapping[str, Any], path: Path) -> Recipe:
+    """Turn a recipe's TOML tables into a Recipe; raise FaultyInput with everything wrong in it."""
+    faults: list[Fault] = []
+    top = _Table(values, "", faults)
+    data, vote, output = top.table("data"), top.table("vote"), top.table("output")
+    folder = path.parent.resolve()
+    root = data.text("root")
+    recipe = Recipe(
+        name=top.text("name") or path.stem,
+        folder=folder,
+        experts=tuple(_members(top, folder)),
+        root=folder / Path(root).expanduser() if root else None,
+        split=data.text("split"),
+        meta=data.text("meta"),
+        rule=vote.choice("rule", get_args(Rule), "majority"),
+        missing=vote.choice("missing", get_args(Missing), "error"),
+        png=output.choice("png", get_args(Png), "1bit"),
+        team=top.table("team").raw() or None,
+        compute=_compute(top.table("compute")),
+    )
+    for table in (data, vote, output, top):
+        table.refuse_unknown()
+    faults += _contradictions(recipe)
+    if faults:
+        raise FaultyInput(f"{path}: the recipe has faults:", faults)
+    return recipe
+
+
+def _members(top: "_Table", folder: Path) -> Iterator[Member]:
+    for table in top.tables("expert"):
+        name, weight = table.text("name") or "", table.number("weight", 1.0)
+        if table.has("masks"):
+            masks = folder / Path(table.text("masks") or "").expanduser()
+            yield MasksMember(name, masks, weight)
+        else:
+            yield Sa2VAMember(
+                name=name,
+                checkpoint=table.text("checkpoint") or "",
+                procedure=table.choice("procedure", get_args(Procedure), "sa2va"),
+                sampling=table.choice("sampling", get_args(Sampling), "uniform"),
+                frames=table.count("frames", 5),
+                prompt_frames=table.choice("prompt_frames", get_args(PromptFrames), "sampled"),
+                seg=table.choice("seg", get_args(Seg), "first"),
+                sam2=table.text("sam2") or "",
+                max_new_tokens=table.count("max_new_tokens", 2048),
+                weight=weight,
+            )
+        table.refuse_unknown()
+
+
+def _compute(table: "_Table") -> Compute:
+    compute = Compute(
+        device=table.text("device") or "auto",
+        dtype=table.choice("dtype", ("auto", "float32", "bfloat16"), "auto"),
+        sentences_at_once=table.count("sentences_at_once", 64),
+        objects_at_once=table.count("objects_at_once", 16),
+        images_at_once=table.count("images_at_once", 0, least=0),
+    )
+    table.refuse_unknown()
+    return compute
+
+
+def _contradictions(recipe: Recipe) -> Iterator[Fault]:
+    if not recipe.experts:
+        yield Fault("[[expert]]", "there is none; a run needs at least one expert")
+    if len(recipe.experts) > MOST_MEMBERS:
+        yield Fault("[[expert]]", f"{len(recipe.experts)} experts; a vote has at most 16")
+    if reason := name_fault(recipe.name):
+        yield Fault("name", reason)
+    seen: set[str] = set()
+    for number, expert in enumerate(recipe.experts, 1):
+        where = f"expert {number}"
+        if reason := name_fault(expert.name):
+            yield Fault(f"{where}, name", reason)
+        if expert.name == "vote":
+            yield Fault(f"{where}, name", '"vote" is what the result of the vote is called')
+        if expert.name in seen:
+            yield Fault(f"{where}, name", f'"{expert.name}" is taken; every expert needs its own')
+        seen.add(expert.name)
+        if not 0 < expert.weight < float("inf"):
+            yield Fault(f"{where}, weight", f"it is {expert.weight}; it must be above 0 and finite")
+        if isinstance(expert, Sa2VAMember) and not expert.checkpoint:
+            yield Fault(where, "it needs either checkpoint (a model answers) or masks (PNGs)")
+
+
+class _Table:
+    """A TOML table that collects faults instead of stopping at the first one."""
+
+    def __init__(self, values: Mapping[str, Any], where: str, faults: list[Fault]) -> None:
+        self._values = values
+        self._where = where
+        self._faults = faults
+        self._known: set[str] = set()
+
+    def has(self, key: str) -> bool:
+        return key in self._values
+
+    def raw(self) -> Mapping[str, Any]:
+        return self._values
+
+    def text(self, key: str) -> str | None:
+        value = self._take(key, None)
+        if value is not None and not isinstance(value, str):
+            self._note(key, f"it is {value!r}; it must be a text in quotes")
+            return None
+        return value
+
+    def count(self, key: str, default: int, least: int = 1) -> int:
+        value = self._take(key, default)
+        if type(value) is not int or value < least:
+            self._note(key, f"it is {value!r}; it must be a whole number of at least {least}")
+            return default
+        return value
+
+    def number(self, key: str, default: float) -> float:
+        value = self._take(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self._note(key, f"it is {value!r}; it must be a number")
+            return default
+        return float(value)
+
+    def choice(self, key: str, known: tuple[str, ...], default: str) -> Any:
+        value = self._take(key, default)
+        if value not in known:
+            words = ", ".join(f'"{word}"' for word in known)
+            self._note(key, f"it is {value!r}; it must be one of {words}")
+            return default
+        return value
+
+    def table(self, key: str) -> "_Table":
+        value = self._take(key, {})
+        if not isinstance(value, dict):
+            self._note(key, f"it must be a table: [{key}]")
+            value = {}
+        return _Table(value, f"[{key}] ", self._faults)
+
+    def tables(self, key: str) -> list["_Table"]:
+        values = self._take(key, [])
+        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+            self._note(key, f"it must be a list of tables, each begun by [[{key}]]")
+            return []
+        return [_Table(value, f"{key} {n}, ", self._faults) for n, value in enumerate(values, 1)]
+
+    def refuse_unknown(self) -> None:
+        for key in sorted(self._values.keys() - self._known):
+            self._note(key, f"unknown key; known here: {', '.join(sorted(self._known))}")
+
+    def _take(self, key: str, default: Any) -> Any:
+        self._known.add(key)
+        return self._values.get(key, default)
+
+    def _note(self, key: str, what: str) -> None:
+        self._faults.append(Fault(f"{self._where}{key}", what))
+
+
+def as_json(recipe: Recipe) -> dict[str, Any]:
+    """Return the recipe as JSON values, for the run record; the team stays out of it."""
+    values = asdict(replace(recipe, team=None))
+    return dict(json.loads(json.dumps(values, default=str)))
+
+
+def describe(expert: Member) -> dict[str, Any]:
+    """Return the settings of an expert that decide its predictions, as JSON values."""
+    left_out = {"name", "weight"}
+    return {
+        item.name: str(value) if isinstance(value, Path) else value
+        for item in fields(expert)
+        if item.name not in left_out and (value := getattr(expert, item.name)) != ""
+    }

@@ -1,0 +1,41 @@
+"""The names inside a run folder, in one place."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from submission.masks.store import PredictionStore
+from submission.stages import Stages
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps what it makes; every part can be deleted and is then made again."""
+
+    path: Path
+
+    @property
+    def store(self) -> PredictionStore:
+        """The answers of all experts."""
+        return PredictionStore(self.path / "predictions")
+
+    @property
+    def annotations(self) -> Path:
+        """The PNGs of the vote: what the zip holds."""
+        return self.path / "Annotations"
+
+    @property
+    def zip(self) -> Path:
+        return self.path / "submission.zip"
+
+    @property
+    def check(self) -> Path:
+        return self.path / "check.json"
+
+    @property
+    def score(self) -> Path:
+        return self.path / "score.json"
+
+    @property
+    def stages(self) -> Stages:
+        """What the finished stages were made from."""
+        return Stages(self.path)

@@ -1,0 +1,111 @@
+"""Write run.json: what made this result, so that it can be made again.
+
+Recipe, data, checkpoints with hashes, code revision, versions, hardware and time per stage. It is
+written when the work starts and after each stage, so a run that was stopped has one, too.
+"""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from submission import __version__
+from submission.dataset.records import Split
+from submission.whole_files import write_json
+
+LIBRARIES = ("numpy", "pillow", "pycocotools", "safetensors", "sam2", "torch", "transformers")
+NAME = "run.json"
+
+
+class RunRecord:
+    """The record of one run folder while the run goes on."""
+
+    def __init__(
+        self,
+        run: Path,
+        *,
+        recipe: Mapping[str, Any],
+        data: Mapping[str, Any],
+        experts: Mapping[str, Any],
+    ) -> None:
+        self.path = run / NAME
+        self.seconds: dict[str, float] = {}  # by stage; stages that had nothing to do are absent
+        self._values = {
+            "started": _now(),
+            "command": ["mevis-submission", *sys.argv[1:]],
+            "recipe": recipe,
+            "data": data,
+            "experts": experts,
+            "code": {"version": __version__, "revision": _revision()},
+            "libraries": _versions(),
+            "hardware": _hardware(),
+        }
+        self.save()
+
+    def save(self, **results: Any) -> None:
+        """Write the record, with the seconds so far and what `results` adds."""
+        self._values |= {"seconds": self.seconds, "updated": _now(), **results}
+        write_json(self.path, self._values)
+
+
+def describe_data(split: Split, is_part: bool) -> dict[str, Any]:
+    """Where the data came from, which meta file was read, and how much of it was asked for."""
+    return {
+        "root": str(split.root),
+        "split": split.name,
+        "meta": split.meta_file.name,
+        "meta_sha256": hashlib.sha256(split.meta_file.read_bytes()).hexdigest(),
+        "videos": len(split.videos),
+        "sentences": split.num_sentences,
+        "masks": split.num_masks,
+        "is_part": is_part,
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _revision() -> str:
+    """The git revision of the code, marked when it was changed; the image states its own."""
+    if stated := os.environ.get("MEVIS_REVISION"):
+        return stated
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return described.stdout.strip() or "unknown"
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def _hardware() -> dict[str, Any]:
+    hardware: dict[str, Any] = {"machine": platform.machine(), "cores": os.cpu_count()}
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        hardware["cpu"] = next(x.split(":", 1)[1].strip() for x in lines if "model name" in x)
+    except (OSError, StopIteration):
+        hardware["cpu"] = platform.processor() or "unknown"
+    torch = sys.modules.get("torch")  # only a run that used torch has a GPU to speak of
+    if torch is not None and torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        hardware["gpus"] = [torch.cuda.get_device_name(index) for index in range(count)]
+        hardware["cuda"] = torch.version.cuda
+    return hardware

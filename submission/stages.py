@@ -1,0 +1,55 @@
+"""Remember what each finished stage was made from, so that it is not done again.
+
+A stage is current when the record of its inputs equals the inputs of now. Records lie in
+`<run>/stages`, one file for each stage and part, written after the result they speak of.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from submission.dataset.strict_json import read_json
+from submission.errors import InputError
+from submission.whole_files import write_json
+
+
+class Stages:
+    """The records below one run folder."""
+
+    def __init__(self, run: Path) -> None:
+        self.folder = run / "stages"
+
+    def is_current(self, stage: str, inputs: Any) -> bool:
+        """Tell whether the stage was finished with these inputs (JSON values)."""
+        return bool(self.read(stage).get("inputs") == _digest(inputs))
+
+    def record(self, stage: str, inputs: Any, **result: Any) -> None:
+        """Note that the stage is finished, and small facts about its result."""
+        write_json(self._path(stage), {"inputs": _digest(inputs), **result})
+
+    def read(self, stage: str) -> dict[str, Any]:
+        """Return a stage's record, empty when there is none; a damaged one counts as none."""
+        try:
+            record = read_json(self._path(stage))
+        except (InputError, FileNotFoundError):
+            return {}  # the stage is simply done again
+        return record if isinstance(record, dict) else {}
+
+    def _path(self, stage: str) -> Path:
+        return self.folder / f"{stage}.json"
+
+
+def file_states(paths: Iterable[Path]) -> list[list[Any]]:
+    """Name, size and time of change of files: enough to notice that one was written again."""
+    states: list[list[Any]] = []
+    for path in paths:
+        stat = path.stat() if path.exists() else None
+        states.append([path.name, stat.st_size, stat.st_mtime_ns] if stat else [path.name, None])
+    return states
+
+
+def _digest(inputs: Any) -> str:
+    text = json.dumps(inputs, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

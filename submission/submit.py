@@ -1,0 +1,162 @@
+"""The whole way: a recipe and a split in, a checked zip out. Reads like the list of stages."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from submission.assemble import PACK_UNITS, VOTE_UNITS, pack, vote
+from submission.dataset.frames import open_frames
+from submission.dataset.mevis import read_split
+from submission.dataset.records import Split
+from submission.dataset.selection import Shard, select
+from submission.errors import FaultyResult, InputError
+from submission.experts import make_experts
+from submission.judge import CHECK_UNITS, SCORE_UNITS, Means, check_run, score_run
+from submission.output.check import Verdict
+from submission.plan import Plan, make_plan
+from submission.predict import claim_all, predict, remaining
+from submission.progress import Reporter, stopwatch
+from submission.recipe import Recipe, Sa2VAMember, as_json
+from submission.run_folder import RunFolder
+from submission.run_record import RunRecord, describe_data
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A part of the split, for trying or for several machines."""
+
+    videos: tuple[str, ...] | None = None
+    limit: int | None = None
+    shard: Shard | None = None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a zip of this selection cannot be uploaded."""
+        return self != Selection()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run has to show."""
+
+    verdict: Verdict
+    means: Means | None  # None where the split has no ground truth
+
+
+class Run:
+    """A recipe applied to a checked split, in a run folder."""
+
+    def __init__(
+        self, recipe: Recipe, selection: Selection, folder: Path, reporter: Reporter
+    ) -> None:
+        self.recipe = recipe
+        self.selection = selection
+        self.reporter = reporter
+        self.split = read_data(recipe, selection)
+        self.folder = RunFolder(folder)
+        self._record: RunRecord | None = None
+
+    def plan(self) -> Plan:
+        """Count what is to do, without loading anything."""
+        store = self.folder.store
+        sampled = {
+            member.name: (member.frames, member.sampling)
+            if isinstance(member, Sa2VAMember)
+            else None
+            for member in self.recipe.experts
+        }
+        done = {
+            name: sum(
+                store.path(name, video.name, expression.id).exists()
+                for video in self.split.videos
+                for expression in video.expressions
+            )
+            for name in sampled
+        }
+        return make_plan(self.split, self.recipe.png, sampled, done)
+
+    def predict(self) -> None:
+        """Let every expert answer what it has not answered yet."""
+        store = self.folder.store
+        experts = make_experts(self.recipe, self.reporter)
+        claim_all(store, experts)
+        work = [(expert, remaining(store, expert.name, self.split)) for expert in experts]
+        self.reporter.plan(sum(video.num_masks for _, videos in work for video in videos))
+        with self._timed("predict"):
+            predict(work, open_frames(self.split), store, self.reporter)
+
+    def vote(self) -> None:
+        """Join the experts' masks and write the PNGs."""
+        with self._timed("vote"):
+            vote(self.recipe, self.split, self.folder, self.reporter)
+
+    def pack(self) -> None:
+        """Pack the PNGs into the zip."""
+        with self._timed("pack"):
+            pack(self.recipe, self.split, self.folder, self.reporter)
+
+    def check(self) -> Verdict:
+        """Read the zip as the judge does."""
+        with self._timed("check"):
+            return check_run(
+                self.split, self.folder, require_team=self.recipe.team is not None,
+                reporter=self.reporter,
+            )  # fmt: skip
+
+    def score(self) -> Means | None:
+        """Score the result, where the split has ground truth."""
+        if self.split.mask_file is None:
+            return None
+        with self._timed("score"):
+            names = [expert.name for expert in self.recipe.experts]
+            return score_run(self.split, self.folder, names, self.reporter)
+
+    def submit(self) -> Outcome:
+        """Go the whole way; raise FaultyResult when the zip has faults."""
+        if self.selection.shard is not None:
+            raise InputError(
+                "a shard alone cannot be submitted: run predict --shard i/n for every i with the "
+                "same --run, and then submit without --shard"
+            )
+        members = len(self.recipe.experts)
+        after = VOTE_UNITS + PACK_UNITS + CHECK_UNITS + SCORE_UNITS * (members + 1)
+        self.reporter.plan(self.split.num_masks * after)
+        self.predict()
+        self.vote()
+        self.pack()
+        verdict = self.check()
+        if not verdict.ok:
+            raise FaultyResult(verdict.summary())
+        return Outcome(verdict, self.score())
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        """Keep the run record up to date around a stage, also when the stage fails."""
+        if self._record is None:
+            identities = {
+                expert.name: self.folder.store.identity(expert.name)
+                for expert in self.recipe.experts
+            }
+            self._record = RunRecord(
+                self.folder.path,
+                recipe=as_json(self.recipe),
+                data=describe_data(self.split, self.selection.is_part),
+                experts=identities,
+            )
+        try:
+            with stopwatch(self._record.seconds, stage):
+                yield
+        finally:
+            self._record.save()
+
+
+def read_data(recipe: Recipe, selection: Selection) -> Split:
+    """Read and check the recipe's split, and take the selected part of it."""
+    if recipe.root is None or recipe.split is None:
+        raise InputError(
+            "the recipe names no data: give --data DIR and --split NAME, "
+            "or root and split in its [data]"
+        )
+    split = read_split(recipe.root, recipe.split, recipe.meta)
+    return select(split, selection.videos, selection.limit, selection.shard)

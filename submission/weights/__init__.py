@@ -1,0 +1,1 @@
+"""Checkpoints on disk: where they lie and what exactly they hold."""
