@@ -26,7 +26,7 @@ from submission.weights.folders import find_checkpoint
 from submission.weights.hashes import checkpoint_files, hash_files
 
 if TYPE_CHECKING:
-    from submission.model import Sa2VA
+    from submission.model import Answer, Sa2VA
 
 Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB
 IMAGES_AT_ONCE = {"cpu": 1, "cuda": 8}  # alone on a CPU, where a batch gains nothing
@@ -131,18 +131,8 @@ class Sa2VAExpert:
         """Answer all sentences of a video at once."""
         assert frames is not None
         member = self.member
-        model = self.shelf.take(self.checkpoint, self.sam2)
         try:
-            answers = model.segment(
-                frames,
-                [expression.sentence for expression in video.expressions],
-                procedure=member.procedure,
-                sampling=member.sampling,
-                num_frames=member.frames,
-                prompt_frames=member.prompt_frames,
-                seg=member.seg,
-                max_new_tokens=member.max_new_tokens,
-            )
+            answers = self._segment(frames, [e.sentence for e in video.expressions], video.name)
         except InputError as error:
             raise InputError(f"expert {self.name}, video {video.name}: {error}") from error
         shown = key_frames(len(frames), member.frames, member.sampling)
@@ -152,6 +142,38 @@ class Sa2VAExpert:
                 expression,
                 Prediction(expression.sentence, answer.text, shown, answer.num_seg, track),
             )
+
+    def _segment(self, frames: Frames, sentences: list[str], video: str) -> list["Answer"]:
+        """Run the model; when a GPU runs out of memory, go on with smaller batches and say so."""
+        import torch
+
+        member = self.member
+        model = self.shelf.take(self.checkpoint, self.sam2)
+        while True:
+            try:
+                return model.segment(
+                    frames,
+                    sentences,
+                    procedure=member.procedure,
+                    sampling=member.sampling,
+                    num_frames=member.frames,
+                    prompt_frames=member.prompt_frames,
+                    seg=member.seg,
+                    max_new_tokens=member.max_new_tokens,
+                )
+            except torch.OutOfMemoryError as error:
+                limits = model.limits.halved()
+                if limits is None:
+                    raise InputError(
+                        f"the GPU's memory does not hold {len(frames)} frames of "
+                        f"{frames.shape[2]} x {frames.shape[1]} even one at a time; "
+                        "set frames lower, or take a smaller checkpoint"
+                    ) from error
+                model.limits = limits
+                self.shelf.reporter.warn(
+                    f"video {video}: out of GPU memory, going on with {limits}"
+                )
+            torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
 
 
 class GivenMasks:

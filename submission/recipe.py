@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from submission.dataset.names import name_fault
 from submission.errors import Fault, FaultyInput, InputError
 from submission.masks.voting import MOST_MEMBERS, Rule
+from submission.output.team import team_faults
 from submission.sampling import PromptFrames, Sampling
 
 PACKAGED = Path(__file__).parent / "recipes"
@@ -170,6 +171,8 @@ def _compute(table: "_Table") -> Compute:
 
 
 def _contradictions(recipe: Recipe) -> Iterator[Fault]:
+    if recipe.team is not None:
+        yield from (Fault("[team]", what) for what in team_faults(recipe.team))
     if not recipe.experts:
         yield Fault("[[expert]]", "there is none; a run needs at least one expert")
     if len(recipe.experts) > MOST_MEMBERS:

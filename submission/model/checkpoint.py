@@ -56,6 +56,8 @@ def _shards_in(index: Path) -> list[str]:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InputError(f"{index}: not a safetensors index ({error!r})") from None
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{index}: not a safetensors index (weight_map names no files)")
     outside = [Fault(str(index), f"{name!r} is no plain file name") for name in names
                if Path(name).name != name]  # fmt: skip
     if outside:
@@ -167,7 +169,8 @@ def _read_original_decoder(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except Exception as error:  # torch raises several kinds for a file that is no checkpoint
             raise InputError(f"{path}: cannot be opened as SAM 2 weights: {error}") from None
-        tensors = content.get("model", content)
+        inner = content.get("model", content) if isinstance(content, dict) else None
+        tensors = inner if isinstance(inner, dict) else {}
     if any(mark in tensors for mark in SAM21_MARKS):
         raise InputError(f"{path}: these are SAM 2.1 weights; Sa2VA-i needs SAM 2.0 large")
     decoder = {key: value for key, value in tensors.items() if key.startswith(DECODER)}

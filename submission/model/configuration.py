@@ -115,7 +115,7 @@ def read_config(folder: Path, *, has_tuned_decoder: bool) -> Sa2VAConfig:
         return parse_config(values, has_tuned_decoder=has_tuned_decoder)
     except KeyError as error:
         raise InputError(f"{path}: the key {error} is missing") from None
-    except (TypeError, ValueError) as error:
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise InputError(f"{path}: {error}") from None
 
 

@@ -10,7 +10,7 @@ from submission.model.checkpoint import fill, has_tuned_decoder, shard_files
 from submission.model.configuration import read_config
 from submission.model.network import lay_out
 from submission.model.sa2va import Limits, Sa2VA
-from submission.model.tokenizer import load_tokenizer
+from submission.model.tokenizer import Tokenizer, load_tokenizer, special_ids
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -41,10 +41,20 @@ def load(
         raise InputError(f"{folder}: a Sa2VA-i checkpoint already holds SAM 2's decoder; drop sam2")
     config = read_config(folder, has_tuned_decoder=tuned or sam2 is not None)
     tokenizer = load_tokenizer(folder)
+    _refuse_foreign_tokenizer(folder, tokenizer, int(config.llm.vocab_size))
     network = lay_out(config)
     original = None if sam2 is None else _sam2_file(Path(sam2))
     fill(network, config, files, place, precision, original)
     return Sa2VA(network, config, tokenizer, place, precision, limits)
+
+
+def _refuse_foreign_tokenizer(folder: Path, tokenizer: Tokenizer, vocabulary: int) -> None:
+    token, largest = max(special_ids(tokenizer).items(), key=lambda item: item[1])
+    if largest >= vocabulary:
+        raise InputError(
+            f"{folder}: {token} is token {largest}, but the language model of config.json has "
+            f"{vocabulary} tokens; fetch all files of one checkpoint"
+        )
 
 
 def _sam2_file(path: Path) -> Path:

@@ -9,7 +9,7 @@ then differ in single pixels, because memory is rounded to bfloat16 (tests bound
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
@@ -37,6 +37,11 @@ class Limits:
     sentences_at_once: int = 64  # packed behind one prefix
     objects_at_once: int = 16  # in one step of the tracker
     images_at_once: int = 1  # in one pass of SAM 2's image encoder
+
+    def halved(self) -> "Limits | None":
+        """Return half of everything, for a GPU that ran out of memory; None at the bottom."""
+        smaller = Limits(*(max(1, value // 2) for value in astuple(self)))
+        return None if smaller == self else smaller
 
 
 class Sa2VA:
