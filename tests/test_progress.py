@@ -1,0 +1,63 @@
+"""What a run says while it works, in each of its modes."""
+
+import json
+
+import pytest
+
+from submission.progress import Reporter, stopwatch
+
+
+def report(mode, verbose=False, every=0.0, monkeypatch=None):
+    monkeypatch.setattr("submission.progress.PLAIN_EVERY", every)
+    with Reporter(mode, verbose=verbose) as reporter:
+        reporter.plan(10)
+        reporter.stage("predict 1/2 u5")
+        reporter.advance(5, "video 1/2")
+        reporter.detail("loading")
+        reporter.warn("careful")
+        reporter.fail("broken")
+
+
+def test_plain_lines_for_a_log_file(monkeypatch, capsys):
+    report("plain", monkeypatch=monkeypatch)
+    out, said = capsys.readouterr()
+    assert out == ""
+    assert said.splitlines() == [
+        "predict 1/2 u5", "  video 1/2, 50% of the run, 0:00 left", "warning: careful", "broken"
+    ]  # fmt: skip
+
+
+def test_quiet_keeps_what_must_not_be_missed(monkeypatch, capsys):
+    report("quiet", monkeypatch=monkeypatch)
+    assert capsys.readouterr().err.splitlines() == ["warning: careful", "broken"]
+
+
+def test_json_lines_are_objects(monkeypatch, capsys):
+    report("json", verbose=True, monkeypatch=monkeypatch)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == ["stage", "progress", "message", "warning", "error"]
+    assert lines[1]["share"] == 0.5
+
+
+def test_details_are_asked_for(monkeypatch, capsys):
+    report("plain", verbose=True, monkeypatch=monkeypatch)
+    assert "loading" in capsys.readouterr().err
+
+
+def test_the_bar_leaves_nothing_behind_and_survives_an_error(capsys):
+    def work() -> None:
+        with Reporter("bar") as reporter:
+            reporter.plan(2)
+            reporter.stage("vote")
+            reporter.advance(1, "video 1/2")
+            raise RuntimeError
+
+    pytest.raises(RuntimeError, work)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_stage_that_failed_has_its_seconds_too():
+    seconds: dict[str, float] = {}
+    with pytest.raises(KeyError), stopwatch(seconds, "vote"):
+        raise KeyError
+    assert seconds["vote"] >= 0

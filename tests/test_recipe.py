@@ -1,0 +1,131 @@
+"""Recipes: what is read, and that everything wrong in one is said at once."""
+
+from pathlib import Path
+
+import pytest
+
+from submission.errors import FaultyInput, InputError
+from submission.output.team import AGREEMENT
+from submission.recipe import MasksMember, Sa2VAMember, describe, read_recipe
+
+EXAMPLE = """
+name = "pvuw4"
+[data]
+root = "data/mevis"
+split = "valid"
+[[expert]]
+name = "sa2va-26b-uniform20"
+checkpoint = "Sa2VA-26B"
+procedure = "sa2va"
+sampling = "uniform"
+frames = 20
+prompt_frames = "sampled"
+weight = 1.0
+[[expert]]
+name = "uninext-cutie"
+masks = "masks/uninext-cutie"
+weight = 2
+[vote]
+rule = "paper"
+[output]
+png = "8bit"
+"""
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "my.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_the_documented_recipe_is_read(tmp_path):
+    recipe = read_recipe(write(tmp_path, EXAMPLE))
+    sa2va, given = recipe.experts
+    assert (recipe.name, recipe.split, recipe.rule, recipe.png) == (
+        "pvuw4",
+        "valid",
+        "paper",
+        "8bit",
+    )
+    assert recipe.root == tmp_path / "data/mevis"
+    assert isinstance(sa2va, Sa2VAMember)
+    assert (sa2va.frames, sa2va.seg, sa2va.max_new_tokens) == (20, "first", 2048)
+    assert given == MasksMember("uninext-cutie", tmp_path / "masks/uninext-cutie", 2.0)
+
+
+def test_a_short_recipe_takes_its_name_from_the_file(tmp_path):
+    recipe = read_recipe(write(tmp_path, '[[expert]]\nname = "a"\ncheckpoint = "x"\n'))
+    assert recipe.name == "my"
+    assert (recipe.rule, recipe.png, recipe.missing) == ("majority", "1bit", "error")
+
+
+def test_everything_wrong_is_said_at_once(tmp_path):
+    text = """
+    nmae = "typo"
+    [[expert]]
+    name = "a/b"
+    checkpoint = "x"
+    procedure = "sa2va-2"
+    frames = 0
+    [[expert]]
+    name = "vote"
+    weight = -1
+    [vote]
+    rule = "mean"
+    [output]
+    png = 8
+    [team]
+    team_name = "us"
+    """
+    with pytest.raises(FaultyInput) as refused:
+        read_recipe(write(tmp_path, text))
+    said = str(refused.value)
+    for part in (
+        "nmae: unknown key", "expert 1, name: the name 'a/b' has a path separator",
+        "expert 1, procedure: it is 'sa2va-2'", "expert 1, frames: it is 0", '"vote" is what',
+        "expert 2, weight: it is -1.0", "expert 2: it needs either checkpoint", "[vote] rule",
+        "[output] png: it is 8", AGREEMENT,
+    ):  # fmt: skip
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "there is none; a run needs at least one expert"),
+        ('[[expert]]\nname="a"\ncheckpoint="x"\n[[expert]]\nname="a"\ncheckpoint="y"', "is taken"),
+        ('expert = "x"', "begun by [[expert]]"),
+        ("data = 3", "must be a table: [data]"),
+        ('[[expert]]\nname="a"\ncheckpoint="x"\nframes=true', "frames: it is True"),
+        ('[[expert]]\nname="a"\ncheckpoint="x"\nmask="y"', "mask: unknown key"),
+    ],
+)
+def test_a_fault_is_named(tmp_path, text, words):
+    with pytest.raises(FaultyInput, match=words.replace("[", r"\[")):
+        read_recipe(write(tmp_path, text))
+
+
+def test_broken_toml_says_where(tmp_path):
+    with pytest.raises(InputError, match=r"my\.toml: not valid TOML: .*at line 2"):
+        read_recipe(write(tmp_path, "name = 'a'\nsplit = = 1\n"))
+
+
+def test_an_unknown_recipe_lists_the_packaged_ones():
+    with pytest.raises(InputError, match=r"nope: no such recipe.*sample"):
+        read_recipe("nope")
+
+
+def test_the_team_must_be_complete(tmp_path):
+    members = '[[team.members]]\nname = "A"\naffiliation = "B"\n'
+    team = f'[team]\n"{AGREEMENT}" = true\nteam_name = "us"\nemail = "a@b.org"\n{members}'
+    good = f'[[expert]]\nname = "a"\ncheckpoint = "x"\n{team}'
+    assert read_recipe(write(tmp_path, good)).team is not None
+    with pytest.raises(FaultyInput, match="email"):
+        read_recipe(write(tmp_path, good.replace("email", "mail")))
+
+
+def test_only_what_decides_predictions_is_part_of_an_experts_identity():
+    expert = Sa2VAMember("a", "x", weight=3.0)
+    assert "weight" not in describe(expert)
+    assert "name" not in describe(expert)
+    assert describe(expert)["frames"] == 5
