@@ -52,7 +52,8 @@ def test_the_bar_leaves_nothing_behind_and_survives_an_error(capsys):
             reporter.advance(1, "video 1/2")
             raise RuntimeError
 
-    pytest.raises(RuntimeError, work)
+    with pytest.raises(RuntimeError):
+        work()
     assert "Traceback" not in capsys.readouterr().err
 
 
