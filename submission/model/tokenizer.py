@@ -98,7 +98,11 @@ class SentencePieceTokenizer:
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         from sentencepiece import SentencePieceProcessor
 
-        self._pieces = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+        path = folder / "tokenizer.model"
+        try:
+            self._pieces = SentencePieceProcessor(model_file=str(path))
+        except (RuntimeError, OSError) as error:  # damaged; not readable
+            raise InputError(f"{path}: {error}; fetch it again") from None
         self._added = _added_tokens(folder, settings)
         self._names = {index: token for token, index in self._added.items()}
         longest_first = sorted(self._added, key=len, reverse=True)
