@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from model.cases import REFERENCE
 from model.checkpoints import TINY, TINY_I
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from submission.errors import InputError
 from submission.model.prompt import TEMPLATES, build_prompt, ends_with_stop_word
@@ -54,9 +55,7 @@ def test_answers_survive_a_round_trip(folder):
 
 # --- sentencepiece -------------------------------------------------------------------------------
 def write_pieces(folder: Path, **settings: Any) -> Tokenizer:
-    """A checkpoint's tokenizer as InternLM2 is released: tokenizer.model and a list of added ones."""
-    from sentencepiece import SentencePieceTrainer
-
+    """Tokenizer files as InternLM2 is released: tokenizer.model, and a list of added tokens."""
     folder.mkdir()
     words = ["Please segment the dog that turns left", "Sure, it is the one.", "which one stops?"]
     SentencePieceTrainer.train(
@@ -65,8 +64,6 @@ def write_pieces(folder: Path, **settings: Any) -> Tokenizer:
         remove_extra_whitespaces=False, add_dummy_prefix=False, minloglevel=2,
         hard_vocab_limit=False,
     )  # fmt: skip
-    from sentencepiece import SentencePieceProcessor
-
     size = SentencePieceProcessor(model_file=str(folder / "tokenizer.model")).vocab_size()
     entries = {str(i): {"content": token} for i, token in enumerate(SPECIAL)}
     entries |= {str(size + i): {"content": token} for i, token in enumerate(ADDED)}
@@ -109,8 +106,6 @@ def test_pieces_survive_a_round_trip(pieces, text):
 
 
 def test_words_between_added_tokens_are_those_of_sentencepiece(pieces, tmp_path):
-    from sentencepiece import SentencePieceProcessor
-
     plain = SentencePieceProcessor(model_file=str(tmp_path / "internlm2" / "tokenizer.model"))
     seg = pieces.find("[SEG]")
     expected = [*plain.encode("Sure, "), seg, *plain.encode(" and "), seg, *plain.encode(".")]
