@@ -198,53 +198,6 @@ def test_no_folder(tmp_path):
         load(tmp_path / "nowhere")
 
 
-# --- config.json ---------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("{", r"config\.json: not valid JSON: .*line 1 column 2"),
-        ("[]", r"config\.json: "),
-        ("{}", r"config\.json: the key 'llm_config' is missing"),
-    ],
-)
-def test_a_broken_config(tmp_path, text, says):
-    folder = copy_checkpoint(TINY, tmp_path / "changed")
-    (folder / "config.json").write_text(text)
-    with pytest.raises(InputError, match=says):
-        load(folder, "cpu", "float32")
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "says"),
-    [
-        ("llm_config.architectures", ["Phi3ForCausalLM"], "known: InternLM2ForCausalLM, Qwen2"),
-        ("llm_config.architectures", [], r"config\.json: "),
-        ("llm_config.use_sliding_window", True, "only full attention"),
-        ("template", "vicuna", "known: internlm2_chat, qwen_chat, phi3_chat"),
-        ("template", None, r"config\.json: "),
-        ("use_llm_lora", 64, "merge the LoRA weights"),
-        ("use_backbone_lora", 16, "merge the LoRA weights"),
-        ("ps_version", "v1", "only 'v2' is supported"),
-        ("select_layer", -4, "only -1 is supported"),
-        ("downsample_ratio", 1.0, r"only 0\.5 is supported"),
-        ("grounding_config.image_size", 100, "not a multiple of 32"),
-        ("grounding_config.memory_size", 48, "not a multiple of"),
-        ("grounding_config.colour", "red", "colour"),
-        ("vision_config", {}, "the key 'hidden_size' is missing"),
-    ],
-)
-def test_configs_that_this_kit_does_not_build(tmp_path, path, value, says):
-    def change(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
-        *parents, key = path.split(".")
-        for parent in parents:
-            config = config[parent]
-        config[key] = value
-
-    with pytest.raises(InputError, match=says) as error:
-        open_changed(tmp_path, change)
-    assert "config.json" in str(error.value)
-
-
 # --- tokenizer, device, precision ----------------------------------------------------------------
 def test_a_tokenizer_without_seg(tmp_path):
     folder = copy_checkpoint(TINY, tmp_path / "changed")

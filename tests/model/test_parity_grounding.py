@@ -12,7 +12,7 @@ from model.cases import Case, assert_close, cases
 from torch import Tensor
 
 from submission.model.grounding import DecodedMasks, preprocess
-from submission.model.tracking import MemoryFrame, Tracker, is_foreground
+from submission.model.tracking import Tracker, is_foreground
 
 
 @pytest.fixture(autouse=True)
@@ -162,20 +162,20 @@ def harden(case: Case) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
         found = DecodedMasks(soft, soft, soft, soft, soft)
         with patch.object(grounding, "decode_language", lambda *_, found=found: found):
             logits[time] = tracker.prompt(time, case.features(time), torch.zeros(1, 1))
-    return logits, {time: frame.pointer for time, frame in tracker.memory.prompted.items()}
+    return logits, tracker.memory.prompted_pointers
 
 
 def new_tracker(case: Case) -> Tracker:
     return Tracker(
         network(case), procedure=case.procedure, num_frames=len(case.frames),
-        frame_size=case.frames.shape[1:3], chunk=16,
+        frame_size=case.frames.shape[1:3],
     )  # fmt: skip
 
 
 @cases("maskmem_pos_enc")
 def test_position_of_memory(case: Case):
     recorded = case.recorded["maskmem_pos_enc"]
-    assert_close(network(case).memory_position(recorded), recorded)
+    assert_close(network(case).memory_position(), recorded)
 
 
 @cases("frame_low_res", "state0.cond.0.maskmem_bf16")
@@ -197,19 +197,17 @@ def test_memory_encoder(case: Case):
 CLOSE_TO_ZERO = 1e-4
 
 
-def remember(case: Case, seg: int) -> Tracker:
-    """A tracker that remembers what the reference remembered at the end."""
+def remember(case: Case, seg: int, before: int) -> Tracker:
+    """A tracker that remembers what the reference remembered before it tracked a frame."""
     tracker = new_tracker(case)
     for key in case.recorded:
         owner, _, rest = key.partition(".")
         if owner != f"state{seg}" or not key.endswith(".obj_ptr"):
             continue
         kind, time, _ = rest.split(".")
-        frame = MemoryFrame(
-            case.recorded[f"{owner}.{kind}.{time}.maskmem_bf16"], case.recorded[key]
-        )
-        where = tracker.memory.prompted if kind == "cond" else tracker.memory.tracked
-        where[int(time)] = frame
+        if kind == "cond" or int(time) < before:
+            memory_map = case.recorded[f"{owner}.{kind}.{time}.maskmem_bf16"]
+            tracker.remember(int(time), memory_map, case.recorded[key], prompted=kind == "cond")
     return tracker
 
 
@@ -217,12 +215,7 @@ def remember(case: Case, seg: int) -> Tracker:
 def test_memory_attention(case: Case):
     recorded = case.recorded["mem_conditioned_feat"]
     for (seg, time), values in zip(tracked(case), recorded, strict=False):
-        tracker = remember(case, seg)
-        # At that time later tracked frames were not there yet.
-        tracker.memory.tracked = {
-            t: frame for t, frame in tracker.memory.tracked.items() if t < time
-        }
-        ours = tracker.condition(time, case.features(time), slice(None))
+        ours = remember(case, seg, time).condition(time, case.features(time))
         assert_close(ours, values[None])
 
 

@@ -24,7 +24,7 @@ FRAMES, HEIGHT, WIDTH = 3, 480, 854
 
 @pytest.mark.slow
 def test_one_clip_through_the_1b_size(one_thread):
-    """Three frames, two of them key frames, one sentence: minutes, and 5 GB of memory."""
+    """Three frames, two of them key frames, one sentence: a minute on two cores, 4 GB of memory."""
     torch.set_num_threads(os.cpu_count() or 1)
     with timed("laying out and filling"):
         model = random_model("Sa2VA-1B")
