@@ -22,7 +22,8 @@ from submission.output.mask_files import open_submission
 from submission.progress import Reporter
 from submission.recipe import Compute, MasksMember, Recipe, Sa2VAMember, describe
 from submission.sampling import key_frames
-from submission.weights.folders import find_checkpoint
+from submission.weights.finder import CheckpointFinder
+from submission.weights.folders import Weights
 from submission.weights.hashes import checkpoint_files, hash_files
 
 if TYPE_CHECKING:
@@ -47,16 +48,23 @@ class Expert(Protocol):
         """Answer the video's sentences, in order; a sentence without an answer is left out."""
 
 
-def make_experts(recipe: Recipe, reporter: Reporter) -> list[Expert]:
-    """Make the recipe's experts; those that share a checkpoint share the loaded model."""
+def make_experts(
+    recipe: Recipe, reporter: Reporter, weights: Weights | None = None, *, hash_all: bool = False
+) -> list[Expert]:
+    """Make the recipe's experts; those that share a checkpoint share the loaded model.
+
+    A checkpoint that weights.lock names is compared with it first; `hash_all` reads every byte
+    for that, also where the hash of a file in its present state is remembered.
+    """
     shelf = ModelShelf(recipe.compute, reporter)
+    finder = CheckpointFinder(recipe.folder, weights or Weights(), hash_all, reporter)
     experts: list[Expert] = []
     for member in recipe.experts:
         if isinstance(member, MasksMember):
             experts.append(GivenMasks(member))
             continue
-        checkpoint = find_checkpoint(member.checkpoint, recipe.folder)
-        sam2 = find_checkpoint(member.sam2, recipe.folder) if member.sam2 else None
+        checkpoint = finder.find(member.checkpoint)
+        sam2 = finder.find_sam2(member.sam2) if member.sam2 else None
         experts.append(Sa2VAExpert(member, checkpoint, sam2, shelf))
     return experts
 
@@ -110,10 +118,7 @@ class Sa2VAExpert:
         for path_key in ("checkpoint", "sam2"):
             settings.pop(path_key, None)
         files = hash_files(
-            [
-                *checkpoint_files(self.checkpoint),
-                *(checkpoint_files(self.sam2) if self.sam2 else []),
-            ],
+            [*checkpoint_files(self.checkpoint), *([self.sam2] if self.sam2 else [])],
             lambda file: self.shelf.reporter.detail(f"hashing {file}"),
         )
         libraries = {name: version(name) for name in ("sam2", "torch", "transformers")}

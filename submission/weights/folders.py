@@ -1,10 +1,12 @@
-"""Find a checkpoint: a folder by path, or a name below the weights folder."""
+"""Where checkpoints lie: by name below the weights folder, or a folder of the user's own."""
 
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from submission.errors import InputError
 from submission.weights.hashes import cache_folder
+from submission.weights.lock import Lock, LockedCheckpoint, default_lock, read_lock
 
 
 def weights_folder() -> Path:
@@ -12,19 +14,41 @@ def weights_folder() -> Path:
     return Path(os.environ.get("MEVIS_WEIGHTS") or cache_folder() / "weights")
 
 
-def find_checkpoint(name: str, recipe_folder: Path) -> Path:
+@dataclass(frozen=True)
+class Weights:
+    """A lock and the folder in which its checkpoints lie, each below its name."""
+
+    lock: Lock = field(default_factory=lambda: read_lock(default_lock()))
+    folder: Path = field(default_factory=weights_folder)
+
+    def place(self, checkpoint: LockedCheckpoint) -> Path:
+        """Return the folder of a checkpoint, there or not."""
+        return self.folder / checkpoint.name
+
+    def command(self, verb: str, *names: str) -> str:
+        """Return the command line for a verb on this lock and folder, to be run as it stands."""
+        words = ["mevis-submission weights", verb, *names]
+        if self.lock.path.resolve() != default_lock():
+            words += ["--lock", str(self.lock.path)]
+        if self.folder != weights_folder():
+            words += ["--dir", str(self.folder)]
+        return " ".join(words)
+
+
+def find_own(name: str, recipe_folder: Path, weights: Weights) -> Path:
     """Return the folder or file that `name` means in a recipe of `recipe_folder`.
 
-    A path is relative to the recipe, then to the working folder; a name is looked up below the
-    weights folder last. Raises InputError saying where it was looked for.
+    A path is relative to the recipe, then to the working folder; a name that is not in the lock
+    is looked up below the weights folder last. Raises InputError saying where it was looked for.
     """
     path = Path(name).expanduser()
-    places = [recipe_folder / path, Path.cwd() / path, weights_folder() / path]
+    places = [recipe_folder / path, Path.cwd() / path, weights.folder / path]
     for place in places:
         if place.exists():
             return place.resolve()
     looked = ", ".join(dict.fromkeys(str(place) for place in places))
+    known = ", ".join(item.name for item in weights.lock.checkpoints)
     raise InputError(
         f"checkpoint {name!r} is nowhere: looked for {looked}; give the folder that holds its "
-        "config.json, or set MEVIS_WEIGHTS to the folder that holds the checkpoints"
+        f"config.json, or a name in {weights.lock.path.name}: {known}"
     )

@@ -1,20 +1,32 @@
-"""SHA-256 of checkpoint files, computed once for each state of a file.
+"""SHA-256 of files, computed once for each state of a file and then remembered.
 
-Hashing a 92 GB checkpoint takes minutes, so a result is remembered with the file's size and time of
-change in the user's cache folder; a file that was touched is hashed again.
+Hashing a 92 GB checkpoint takes minutes. A result is remembered with the file's size and the times
+of its last change: of content (mtime) and of anything (ctime, which no program can set, so that a
+copied or unpacked folder is hashed anew). Two memories are read: a record beside the file, which
+`weights fetch` and `weights verify` leave and which also serves a container that mounts the folder
+read-only, and one in the user's cache.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from submission.whole_files import write_json
 
 READERS = 4  # files at a time; hashlib lets go of the interpreter lock
+BLOCK = 1 << 20  # bytes read at a time
+RECORD = ".sha256.json"  # beside the files of a fetched checkpoint
 CHECKPOINT_SUFFIXES = (".json", ".model", ".pt", ".safetensors", ".txt")
+
+_KEEPING = threading.Lock()  # one thread at a time adds to a memory
+
+Memory = dict[str, Any]  # by path, or by name in a record: [bytes, mtime_ns, ctime_ns, sha256]
 
 
 def cache_folder() -> Path:
@@ -26,44 +38,124 @@ def checkpoint_files(path: Path) -> list[Path]:
     """The files that decide what a checkpoint does; a single file is its own list."""
     if path.is_file():
         return [path]
-    return sorted(file for file in path.iterdir() if file.suffix in CHECKPOINT_SUFFIXES)
+    return sorted(
+        file
+        for file in path.iterdir()
+        if file.suffix in CHECKPOINT_SUFFIXES and not file.name.startswith(".")
+    )
 
 
 def hash_files(
     files: Iterable[Path], on_hash: Callable[[Path], None] | None = None
 ) -> dict[str, str]:
     """Return the SHA-256 of each file by file name; `on_hash` hears of files that must be read."""
-    memory_file = cache_folder() / "sha256.json"
-    memory = _read_memory(memory_file)
-    states = {file: _state(file) for file in files}
-    unknown = [file for file, state in states.items() if state not in memory]
-    for file in unknown:
-        if on_hash:
-            on_hash(file)
+    wanted = list(files)
+    if on_hash:
+        for file in wanted:
+            if recall(file) is None:
+                on_hash(file)
+    return {file.name: digest for file, digest in digests(wanted).items()}
+
+
+def digests(
+    files: Iterable[Path],
+    *,
+    again: bool = False,
+    beside: bool = False,
+    on_bytes: Callable[[int], None] | None = None,
+) -> dict[Path, str]:
+    """Return the SHA-256 of each file; `again` reads all, also those that are remembered.
+
+    `beside` keeps what was read beside the files, too. `on_bytes` hears from several threads how
+    many bytes were read.
+    """
+    wanted = list(files)
+    found = {} if again else {file: known for file in wanted if (known := recall(file))}
+    unknown = [file for file in wanted if file not in found]
+    stop = threading.Event()
     with ThreadPoolExecutor(READERS) as pool:
-        found = dict(zip(unknown, pool.map(_sha256, unknown), strict=True))
-    if found:
-        memory = _read_memory(memory_file)  # another process may have written meanwhile
-        memory |= {states[file]: digest for file, digest in found.items()}
         try:
-            write_json(memory_file, memory)
-        except OSError:
-            # A read-only home (a container) costs time at the next start, nothing else.
-            memory_file = Path(os.devnull)
-    return {file.name: found.get(file) or memory[states[file]] for file in states}
+            work = [pool.submit(_entry, file, on_bytes, stop) for file in unknown]
+            results = [future.result() for future in work]
+        finally:
+            stop.set()  # after an error or Ctrl-C the other readers need not finish
+    fresh = dict(zip(unknown, results, strict=True))
+    _remember(fresh, beside)
+    return {file: found.get(file) or fresh[file][-1] for file in wanted}
 
 
-def _state(file: Path) -> str:
+def recall(file: Path) -> str | None:
+    """Return the remembered SHA-256 of a file in its present state, None when there is none."""
+    state = _state(file)
+    for memory, key in (
+        (_read_memory(file.parent / RECORD), file.name),
+        (_read_memory(_cache_file()), str(file.resolve())),
+    ):
+        entry = memory.get(key)
+        if isinstance(entry, list) and entry[:3] == state and len(entry) == 4:
+            return str(entry[3])
+    return None
+
+
+def leave_record(file: Path, digest: str) -> None:
+    """Keep the hash of a file that was just written, beside it."""
+    _keep(file.parent / RECORD, {file.name: [*_state(file), digest]})
+
+
+def update(digest: "hashlib._Hash", file: Path, on_bytes: Callable[[int], None] | None) -> int:
+    """Add a file's content to `digest` in blocks, and return its number of bytes."""
+    total = 0
+    buffer = memoryview(bytearray(BLOCK))
+    with file.open("rb", buffering=0) as stream:
+        while count := stream.readinto(buffer):
+            digest.update(buffer[:count])
+            total += count
+            if on_bytes:
+                on_bytes(count)
+    return total
+
+
+def _remember(entries: Mapping[Path, list[Any]], beside: bool) -> None:
+    if entries:
+        _keep(_cache_file(), {str(file.resolve()): entry for file, entry in entries.items()})
+    if beside:
+        for folder in {file.parent for file in entries}:
+            inside = {f.name: entry for f, entry in entries.items() if f.parent == folder}
+            _keep(folder / RECORD, inside)
+
+
+def _entry(file: Path, on_bytes: Callable[[int], None] | None, stop: threading.Event) -> list[Any]:
+    """The state is that of before reading: a file that changes meanwhile is hashed again."""
+
+    def count(read: int) -> None:
+        if stop.is_set():
+            raise InterruptedError(f"{file}: hashing was stopped")
+        if on_bytes:
+            on_bytes(read)
+
+    state = _state(file)
+    digest = hashlib.sha256()
+    update(digest, file, count)
+    return [*state, digest.hexdigest()]
+
+
+def _state(file: Path) -> list[int]:
     stat = file.stat()
-    return f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _cache_file() -> Path:
+    return cache_folder() / "sha256.json"
 
 
-def _read_memory(path: Path) -> dict[str, str]:
+def _keep(path: Path, entries: Memory) -> None:
+    # Read again just before writing: another process may have added to it.
+    with _KEEPING, suppress(OSError):
+        # A read-only home or folder (a container) costs time at the next start, nothing else.
+        write_json(path, _read_memory(path) | entries)
+
+
+def _read_memory(path: Path) -> Memory:
     try:
         memory = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

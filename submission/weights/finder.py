@@ -1,0 +1,48 @@
+"""Turn the words of a recipe into checkpoints: verified by the lock, or the user's own folders."""
+
+from pathlib import Path
+
+from submission.errors import InputError
+from submission.progress import Reporter
+from submission.weights.folders import Weights, find_own
+from submission.weights.hashes import recall
+from submission.weights.sizes import in_words
+from submission.weights.verify import open_locked
+
+SAM2_FILE = "sam2_hiera_large.pt"  # as Meta released it
+
+
+class CheckpointFinder:
+    """Turns the words of a recipe into folders; each checkpoint in the lock is verified once."""
+
+    def __init__(
+        self, recipe_folder: Path, weights: Weights, hash_all: bool, reporter: Reporter
+    ) -> None:
+        self._recipe_folder = recipe_folder
+        self._weights = weights
+        self._hash_all = hash_all
+        self._reporter = reporter
+        self._verified: dict[str, Path] = {}
+
+    def find(self, name: str) -> Path:
+        """Return the verified folder of a name in the lock, or the user's own folder."""
+        locked = self._weights.lock.find(name)
+        if locked is None:
+            return find_own(name, self._recipe_folder, self._weights)
+        if name not in self._verified:
+            folder = self._weights.place(locked)
+            files = [folder / file.path for file in locked.files]
+            unread = [f for f in files if f.is_file() and (self._hash_all or recall(f) is None)]
+            if unread:
+                size = in_words(sum(file.stat().st_size for file in unread))
+                self._reporter.say(f"hashing {size} of {name}, to compare it with the lock")
+            self._verified[name] = open_locked(self._weights, locked, again=self._hash_all)
+        return self._verified[name]
+
+    def find_sam2(self, name: str) -> Path:
+        """Return the file of SAM 2's original weights."""
+        path = self.find(name)
+        file = path / SAM2_FILE if path.is_dir() else path
+        if not file.is_file():
+            raise InputError(f"{file}: no such file; SAM 2.0 large as Meta released it is needed")
+        return file

@@ -1,0 +1,252 @@
+"""The Hub over HTTP: the only file of the kit that uses the network.
+
+Honours HF_ENDPOINT (a mirror), HF_TOKEN or a stored login (never printed, sent to the endpoint
+alone), the proxy variables and SSL_CERT_FILE. Every refusal becomes a sentence here; what may pass
+(a dropped connection, 429, 5xx) becomes TryAgain.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from submission import __version__
+from submission.errors import InputError
+from submission.weights.patience import Patience, TryAgain, persist
+
+ENDPOINT = "https://huggingface.co"
+READ_AT_ONCE = 1 << 20  # bytes; a connection keeps about this much in memory
+CONNECT_SECONDS, READ_SECONDS = 10, 60
+LONGEST_WAIT = 300.0  # seconds that a server may ask us to wait
+
+
+@dataclass(frozen=True)
+class RepoState:
+    """A revision of a repository: its 40-hex name and the license on its card."""
+
+    revision: str
+    license: str
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file as the Hub lists it; small files have no SHA-256 there."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Body:
+    """The content of a file from `start` on, as it comes in."""
+
+    start: int  # 0 where the server did not honour the range
+    total: int | None  # bytes of the whole file, where the server says it
+    blocks: Iterator[bytes]
+
+
+class Hub:
+    """A connection to the Hub, or to the mirror that HF_ENDPOINT names."""
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+            raise InputError("HF_HUB_OFFLINE is set, so nothing is asked of the Hub: unset it")
+        self.endpoint = (os.environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
+        self.patience = patience or Patience()
+        self._host = urlsplit(self.endpoint).hostname or self.endpoint  # without user or password
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = f"mevis-submission/{__version__}"
+        self._session.headers["Accept-Encoding"] = "identity"  # hashes are of the plain bytes
+        self._session.auth = _Bearer(_token())
+        if bundle := os.environ.get("SSL_CERT_FILE"):
+            self._session.verify = bundle
+        self._reached = False
+
+    def describe(self, repo: str, revision: str) -> RepoState:
+        """Return what a revision (40-hex or a branch) of a repository is."""
+        values = self._json(f"api/models/{repo}/revision/{quote(revision, safe='')}", repo)[0]
+        if not isinstance(values, dict) or not isinstance(values.get("sha"), str):
+            raise InputError(f"{self._host}: its answer about {repo} names no revision")
+        card = values.get("cardData")
+        stated = card.get("license") if isinstance(card, dict) else None
+        return RepoState(values["sha"], stated if isinstance(stated, str) else "")
+
+    def list_files(self, repo: str, revision: str) -> list[RemoteFile]:
+        """Return all files of a revision, with what the Hub knows of each."""
+        page: str | None = f"api/models/{repo}/tree/{revision}?recursive=true&expand=false"
+        found: list[RemoteFile] = []
+        while page:
+            values, page = self._json(page, repo)
+            try:
+                found += [_remote_file(item) for item in values if item["type"] == "file"]
+            except (KeyError, TypeError, ValueError) as error:
+                raise InputError(f"{self._host}: odd list of files of {repo}: {error!r}") from None
+        return found
+
+    @contextmanager
+    def open(self, repo: str, revision: str, path: str, start: int = 0) -> Iterator[Body]:
+        """Open a file at byte `start`; raises TryAgain for what may pass."""
+        url = f"{self.endpoint}/{repo}/resolve/{revision}/{quote(path)}"
+        what = f"{repo}/{path}"
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        with self._sentences(what), self._get(url, what, headers) as response:
+            self._same_revision(response, repo, revision)
+            first, total = _extent(response, start, what)
+            yield Body(first, total, _blocks(response))
+
+    def _json(self, path: str, what: str) -> tuple[Any, str | None]:
+        """The answer to a question, and the address of its next page."""
+
+        def ask() -> tuple[Any, str | None]:
+            url = path if path.startswith(self.endpoint) else f"{self.endpoint}/{path}"
+            with self._sentences(what), self._get(url, what, {}) as response:
+                following = response.links.get("next", {}).get("url")
+                return response.json(), following
+
+        return persist(ask, self.patience)
+
+    def _get(self, url: str, what: str, headers: dict[str, str]) -> requests.Response:
+        timeout = (CONNECT_SECONDS, READ_SECONDS)
+        response = self._session.get(url, headers=headers, stream=True, timeout=timeout)
+        self._reached = True
+        if response.status_code not in (200, 206):
+            response.close()
+            raise self._refusal(response, what)
+        return response
+
+    def _refusal(self, response: requests.Response, what: str) -> Exception:
+        status, code = response.status_code, response.headers.get("X-Error-Code", "")
+        wait = _retry_after(response)
+        if status in (408, 429) or status >= 500:
+            if wait is not None and wait > LONGEST_WAIT:
+                return InputError(
+                    f"{self._host} answers {status} for {what} and asks to wait {wait:.0f} s: run "
+                    "the same command again then"
+                )
+            return TryAgain(f"{self._host} answers {status} for {what}", wait)
+        if status in (401, 403):
+            return InputError(
+                f"{self._host} refuses {what} ({status}): it is gated, private or not there. Ask "
+                "for access on its page with your account, set HF_TOKEN to a token of that "
+                "account, and run the same command again"
+            )
+        if status == 404 and code == "RevisionNotFound":
+            return InputError(
+                f"{what}: this revision is gone from {self._host}. `mevis-submission weights lock "
+                "--update NAME` shows and pins the present one"
+            )
+        if status == 404:
+            return InputError(
+                f"{what}: not found on {self._host} (404 {code}): the repository, revision or "
+                "file is gone, or HF_ENDPOINT names a mirror without it. `mevis-submission weights "
+                "lock --update NAME` shows and pins what is there now"
+            )
+        return InputError(f"{self._host} answers {status} {response.reason} for {what}")
+
+    def _same_revision(self, response: requests.Response, repo: str, revision: str) -> None:
+        for step in (*response.history, response):
+            stated = step.headers.get("X-Repo-Commit", revision)
+            if stated != revision:
+                raise InputError(
+                    f"{repo}: asked for revision {revision}, and {self._host} sends {stated}; "
+                    "nothing of it was kept. Another HF_ENDPOINT may help"
+                )
+
+    @contextmanager
+    def _sentences(self, what: str) -> Iterator[None]:
+        """Turn what the HTTP libraries raise into TryAgain or a sentence."""
+        try:
+            yield
+        except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
+            raise InputError(
+                f"{self._host}: its certificate is not trusted ({_innermost(error)}). Behind a "
+                "company proxy, set SSL_CERT_FILE to the company's CA bundle"
+            ) from None
+        except requests.exceptions.JSONDecodeError:
+            raise InputError(f"{self._host}: its answer about {what} is not JSON") from None
+        except (requests.exceptions.ConnectionError, requests.exceptions.ConnectTimeout) as error:
+            if not self._reached:
+                raise InputError(
+                    f"{self._host} cannot be reached ({_innermost(error)}): is there a network? "
+                    "HTTPS_PROXY names a proxy, HF_ENDPOINT a mirror. Without a network, fetch on "
+                    "another machine and copy the folder"
+                ) from None
+            raise TryAgain(f"{what}: the connection failed ({_innermost(error)})") from None
+        except (requests.exceptions.Timeout, requests.exceptions.ChunkedEncodingError,
+                urllib3.exceptions.HTTPError) as error:  # fmt: skip
+            raise TryAgain(f"{what}: the connection broke ({_innermost(error)})") from None
+        except requests.exceptions.RequestException as error:
+            raise InputError(f"{what}: {type(error).__name__} from {self._host}") from None
+
+
+class _Bearer(AuthBase):
+    """Adds the token to requests to the endpoint; on a redirect elsewhere requests drops it."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _token() -> str | None:
+    from huggingface_hub import get_token  # knows HF_TOKEN and the login of `hf auth login`
+
+    return get_token()
+
+
+def _remote_file(item: Any) -> RemoteFile:
+    lfs = item.get("lfs") or {}
+    return RemoteFile(str(item["path"]), int(lfs.get("size", item["size"])), lfs.get("oid", ""))
+
+
+def _extent(response: requests.Response, start: int, what: str) -> tuple[int, int | None]:
+    """First byte and total size of what a server sends."""
+    if response.status_code == 200:
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdigit() else None
+    span, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
+    if span.partition("-")[0] != str(start):
+        raise InputError(f"{what}: asked for bytes from {start} on, and got bytes {span or '?'}")
+    return start, int(total) if total.isdigit() else None
+
+
+def _blocks(response: requests.Response) -> Iterator[bytes]:
+    # read1 hands on what is there, so that a kill loses no more than what is on the way.
+    while block := response.raw.read1(READ_AT_ONCE, decode_content=False):
+        yield block
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _innermost(error: BaseException) -> str:
+    """The plainest words about a failure, without addresses that may hold a secret."""
+    while True:
+        inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None)
+        inner = inner or getattr(error, "reason", None)
+        if not isinstance(inner, BaseException) or inner is error:
+            break
+        error = inner
+    return getattr(error, "strerror", None) or type(error).__name__

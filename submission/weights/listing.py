@@ -1,0 +1,79 @@
+"""Say of each checkpoint in the lock how large it is, whether it is pinned, and what is there."""
+
+import shutil
+from collections.abc import Sequence
+
+from submission.weights.folders import Weights
+from submission.weights.hashes import recall
+from submission.weights.lock import LockedCheckpoint
+from submission.weights.sizes import download, in_words
+
+HEADINGS = ("name", "size", "pinned", "present", "disk needed")
+
+
+def table(weights: Weights) -> list[str]:
+    """Return `weights list` in lines; reads no file's content."""
+    rows = [HEADINGS, *(_row(item, weights) for item in weights.lock.checkpoints)]
+    lines = in_columns(rows)
+    there = next(p for p in (weights.folder, *weights.folder.absolute().parents) if p.exists())
+    free = in_words(shutil.disk_usage(there).free)
+    return [*lines, "", f"folder  {weights.folder} ({free} free)", f"lock    {weights.lock.path}"]
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows of words as lines with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _row(checkpoint: LockedCheckpoint, weights: Weights) -> tuple[str, ...]:
+    size, is_exact = download(checkpoint)
+    about = "" if is_exact else "about "
+    there = sum(
+        file.bytes
+        for file in checkpoint.files
+        if file.is_pinned and _has_size(weights, checkpoint, file.path, file.bytes)
+    )
+    needed = None if size is None else max(0, size - there)
+    return (
+        checkpoint.name,
+        "unknown" if size is None else about + in_words(size),
+        _pinned(checkpoint),
+        _present(checkpoint, weights),
+        "unknown" if needed is None else "none" if needed == 0 else about + in_words(needed),
+    )
+
+
+def _pinned(checkpoint: LockedCheckpoint) -> str:
+    if checkpoint.is_pinned:
+        return "yes"
+    if not checkpoint.files:
+        return "unresolved" if not checkpoint.revision else "unresolved: no files"
+    pinned = sum(file.is_pinned for file in checkpoint.files)
+    revision = "" if checkpoint.revision else ", no revision"
+    return f"unresolved: {pinned} of {len(checkpoint.files)} files{revision}"
+
+
+def _present(checkpoint: LockedCheckpoint, weights: Weights) -> str:
+    """In words; "verified" only when the hash of every file in its present state is known."""
+    folder = weights.place(checkpoint)
+    files = [file for file in checkpoint.files if (folder / file.path).is_file()]
+    if not files:
+        return "no"
+    if len(files) < len(checkpoint.files) or not checkpoint.is_pinned:
+        return f"{len(files)} of {len(checkpoint.files)} files"
+    remembered = [recall(folder / file.path) for file in files]
+    if any(
+        (folder / file.path).stat().st_size != file.bytes or (known and known != file.sha256)
+        for file, known in zip(files, remembered, strict=True)
+    ):
+        return "differs from the lock"
+    return "verified" if all(remembered) else "not verified"
+
+
+def _has_size(weights: Weights, checkpoint: LockedCheckpoint, path: str, size: int) -> bool:
+    file = weights.place(checkpoint) / path
+    return file.is_file() and file.stat().st_size == size

@@ -1,0 +1,114 @@
+"""Compare what lies on disk with the lock, offline; nothing that differs is opened."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from submission.errors import Fault, FaultyInput, InputError
+from submission.weights.folders import Weights
+from submission.weights.hashes import digests
+from submission.weights.lock import LockedCheckpoint, LockedFile, is_needed
+
+OnBytes = Callable[[int], None]
+
+
+def differences(
+    checkpoint: LockedCheckpoint,
+    folder: Path,
+    *,
+    again: bool = False,
+    on_bytes: OnBytes | None = None,
+) -> list[Fault]:
+    """Return every way in which a checkpoint's folder differs from the lock.
+
+    Files are missing, of another size or of another content, or the loader would read them and
+    the lock does not list them. Hashes that are remembered count, unless `again`.
+    """
+    faults = [_size_fault(checkpoint, folder, file) for file in checkpoint.files]
+    whole = [
+        file for file, fault in zip(checkpoint.files, faults, strict=True) if fault is None
+    ]  # fmt: skip
+    found = digests(
+        (folder / file.path for file in whole), again=again, beside=True, on_bytes=on_bytes
+    )
+    changed = [
+        Fault(
+            f"{checkpoint.name}/{file.path}",
+            f"its sha256 is {found[folder / file.path]} and should be {file.sha256}",
+        )
+        for file in whole
+        if found[folder / file.path] != file.sha256
+    ]
+    return [*filter(None, faults), *changed, *_strangers(checkpoint, folder)]
+
+
+def open_locked(
+    weights: Weights, checkpoint: LockedCheckpoint, *, again: bool, on_bytes: OnBytes | None = None
+) -> Path:
+    """Return a checkpoint's folder when all its files are what the lock says.
+
+    Raises InputError when it is not there, FaultyInput when it is not pinned, and FaultyInput with
+    everything that differs.
+    """
+    name, lock = checkpoint.name, weights.lock.path.name
+    own = f"A folder of your own is used as it is when given as a path (./{name})."
+    if not checkpoint.is_pinned:
+        raise FaultyInput(
+            f"checkpoint {name} cannot be verified, because {lock} does not pin it:",
+            checkpoint.unresolved(),
+            f"Run: {weights.command('lock', name)}, then: {weights.command('fetch', name)}. {own}",
+        )
+    folder = weights.place(checkpoint)
+    if not folder.is_dir():
+        raise InputError(
+            f"checkpoint {name} is not there yet: {folder}. Run: {weights.command('fetch', name)}. "
+            f"{own}"
+        )
+    faults = differences(checkpoint, folder, again=again, on_bytes=on_bytes)
+    if faults:
+        raise FaultyInput(
+            f"checkpoint {name} in {folder} is not what {lock} says, so it is not opened:",
+            faults,
+            f"Run: {weights.command('fetch', name)} (it replaces what differs). {own}",
+        )
+    return folder.resolve()
+
+
+def bytes_to_read(checkpoint: LockedCheckpoint, folder: Path) -> int:
+    """Return how many bytes of the checkpoint are there to be hashed."""
+    return sum(_size(folder / file.path) or 0 for file in checkpoint.files)
+
+
+def locked_as(
+    files: Iterable[str], checkpoints: Iterable[LockedCheckpoint]
+) -> list[LockedCheckpoint]:
+    """Return the pinned checkpoints whose hashes are all among `files` (SHA-256)."""
+    known = set(files)
+    return [
+        item
+        for item in checkpoints
+        if item.is_pinned and {file.sha256 for file in item.files} <= known
+    ]
+
+
+def _size_fault(checkpoint: LockedCheckpoint, folder: Path, file: LockedFile) -> Fault | None:
+    where = f"{checkpoint.name}/{file.path}"
+    size = _size(folder / file.path)
+    if size is None:
+        return Fault(where, "is missing")
+    if size != file.bytes:
+        return Fault(where, f"has {size} bytes and should have {file.bytes}")
+    return None
+
+
+def _strangers(checkpoint: LockedCheckpoint, folder: Path) -> list[Fault]:
+    listed = {file.path for file in checkpoint.files}
+    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [
+        Fault(f"{checkpoint.name}/{name}", "is not in the lock; move it elsewhere")
+        for name in there
+        if name not in listed and is_needed(checkpoint.repo, name)
+    ]
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
