@@ -164,10 +164,12 @@ class GroundingNetwork(nn.Module):
         memory: Tensor = encoded["vision_features"]
         return memory.to(torch.bfloat16)
 
-    def memory_position(self, like: Tensor) -> Tensor:
-        """Sine position encoding (1, K, S, S) of a memory map, float32."""
-        position: Tensor = self.memory_encoder.position_encoding(like[:1])
-        return position
+    def memory_position(self) -> Tensor:
+        """Sine position encoding (1, K, S, S) of memory maps, in the precision of the network."""
+        side = self.config.feature_size
+        like = self.maskmem_tpos_enc.new_empty(1, self.config.memory_size, side, side)
+        position: Tensor = self.memory_encoder.position_encoding(like)
+        return position.to(like.dtype)
 
     def _empty_points(self, objects: int) -> Tensor:
         # "No point" is one dummy point and one padding point, both the same learned vector.

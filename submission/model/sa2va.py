@@ -8,7 +8,7 @@ changes the shapes of matrix products and with them the last bits of float32; a 
 then differ in single pixels, because memory is rounded to bfloat16 (tests bound this).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from submission.errors import InputError
-from submission.model import grounding, language, prompt, vision
+from submission.model import language, prompt, vision
 from submission.model.answer import Answer, PackedMasks
 from submission.model.configuration import Sa2VAConfig
+from submission.model.drawing import MaskStack
+from submission.model.frame_features import FrameFeatures
 from submission.model.network import Network
 from submission.model.tokenizer import Tokenizer, special_ids
-from submission.model.tracking import Tracker, is_foreground
+from submission.model.tracking import Tracker
 from submission.sampling import PromptFrames, Sampling, key_frames, prompted_frames
 
 PROCEDURES = ("sa2va", "sa2va-i")
@@ -35,7 +37,7 @@ class Limits:
     """How much goes through the network at once: bounds memory, not what is computed."""
 
     sentences_at_once: int = 64  # packed behind one prefix
-    objects_at_once: int = 16  # in one step of the tracker
+    objects_at_once: int = 16  # tracked side by side
     images_at_once: int = 1  # in one pass of SAM 2's image encoder
 
     def halved(self) -> "Limits | None":
@@ -201,42 +203,31 @@ class Sa2VA:
     def _ground(
         self, frames: Frames, prompted: Sequence[int], embeddings: Tensor, procedure: str
     ) -> list[PackedMasks]:
-        """Prompt the key frames, track the others, and keep each frame's masks as bits."""
+        """Prompt the key frames, track the others, and keep each frame's masks as bits.
+
+        Objects go through in groups; the features of a frame are computed for the first group and
+        wait in host memory for the others.
+        """
         size = (frames.shape[1], frames.shape[2])
-        masks = [PackedMasks.empty(frames.shape[:3]) for _ in embeddings]
-        if not masks:
-            return masks
-        tracker = Tracker(
-            self.network.grounding, procedure=procedure, num_frames=len(frames), frame_size=size,
-            chunk=self.limits.objects_at_once,
-        )  # fmt: skip
-        for time, features in self._encode(frames, prompted):
-            self._draw(masks, time, tracker.prompt(time, features, embeddings), size)
         others = [time for time in range(len(frames)) if time not in set(prompted)]
-        for time, features in self._encode(frames, others):
-            self._draw(masks, time, tracker.track(time, features), size)
+        groups = torch.split(embeddings, self.limits.objects_at_once) if len(embeddings) else ()
+        features = FrameFeatures(
+            self.network.grounding, frames, self.device, self.dtype, self.limits.images_at_once,
+            keep=len(groups) > 1,
+        )  # fmt: skip
+        masks: list[PackedMasks] = []
+        for group in groups:
+            drawn = MaskStack(len(group), frames.shape[:3])
+            tracker = Tracker(
+                self.network.grounding, procedure=procedure, num_frames=len(frames),
+                frame_size=size,
+            )  # fmt: skip
+            for time, seen in features.each(prompted):
+                drawn.draw(time, self.upsample(tracker.prompt(time, seen, group), size))
+            for time, seen in features.each(others):
+                drawn.draw(time, self.upsample(tracker.track(time, seen), size))
+            masks += drawn.masks()
         return masks
-
-    def _encode(
-        self, frames: Frames, times: Sequence[int]
-    ) -> Iterator[tuple[int, grounding.ImageFeatures]]:
-        """Encode the frames at `times`, each once, a few at a time."""
-        network = self.network.grounding
-        for start in range(0, len(times), self.limits.images_at_once):
-            part = times[start : start + self.limits.images_at_once]
-            pixels = grounding.preprocess(
-                [frames[time] for time in part], network.config.image_size
-            )
-            yield from zip(
-                part, network.encode_images(pixels.to(self.device, self.dtype)), strict=True
-            )
-
-    def _draw(
-        self, masks: Sequence[PackedMasks], time: int, logits: Tensor, size: tuple[int, int]
-    ) -> None:
-        shown = self.upsample(logits, size)  # (B, 1, H, W)
-        for mask, pixels in zip(masks, is_foreground(shown)[:, 0].cpu().numpy(), strict=True):
-            mask.write(time, pixels)
 
     def upsample(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
         """Enlarge mask logits (B, 1, 4S, 4S) to the frame, through SAM 2's square image.

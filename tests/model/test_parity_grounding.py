@@ -174,8 +174,7 @@ def new_tracker(case: Case) -> Tracker:
 
 @cases("maskmem_pos_enc")
 def test_position_of_memory(case: Case):
-    recorded = case.recorded["maskmem_pos_enc"]
-    assert_close(network(case).memory_position(), recorded)
+    assert_close(network(case).memory_position(), case.recorded["maskmem_pos_enc"])
 
 
 @cases("frame_low_res", "state0.cond.0.maskmem_bf16")
@@ -198,16 +197,16 @@ CLOSE_TO_ZERO = 1e-4
 
 
 def remember(case: Case, seg: int, before: int) -> Tracker:
-    """A tracker that remembers what the reference remembered before it tracked a frame."""
+    """A tracker that remembers what the reference remembered when it came to a frame."""
     tracker = new_tracker(case)
-    for key in case.recorded:
-        owner, _, rest = key.partition(".")
-        if owner != f"state{seg}" or not key.endswith(".obj_ptr"):
-            continue
-        kind, time, _ = rest.split(".")
-        if kind == "cond" or int(time) < before:
-            memory_map = case.recorded[f"{owner}.{kind}.{time}.maskmem_bf16"]
-            tracker.remember(int(time), memory_map, case.recorded[key], prompted=kind == "cond")
+    for time in range(len(case.frames)):
+        kind = "cond" if time in case.prompted_frames else "non_cond"
+        key = f"state{seg}.{kind}.{time}"
+        if kind == "cond" or time < before:
+            tracker.remember(
+                time, case.recorded[f"{key}.maskmem_bf16"], case.recorded[f"{key}.obj_ptr"],
+                prompted=kind == "cond",
+            )  # fmt: skip
     return tracker
 
 
@@ -215,8 +214,8 @@ def remember(case: Case, seg: int, before: int) -> Tracker:
 def test_memory_attention(case: Case):
     recorded = case.recorded["mem_conditioned_feat"]
     for (seg, time), values in zip(tracked(case), recorded, strict=False):
-        ours = remember(case, seg, time).condition(time, case.features(time))
-        assert_close(ours, values[None])
+        tracker = remember(case, seg, before=time)
+        assert_close(tracker.condition(time, case.features(time)), values[None])
 
 
 @cases("mem_conditioned_feat", "frame_low_res")
