@@ -1,12 +1,17 @@
 """Image features of a video's frames: each encoded once, a few at a time, in a given order."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from submission.model.grounding import GroundingNetwork, ImageFeatures, preprocess
+from submission.model.grounding import GroundingNetwork, ImageFeatures, normalise
+from submission.model.vision import resize
+
+RESIZERS = 2  # threads; Pillow resizes outside the interpreter lock
 
 
 class FrameFeatures:
@@ -36,21 +41,31 @@ class FrameFeatures:
 
     def each(self, times: Sequence[int]) -> Iterator[tuple[int, ImageFeatures]]:
         """Give the features of the frames at `times`, in this order."""
-        for start in range(0, len(times), self.images_at_once):
-            part = times[start : start + self.images_at_once]
-            if all(time in self._kept for time in part):
-                yield from ((time, _move(self._kept[time], self.device)) for time in part)
-                continue
-            encoded = self._encode(part)
+        if all(time in self._kept for time in times):
+            yield from ((time, _move(self._kept[time], self.device)) for time in times)
+            return
+        for part, pixels in self._resized_ahead(times):
+            encoded = self.network.encode_images(
+                normalise(torch.from_numpy(pixels).to(self.device)).to(self.dtype)
+            )
             if self.keep:
                 host = torch.device("cpu")
                 self._kept |= {t: _move(seen, host) for t, seen in zip(part, encoded, strict=True)}
             yield from zip(part, encoded, strict=True)
 
-    def _encode(self, times: Sequence[int]) -> list[ImageFeatures]:
-        size = self.network.config.image_size
-        pixels = preprocess([self.frames[time] for time in times], size)
-        return self.network.encode_images(pixels.to(self.device, self.dtype))
+    def _resized_ahead(
+        self, times: Sequence[int]
+    ) -> Iterator[tuple[Sequence[int], NDArray[np.uint8]]]:
+        """Resize the next frames in threads while the network works on these."""
+        step, size = self.images_at_once, self.network.config.image_size
+        parts = [times[start : start + step] for start in range(0, len(times), step)]
+        with ThreadPoolExecutor(RESIZERS) as pool:
+            waiting: deque[Future[NDArray[np.uint8]]] = deque()
+            for index, part in enumerate(parts):
+                while len(waiting) <= RESIZERS and index + len(waiting) < len(parts):
+                    ahead = parts[index + len(waiting)]
+                    waiting.append(pool.submit(resize, [self.frames[t] for t in ahead], size))
+                yield part, waiting.popleft().result()
 
 
 def _move(features: ImageFeatures, device: torch.device) -> ImageFeatures:

@@ -5,13 +5,10 @@ tracking.py. Modules are those of the `sam2` package with the attribute names of
 the settings are SAM 2.0's (sam2_hiera_l.yaml), as hard-coded in Sa2VA. B is the number of objects.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
 from sam2.modeling.memory_attention import MemoryAttention, MemoryAttentionLayer
@@ -24,7 +21,6 @@ from sam2.modeling.sam2_utils import MLP
 from torch import Tensor, nn
 
 from submission.model.configuration import GroundingConfig
-from submission.model.vision import resize
 
 # The reference keeps these ImageNet constants in bfloat16; the rounding is part of its numbers.
 MEAN = (0.484375, 0.455078125, 0.40625)
@@ -211,10 +207,11 @@ class GroundingNetwork(nn.Module):
         return DecodedMasks(candidates[rows, best][:, None], pointer, score, candidates, ious)
 
 
-def preprocess(frames: Sequence[NDArray[np.uint8]], size: int) -> Tensor:
-    """Squash RGB frames (H, W, 3) to float32 (N, 3, size, size), normalised."""
-    pixels = torch.from_numpy(resize(frames, size)).permute(0, 3, 1, 2).float() / 255
-    return (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+def normalise(pixels: Tensor) -> Tensor:
+    """Turn uint8 RGB (N, H, W, 3) into float32 (N, 3, H, W), normalised, on the same device."""
+    mean = torch.tensor(MEAN, device=pixels.device).view(3, 1, 1)
+    std = torch.tensor(STD, device=pixels.device).view(3, 1, 1)
+    return (pixels.permute(0, 3, 1, 2).float() / 255 - mean) / std
 
 
 def _image_encoder(config: GroundingConfig) -> ImageEncoder:

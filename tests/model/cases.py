@@ -21,7 +21,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from submission.model import Sa2VA, load
-from submission.model.grounding import ImageFeatures, preprocess
+from submission.model.grounding import ImageFeatures, normalise
+from submission.model.vision import resize
 from submission.sampling import key_frames, prompted_frames
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -126,7 +127,8 @@ class Case:
     def features(self, time: int) -> ImageFeatures:
         """Our image features of one frame."""
         network = self.model.network.grounding
-        pixels = preprocess([self.frames[time]], network.config.image_size)
+        resized = resize([self.frames[time]], network.config.image_size)
+        pixels = normalise(torch.from_numpy(resized))
         with torch.inference_mode():
             return network.encode_images(pixels)[0]
 

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from model.cases import Case, assert_close, cases
 from torch import Tensor
 
-from submission.model.grounding import DecodedMasks, preprocess
+from submission.model.grounding import DecodedMasks, normalise
 from submission.model.tracking import Tracker, is_foreground
+from submission.model.vision import resize
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +68,8 @@ def decode_prompts(case: Case, calls: list[tuple[int, int]]) -> list[DecodedMask
 
 @cases("sam.g_pixel_first_std")
 def test_pixels(case: Case):
-    pixels = preprocess(case.frames[:1], network(case).config.image_size)
+    resized = resize(case.frames[:1], network(case).config.image_size)
+    pixels = normalise(torch.from_numpy(resized))
     assert_close(pixels, case.recorded["sam.g_pixel_first_std"])
 
 
