@@ -1,0 +1,1 @@
+"""Time this kit against the public procedure, on the same machine in the same run."""

@@ -1,0 +1,52 @@
+"""A model of true size with random weights and a tokenizer that needs no files."""
+
+from collections.abc import Sequence
+
+import torch
+
+from scripts.benchmark.sizes import config_values
+from submission.model import Sa2VA
+from submission.model.checkpoint import _move_tables, _place
+from submission.model.configuration import parse_config
+from submission.model.network import lay_out
+from submission.model.prompt import IMAGE_CONTEXT, IMAGE_END, IMAGE_START, SEG
+
+END = "<|im_end|>"
+SPECIAL = (IMAGE_START, IMAGE_END, IMAGE_CONTEXT, SEG, END)
+
+
+class WordTokenizer:
+    """One token a word; enough to give prompts a realistic length."""
+
+    eos_id = SPECIAL.index(END)
+
+    def encode(self, text: str) -> list[int]:
+        for token in SPECIAL:
+            text = text.replace(token, f" {token} ")
+        return [self.find(word) or len(SPECIAL) for word in text.split()]
+
+    encode_answer = encode
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(SPECIAL[index] if index < len(SPECIAL) else "word" for index in ids)
+
+    def find(self, token: str) -> int | None:
+        return SPECIAL.index(token) if token in SPECIAL else None
+
+
+def random_model(size: str, device: torch.device, dtype: torch.dtype, seed: int = 0) -> Sa2VA:
+    """Build a model of a named size, tensor by tensor on the device, from a seed."""
+    config = parse_config(config_values(size), has_tuned_decoder=True)
+    network = lay_out(config)
+    generator = torch.Generator(device).manual_seed(seed)
+    for name, value in network.state_dict().items():
+        drawn = torch.randn(value.shape, generator=generator, device=device, dtype=dtype)
+        if value.ndim > 1:
+            drawn *= value[0].numel() ** -0.5
+        elif "norm" in name and name.endswith("weight"):
+            drawn = 1 + 0.1 * drawn
+        else:
+            drawn *= 0.1
+        _place(network, name, drawn, dtype)
+    _move_tables(network, device)
+    return Sa2VA(network, config, WordTokenizer(), device, dtype)
