@@ -42,7 +42,7 @@ class RunRecord:
             "recipe": recipe,
             "data": data,
             "experts": experts,
-            "code": {"version": __version__, "revision": _revision()},
+            "code": {"version": __version__, "revision": code_revision()},
             "libraries": _versions(),
             "hardware": _hardware(),
         }
@@ -72,14 +72,14 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _revision() -> str:
+def code_revision(folder: Path = Path(__file__).parent) -> str:
     """The git revision of the code, marked when it was changed; the image states its own."""
     if stated := os.environ.get("MEVIS_REVISION"):
         return stated
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False,
+            cwd=folder, capture_output=True, text=True, timeout=10, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
