@@ -52,7 +52,7 @@ LANGUAGE = {"input_ids": None, "output_ids": None, "vit_last_hidden": 1, "vit_em
 MASKS = {"input_ids": None, "output_ids": None, "language_embd": None, "frame_low_res": None,
          "final_masks": None}  # fmt: skip
 ORGANS = {"prompt_low_res": None, "prompt_masks_bool": 2, "maskmem_pos_enc": None,
-          "mem_conditioned_feat": 1, "final_logits": 1, "sam.fpn1": None, "sam.fpn2": None,
+          "mem_conditioned_feat": 2, "final_logits": 1, "sam.fpn1": None, "sam.fpn2": None,
           "state0": None}  # fmt: skip
 CASES: dict[str, dict[str, int | None]] = {
     "qwen2_uniform5": LANGUAGE | {"pixel_values": 1},
