@@ -2,22 +2,23 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from submission import __version__
+from submission.cli_weights import add_lock, add_recipes, add_weights, weights_of
 from submission.dataset.selection import parse_shard
 from submission.errors import FaultyResult, InputError, SubmissionError
 from submission.judge import CHECK_UNITS, SCORE_UNITS, Means, check_files, score_files
 from submission.progress import Mode, Reporter
-from submission.recipe import SAMPLE, Recipe, read_recipe
+from submission.published import published_lines
+from submission.recipe import SAMPLE, Recipe, read_recipe, recipe_series
 from submission.submit import Run, Selection, read_data
+from submission.verbs import Arguments
+from submission.verbs import add_verb as _verb
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
-
-Arguments = argparse.Namespace
-Action = Callable[[Arguments, Reporter], None]
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -25,7 +26,8 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(words)
     with Reporter(_mode(arguments), verbose=arguments.verbose) as reporter:
         try:
-            arguments.action(arguments, reporter)
+            for one in _one_recipe_each(arguments):
+                one.action(one, reporter)
         except SubmissionError as error:
             reporter.fail(str(error))
             return error.exit_status
@@ -49,7 +51,20 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run_verbs(verbs)
     _add_check(verbs)
     _add_score(verbs)
+    add_weights(verbs)
+    add_recipes(verbs)
     return parser
+
+
+def _one_recipe_each(arguments: Arguments) -> Iterator[Arguments]:
+    """A call on a series of recipes is one call for each, with a run folder of its own."""
+    series = recipe_series(getattr(arguments, "recipe", None) or SAMPLE)
+    if len(series) == 1:
+        yield arguments
+        return
+    for recipe in series:
+        run = arguments.run / Path(recipe).stem if arguments.run else None
+        yield Arguments(**{**vars(arguments), "recipe": recipe, "run": run})
 
 
 def _add_run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -75,6 +90,9 @@ def _add_run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]")
                           help="precision (default: the recipe's)")  # fmt: skip
         verb.add_argument("--dry-run", action="store_true",
                           help="check recipe and data, print the plan and stop")  # fmt: skip
+        add_lock(verb)
+        verb.add_argument("--verify", action="store_true",
+                          help="hash checkpoints anew, trust no remembered hash")  # fmt: skip
 
 
 def _add_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -92,22 +110,6 @@ def _add_score(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     verb.add_argument("path", type=Path, metavar="ZIP_OR_FOLDER")
     _add_data(verb)
     _add_out(verb)
-
-
-def _verb(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str,
-    example: str, action: Action,
-) -> argparse.ArgumentParser:  # fmt: skip
-    verb = verbs.add_parser(
-        name, help=summary, description=summary,
-        epilog=f"example:\n  mevis-submission {name} {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    verb.set_defaults(action=action)
-    verb.add_argument("-v", "--verbose", action="store_true", help="say more")
-    verb.add_argument("--quiet", action="store_true", help="say only what goes wrong")
-    verb.add_argument("--json", action="store_true", help="one JSON object a line on stderr")
-    return verb
 
 
 def _add_data(verb: argparse.ArgumentParser) -> None:
@@ -135,6 +137,9 @@ def _submit(arguments: Arguments, reporter: Reporter) -> None:
     if outcome.means is not None:
         print(f"score    {folder.score}")
         _print_means(outcome.means)
+    if run.recipe.published is not None:
+        ours = outcome.means["vote"] if outcome.means else None
+        print("\n".join(published_lines(run.recipe.published, run.split.name, ours)))
     if run.selection.is_part:
         reporter.warn("only a part of the split was asked for: this zip is not for upload")
 
@@ -195,7 +200,10 @@ def _make_run(arguments: Arguments, reporter: Reporter) -> Run:
         dtype=getattr(arguments, "dtype", None) or recipe.compute.dtype,
     )
     folder = arguments.run or Path("runs") / recipe.name
-    return Run(replace(recipe, compute=compute), _selection(arguments), folder, reporter)
+    return Run(
+        replace(recipe, compute=compute), _selection(arguments), folder, reporter,
+        weights_of(arguments), hash_all=getattr(arguments, "verify", False),
+    )  # fmt: skip
 
 
 def _data_only(arguments: Arguments) -> Recipe:

@@ -66,6 +66,15 @@ class Compute:
 
 
 @dataclass(frozen=True)
+class Published:
+    """What somebody else reports for this run, to be printed beside ours; in percent."""
+
+    source: str
+    split: str
+    means: Mapping[str, float]  # "J&F", "J", "F", as far as they are reported
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A whole run."""
 
@@ -80,6 +89,7 @@ class Recipe:
     png: Png = "1bit"
     team: Mapping[str, Any] | None = None  # becomes team.json in the zip
     compute: Compute = field(default_factory=Compute)
+    published: Published | None = None
 
     def with_data(self, root: Path | None, split: str | None, meta: str | None) -> "Recipe":
         """Return the recipe with the data that the command line names."""
@@ -99,13 +109,27 @@ def read_recipe(name_or_path: str) -> Recipe:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError):
-        known = ", ".join(sorted(file.stem for file in PACKAGED.glob("*.toml")))
+        known = ", ".join(packaged_recipes())
         raise InputError(
             f"{name_or_path}: no such recipe; give a .toml file, or one of the packaged: {known}"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid TOML: {error}") from None
     return parse_recipe(values, path)
+
+
+def packaged_recipes() -> list[str]:
+    """Return the names of the recipes that come along; `series/name` for those of a series."""
+    files = sorted(PACKAGED.rglob("*.toml"))
+    return [file.relative_to(PACKAGED).with_suffix("").as_posix() for file in files]
+
+
+def recipe_series(name_or_path: str) -> list[str]:
+    """Return the recipes that a name stands for: itself, or all in a folder of recipes."""
+    for folder in (PACKAGED / name_or_path, Path(name_or_path)):
+        if folder.is_dir():
+            return [str(file) for file in sorted(folder.glob("*.toml"))] or [name_or_path]
+    return [name_or_path]
 
 
 def parse_recipe(values: Mapping[str, Any], path: Path) -> Recipe:
@@ -127,6 +151,7 @@ def parse_recipe(values: Mapping[str, Any], path: Path) -> Recipe:
         png=output.choice("png", get_args(Png), "1bit"),
         team=top.table("team").raw() or None,
         compute=_compute(top.table("compute")),
+        published=_published(top.table("published")) if top.has("published") else None,
     )
     for table in (data, vote, output, top):
         table.refuse_unknown()
@@ -168,6 +193,15 @@ def _compute(table: "_Table") -> Compute:
     )
     table.refuse_unknown()
     return compute
+
+
+def _published(table: "_Table") -> Published:
+    numbers = {"J&F": "j_and_f", "J": "j", "F": "f"}
+    means = {label: table.number(key, 0.0) for label, key in numbers.items() if table.has(key)}
+    published = Published(table.text("source") or "", table.text("split") or "", means)
+    table.know(*numbers.values())
+    table.refuse_unknown()
+    return published
 
 
 def _contradictions(recipe: Recipe) -> Iterator[Fault]:
@@ -252,6 +286,9 @@ class _Table:
             self._note(key, f"it must be a list of tables, each begun by [[{key}]]")
             return []
         return [_Table(value, f"{key} {n}, ", self._faults) for n, value in enumerate(values, 1)]
+
+    def know(self, *keys: str) -> None:
+        self._known.update(keys)
 
     def refuse_unknown(self) -> None:
         for key in sorted(self._values.keys() - self._known):

@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any
 
 from submission import __version__
 from submission.dataset.records import Split
+from submission.weights.lock import Lock
+from submission.weights.verify import locked_as
 from submission.whole_files import write_json
 
 LIBRARIES = ("numpy", "pillow", "pycocotools", "safetensors", "sam2", "torch", "transformers")
@@ -33,6 +35,7 @@ class RunRecord:
         recipe: Mapping[str, Any],
         data: Mapping[str, Any],
         experts: Mapping[str, Any],
+        checkpoints: Sequence[Mapping[str, str]] = (),
     ) -> None:
         self.path = run / NAME
         self.seconds: dict[str, float] = {}  # by stage; stages that had nothing to do are absent
@@ -42,6 +45,7 @@ class RunRecord:
             "recipe": recipe,
             "data": data,
             "experts": experts,
+            "checkpoints": checkpoints,
             "code": {"version": __version__, "revision": code_revision()},
             "libraries": _versions(),
             "hardware": _hardware(),
@@ -66,6 +70,20 @@ def describe_data(split: Split, is_part: bool) -> dict[str, Any]:
         "masks": split.num_masks,
         "is_part": is_part,
     }
+
+
+def describe_checkpoints(identities: Iterable[Any], lock: Lock) -> list[dict[str, str]]:
+    """Name the checkpoints of the lock whose content, by hash, the experts used."""
+    hashes = [
+        digest
+        for identity in identities
+        if isinstance(identity, dict)
+        for digest in identity.get("files", {}).values()
+    ]
+    return [
+        {"name": item.name, "repo": item.repo, "revision": item.revision}
+        for item in locked_as(hashes, lock.checkpoints)
+    ]
 
 
 def _now() -> str:

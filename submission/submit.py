@@ -19,7 +19,8 @@ from submission.predict import claim_all, predict, remaining
 from submission.progress import Reporter, stopwatch
 from submission.recipe import Recipe, Sa2VAMember, as_json
 from submission.run_folder import RunFolder
-from submission.run_record import RunRecord, describe_data
+from submission.run_record import RunRecord, describe_checkpoints, describe_data
+from submission.weights.folders import Weights
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,14 @@ class Run:
     """A recipe applied to a checked split, in a run folder."""
 
     def __init__(
-        self, recipe: Recipe, selection: Selection, folder: Path, reporter: Reporter
-    ) -> None:
+        self, recipe: Recipe, selection: Selection, folder: Path, reporter: Reporter,
+        weights: Weights | None = None, *, hash_all: bool = False,
+    ) -> None:  # fmt: skip
         self.recipe = recipe
         self.selection = selection
         self.reporter = reporter
+        self.weights = weights or Weights()
+        self.hash_all = hash_all  # read every byte of the checkpoints before they are opened
         self.split = read_data(recipe, selection)
         self.folder = RunFolder(folder)
         self._record: RunRecord | None = None
@@ -79,7 +83,7 @@ class Run:
     def predict(self) -> None:
         """Let every expert answer what it has not answered yet."""
         store = self.folder.store
-        experts = make_experts(self.recipe, self.reporter)
+        experts = make_experts(self.recipe, self.reporter, self.weights, hash_all=self.hash_all)
         claim_all(store, experts)
         work = [(expert, remaining(store, expert.name, self.split)) for expert in experts]
         self.reporter.plan(sum(video.num_masks for _, videos in work for video in videos))
@@ -143,6 +147,7 @@ class Run:
                 recipe=as_json(self.recipe),
                 data=describe_data(self.split, self.selection.is_part),
                 experts=identities,
+                checkpoints=describe_checkpoints(identities.values(), self.weights.lock),
             )
         try:
             with stopwatch(self._record.seconds, stage):

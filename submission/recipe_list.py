@@ -1,0 +1,60 @@
+"""List the packaged recipes with what they download and the GPU memory they need."""
+
+from submission.recipe import MasksMember, Recipe, Sa2VAMember, packaged_recipes, read_recipe
+from submission.weights.listing import in_columns
+from submission.weights.lock import Lock
+from submission.weights.sizes import ALLOWANCE, BYTES_PER_PARAMETER, download, in_words, memory
+
+HEADINGS = ("recipe", "experts", "checkpoints", "download", "GPU memory")
+
+
+def recipe_lines(lock: Lock) -> list[str]:
+    """Return `recipes` in lines; experts run one after another, so memory is that of the largest.
+
+    Downloads are sums over the checkpoints of a recipe.
+    """
+    recipes = {name: read_recipe(name) for name in packaged_recipes()}
+    rows = [HEADINGS, *(_row(name, recipe, lock) for name, recipe in recipes.items())]
+    return [
+        *in_columns(rows),
+        "",
+        "Downloads are sums over checkpoints; `about` where weights.lock does not pin all sizes.",
+        f"GPU memory is estimated, not measured: {BYTES_PER_PARAMETER} bytes for each parameter of "
+        f"the largest checkpoint, and {in_words(ALLOWANCE)} for everything else.",
+        "Run one: mevis-submission submit --recipe NAME --data DIR --split NAME. A recipe before a",
+        "slash (table2) runs all of its kind, one after another.",
+    ]
+
+
+def _row(name: str, recipe: Recipe, lock: Lock) -> tuple[str, ...]:
+    members = [expert for expert in recipe.experts if isinstance(expert, Sa2VAMember)]
+    given = sum(isinstance(expert, MasksMember) for expert in recipe.experts)
+    names = dict.fromkeys(
+        item for member in members for item in (member.checkpoint, member.sam2) if item
+    )
+    locked = [item for item in names if lock.find(item)]
+    return (
+        name,
+        f"{len(recipe.experts)}" + (f" ({given} given masks)" if given else ""),
+        ", ".join(locked) or "comes along",
+        _download(locked, lock),
+        _memory([member.checkpoint for member in members if lock.find(member.checkpoint)]),
+    )
+
+
+def _download(names: list[str], lock: Lock) -> str:
+    sizes = [download(lock.take(name)) for name in names]
+    if not sizes:
+        return "none"
+    known = [size for size, _ in sizes if size is not None]
+    if len(known) < len(sizes):
+        return "unknown" if not known else f"more than {in_words(sum(known))}"
+    return ("" if all(exact for _, exact in sizes) else "about ") + in_words(sum(known))
+
+
+def _memory(names: list[str]) -> str:
+    needs = [memory(name) for name in names]
+    known = [need for need in needs if need is not None]
+    if not needs:
+        return "small"
+    return "about " + in_words(max(known)) if len(known) == len(needs) else "unknown"
