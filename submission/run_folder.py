@@ -36,6 +36,11 @@ class RunFolder:
         return self.path / "score.json"
 
     @property
+    def report(self) -> Path:
+        """The page; what it needs lies beside it."""
+        return self.path / "report" / "index.html"
+
+    @property
     def stages(self) -> Stages:
         """What the finished stages were made from."""
         return Stages(self.path)

@@ -1,0 +1,1 @@
+"""Show a finished run as one page that opens from disk: scores, agreement, and every mask."""

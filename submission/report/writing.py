@@ -1,0 +1,172 @@
+"""Write the report of a run: each video's files in several processes, then the page.
+
+A video whose predictions, truth and vote are those of the last time is not done again.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Executor, as_completed
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from submission.dataset.ground_truth import read_ground_truth
+from submission.dataset.records import Split
+from submission.dataset.strict_json import read_json
+from submission.errors import InputError
+from submission.pool import open_pool
+from submission.progress import Reporter
+from submission.report.page import render
+from submission.report.video_part import Json, VideoPart, Voting, write_frames, write_video
+from submission.run_folder import RunFolder
+from submission.run_record import NAME as RECORD
+from submission.score.score_file import read_scores
+from submission.stages import file_states
+from submission.whole_files import write_bytes
+
+REPORT_UNITS = 0.02  # cost of a mask; predicting one is 1
+POOL_FROM = 20_000  # masks from which starting processes pays
+
+RECORD_PARTS = ("recipe", "data", "experts", "code", "hardware", "seconds")
+
+# Of a frame, and of one frame of a sentence's masks: at least, all together, at most. On valid_u
+# (3,950 frames, 62,647 masks) the middle one decides, and the report stays below 30 MB.
+FRAME_BYTES = (3_000, 15_500_000, 30_000)
+MASK_CHARACTERS = (150, 11_500_000, 2_000)
+
+
+def write_report(split: Split, run: RunFolder, voting: Voting, reporter: Reporter) -> Path:
+    """Write the run's report and return the path of its page.
+
+    Every member must have answered, unless the vote skips members that have not. Raises InputError
+    when the run has no record, or a record, a score or a prediction is damaged.
+    """
+    parts = _make_parts(split, run, voting)
+    inputs = [_inputs(part, split, run) for part in parts]
+    todo = [
+        (part, needed)
+        for part, needed in zip(parts, inputs, strict=True)
+        if not _is_current(part, needed, run)
+    ]
+    page_inputs = {"videos": inputs, "score": file_states([run.score]), "code": _code_digest()}
+    if not todo and run.stages.is_current("report/page", page_inputs) and run.report.exists():
+        return run.report
+    reporter.stage("report")
+    _write_parts(todo, split, run, reporter)
+    record = _read_record(run)
+    results = read_scores(run.score).results if run.score.exists() else {}
+    videos = [run.stages.read(_stage(part)) | {"files": _addresses(part, run)} for part in parts]
+    write_bytes(run.report, render(split, voting, videos, results, record).encode())
+    _remove_others(parts)
+    run.stages.record("report/page", page_inputs)
+    return run.report
+
+
+def _is_current(part: VideoPart, inputs: dict[str, Any], run: RunFolder) -> bool:
+    """Tell whether a video's files are those of these inputs, with every frame readable."""
+    if not run.stages.is_current(_stage(part), inputs):
+        return False
+    broken = run.stages.read(_stage(part))["frames"]["broken"]
+    return not broken and all(file.exists() for file in part.files)
+
+
+def _make_parts(split: Split, run: RunFolder, voting: Voting) -> list[VideoPart]:
+    return [
+        VideoPart(
+            video=video,
+            number=number,
+            split_folder=split.folder,
+            store=run.store.folder,
+            voting=voting,
+            folder=run.report.parent / "videos",
+            frame_bytes=_allowance(FRAME_BYTES, split.num_frames),
+            mask_characters=_allowance(MASK_CHARACTERS, split.num_masks),
+        )
+        for number, video in enumerate(split.videos)
+    ]
+
+
+def _write_parts(
+    todo: list[tuple[VideoPart, Any]], split: Split, run: RunFolder, reporter: Reporter
+) -> None:
+    if not todo:
+        return
+    masks = sum(part.video.num_masks for part, _ in todo)
+    done: dict[int, dict[str, Any]] = {part.number: {} for part, _ in todo}
+    with open_pool(pays=masks >= POOL_FROM) as pool:
+        # The frames are begun first: they need no ground truth, which is long in the reading.
+        tasks = {pool.submit(write_frames, part): (part, "frames") for part, _ in todo}
+        tasks |= _submit_masks(pool, todo, split)
+        inputs = {part.number: needed for part, needed in todo}
+        for future in as_completed(tasks):
+            part, kind = tasks.pop(future)
+            made = done[part.number]
+            made[kind] = future.result()
+            if len(made) == 2:
+                run.stages.record(_stage(part), inputs[part.number], **made)
+                for broken in made["frames"]["broken"]:
+                    reporter.warn(f"shown in grey: {broken}")
+            reporter.advance(part.video.num_masks * REPORT_UNITS / 2, f"video {part.video.name}")
+
+
+def _submit_masks(pool: Executor, todo: list[tuple[VideoPart, Any]], split: Split) -> Iterator[Any]:
+    asked = replace(split, videos=tuple(part.video for part, _ in todo))
+    truth = read_ground_truth(asked) if split.mask_file else None
+    for part, _ in todo:
+        own = truth.part(part.video) if truth else None
+        yield pool.submit(write_video, part, own), (part, "sentences")
+
+
+def _inputs(part: VideoPart, split: Split, run: RunFolder) -> dict[str, Any]:
+    store, video = run.store, part.video
+    return {
+        "part": asdict(part),
+        "predictions": [
+            file_states(store.path(member, video.name, one.id) for one in video.expressions)
+            for member in part.voting.members
+        ],
+        "truth": file_states([split.mask_file]) if split.mask_file else None,
+        "code": _code_digest(),
+    }
+
+
+def _stage(part: VideoPart) -> str:
+    return f"report/videos/{part.video.name}"
+
+
+def _addresses(part: VideoPart, run: RunFolder) -> list[str]:
+    return [path.relative_to(run.report.parent).as_posix() for path in part.files]
+
+
+def _allowance(limits: tuple[int, int, int], count: int) -> float:
+    least, budget, most = limits
+    return min(most, max(least, budget / count))
+
+
+def _read_record(run: RunFolder) -> Json:
+    path = run.path / RECORD
+    record = read_json(path) if path.exists() else None
+    if not isinstance(record, dict) or not all(part in record for part in RECORD_PARTS):
+        raise InputError(
+            f"{path}: no complete record of a run; make it with: "
+            f"mevis-submission submit --run {run.path}"
+        )
+    return record
+
+
+def _remove_others(parts: list[VideoPart]) -> None:
+    """Remove what an earlier report with more videos, or a killed writer, left behind."""
+    wanted = {file.name for part in parts for file in part.files}
+    for path in parts[0].folder.iterdir():
+        if path.name not in wanted:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _code_digest() -> str:
+    """Digest of this room's code and templates: another version draws the page again."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.*")):
+        if "__pycache__" not in file.parts:
+            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
