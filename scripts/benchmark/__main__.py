@@ -1,7 +1,7 @@
 """Print how long the public procedure and ours take, per stage, and that their masks agree.
 
 python -m scripts.benchmark --size small --sentences 1,4,16 --frames 40 --key-frames 5
-python -m scripts.benchmark --size 8B --device cuda --height 720 --width 1280
+python -m scripts.benchmark --size Sa2VA-8B --device cuda --height 720 --width 1280
 """
 
 import argparse
@@ -40,7 +40,7 @@ def main() -> None:
     print(_describe(device, dtype))
     model = random_model(arguments.size, torch.device(device), DTYPES[dtype])
     print(
-        f"Sa2VA {arguments.size}, random weights, {arguments.height} x {arguments.width}, "
+        f"{arguments.size}, random weights, {arguments.height} x {arguments.width}, "
         f"T = {arguments.frames}, M = {arguments.key_frames}, {arguments.procedure}\n"
     )
     print("| sentences | public, s | ours, s | factor | public, frames/s | ours, frames/s "

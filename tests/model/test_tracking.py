@@ -44,6 +44,7 @@ def look(
     tracker = new_tracker(model)
     for time, memory_map in maps.items():
         tracker.remember(time, memory_map, pointers[time], prompted=time in PROMPTED)
+    tracker.memory.forget_before(NOW)  # only what is out of sight
     return tracker.condition(NOW, features)
 
 

@@ -43,7 +43,7 @@ def test_one_clip_through_the_1b_size(one_thread):
     assert sizes["visual tokens"] == [2, 256, 896]
     assert sizes["language embedding"] == [1, 256]
     assert sizes["image encoder"] == [1, 256, 64, 64]
-    assert sizes["memory attention"] == [64 * 64, 1, 256]
+    assert sizes["memory attention"] == [1, 64 * 64, 256]
     assert sizes["memory encoder"] == [1, 64, 64, 64]
 
 
@@ -86,7 +86,7 @@ def watched(model: Sa2VA, sizes: dict[str, list[int]]) -> Iterator[None]:
         "language model": network.language.model,
         "language embedding": network.seg_projector,
         "image encoder": network.grounding.image_encoder,
-        "memory attention": network.grounding.memory_attention,
+        "memory attention": network.grounding.memory_attention.norm,
         "memory encoder": network.grounding.memory_encoder,
         "mask decoder": network.grounding.sam_mask_decoder,
     }
