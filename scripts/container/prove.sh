@@ -1,0 +1,256 @@
+#!/usr/bin/env bash
+# Prove the image without a registry: build the Dockerfile on a stand-in base with the CPU lock, run
+# it hardened and without network, and compare its submission.zip with one made outside, byte by byte.
+#
+#   scripts/container/prove.sh        everything, also through the Docker API; about 6 minutes
+#
+# Needs podman, runc and mmdebstrap, the project's .venv, and Debian's archive and a package index
+# for the build. All it makes lies in .cache/image; `make clean` removes it.
+# Exit status: 0 proven, 1 not, 2 a program is missing, 3 this machine cannot run containers.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+readonly ROOT=$PWD WORK=$PWD/.cache/image LOG=$PWD/.cache/image/prove.log
+readonly SUITE=bookworm PYTHON=3.11 # Debian 12; the true base is Ubuntu 24.04 with 3.12
+readonly BASE=localhost/mevis-stand-in:$SUITE NAME=localhost/mevis-submission
+readonly STRANGER=12345 STRANGERS=23456 # a user and a group without a name in the image
+export OMP_NUM_THREADS=1 # as many threads inside as outside: sums depend on it
+
+say() { printf '%s\n' "$*"; }
+refuse() { printf '%s\n' "$*" >&2; exit 2; }
+
+step() { # step WORDS COMMAND...: a line with the seconds; the output goes to the log
+    local words=$1 started=$SECONDS
+    shift
+    printf '  %-58s' "$words"
+    say "== $words" >>"$LOG"
+    if ! "$@" >>"$LOG" 2>&1; then
+        say "failed"
+        { tail -n 15 "$LOG"; say "" "Not proven: '$words' failed; all output is in $LOG."; } >&2
+        exit 1
+    fi
+    printf '%4d s\n' $((SECONDS - started))
+}
+
+must_fail() { # a guard that cannot fail guards nothing
+    if "$@"; then
+        say "this should have failed: $*"
+        return 1
+    fi
+}
+
+# --- the engine, apart from the machine's own images ----------------------------------------------
+need_programs() {
+    local missing=()
+    for program in podman runc mmdebstrap; do
+        command -v $program >/dev/null || missing+=("$program")
+    done
+    [ ${#missing[@]} -eq 0 ] ||
+        refuse "The proof needs ${missing[*]}: run 'sudo apt install podman runc mmdebstrap" \
+            "netavark catatonit', and then 'make prove-image' again."
+    [ -x .venv/bin/python ] || refuse "There is no .venv: run 'make prove-image'."
+}
+
+set_up_engine() {
+    short=$(mktemp -d /tmp/prove-image.XXXXXX) # sockets need short paths
+    trap stop_service EXIT
+    cat >"$WORK/containers.conf" <<-END
+	[containers]
+	default_ulimits = ["nofile=16384:16384", "nproc=16384:16384"]
+	[engine]
+	runtime = "runc"
+	cgroup_manager = "cgroupfs"
+	events_logger = "file"
+	END
+    cat >"$WORK/storage.conf" <<-END
+	[storage]
+	driver = "overlay"
+	graphroot = "$WORK/storage"
+	runroot = "$short/run"
+	END
+    export CONTAINERS_CONF=$WORK/containers.conf CONTAINERS_STORAGE_CONF=$WORK/storage.conf
+    export ENGINE=podman IMAGE=$NAME TORCH=cpu BASE_IMAGE=$BASE PYTHON_VERSION=$PYTHON GPUS=none
+}
+
+stop_service() {
+    [ -z "${service:-}" ] || kill "$service" 2>/dev/null || true
+    rm -rf "$short"
+}
+
+make_base() {
+    [ -f "$WORK/base.tar" ] ||
+        mmdebstrap --variant=minbase --include=ca-certificates $SUITE "$WORK/base.tar"
+    podman image exists $BASE || podman import "$WORK/base.tar" $BASE
+}
+
+can_run_containers() {
+    podman run --rm --network none --entrypoint /bin/true $BASE >>"$LOG" 2>&1 && return
+    { tail -n 3 "$LOG"; say "Not proven: this machine does not let containers run."; } >&2
+    exit 3
+}
+
+# --- what goes in: the project's files, and what pip needs on this network ---------------------------
+copy_source() {
+    rm -rf "$WORK/source"
+    mkdir -p "$WORK/source"
+    git ls-files -z -co --exclude-standard -- . ':!tests' |
+        tar --create --null --ignore-failed-read --files-from - | tar --extract -C "$WORK/source"
+    prepare_pip "$WORK/source/scripts/container/local"
+    # Whole seconds: the API's archive knows no fractions, and finished steps are to be found again.
+    find "$WORK/source" -exec touch --no-dereference --date @1700000000 {} +
+}
+
+prepare_pip() { # prepare_pip FOLDER: certificate, index and the CPU build of torch, as outside
+    local pip=(.venv/bin/python -m pip) torch=(--no-deps --require-hashes -r requirements/torch-cpu.txt)
+    local cert index
+    cert=$("${pip[@]}" config get global.cert 2>/dev/null || say "${PIP_CERT:-${SSL_CERT_FILE:-}}")
+    index=$("${pip[@]}" config get global.index-url 2>/dev/null || say "${PIP_INDEX_URL:-}")
+    {
+        say "[global]" "find-links = ."
+        if [ -f "$cert" ]; then
+            cp "$cert" "$1/ca.pem"
+            say "cert = ca.pem"
+        fi
+        case $index in https://*) say "index-url = $index" ;; esac
+    } >"$1/pip.conf"
+    torch+=(--only-binary :all: --python-version "$PYTHON" --dest "$1")
+    "${pip[@]}" download "${torch[@]}" ||
+        "${pip[@]}" download "${torch[@]}" --extra-index-url https://download.pytorch.org/whl/cpu
+}
+
+# --- what is asked of the image ------------------------------------------------------------------------
+in_source() { (cd "$WORK/source" && "$@"); }
+image_sh() { in_source scripts/container/image.sh "$@"; }
+
+outside() {
+    rm -rf "$WORK/outside"
+    in_source "$ROOT/.venv/bin/python" -m submission submit --run "$WORK/outside"
+}
+
+holds_only_what_runs() { # holds_only_what_runs IMAGE
+    podman run --rm --network none --entrypoint /bin/sh "$1" -c '
+        for name in gcc cc g++ c++ clang ld as make git pip pip3 mypy pytest ruff; do
+            command -v $name && faults=yes
+        done
+        found=$(find / -xdev \( -name "*.whl" -o -name pip.conf -o -name ca.pem -o -name "*_Packages" \
+            -o -path "/root/.cache" -o -path "*/site-packages/pip" -o -path "/build/*" \) 2>/dev/null)
+        [ -z "$found" ] || { echo "$found" | head; faults=yes; }
+        [ -z "$faults" ]'
+}
+
+is_labelled() {
+    local revision
+    revision=$(in_source git describe --always --dirty --abbrev=40 '--exclude=*')
+    podman inspect --format '{{json .Config}}' $NAME | python3 -c '
+import json, sys
+config = json.load(sys.stdin)
+labels = {k.removeprefix("org.opencontainers.image."): v for k, v in config["Labels"].items()}
+assert labels["revision"] == sys.argv[1], labels
+assert labels["licenses"] == "Apache-2.0" and labels["version"], labels
+assert config["User"] == "10001:10001", config["User"]
+assert config["StopSignal"] == "SIGINT", config' "$revision"
+}
+
+prepare_mounts() { # data, weights and a recipe that knows only the places inside
+    rm -rf "$WORK/mounts"
+    mkdir -p "$WORK"/mounts/{runs,weights}
+    cp -r submission/samples/mevis "$WORK/mounts/data"
+    cp -r submission/samples/checkpoint "$WORK/mounts/weights/small"
+    sed -e 's#\.\./samples/checkpoint#/weights/small#' -e '/^\[data\]/,/^$/d' \
+        submission/recipes/sample.toml >"$WORK/mounts/mounted.toml"
+    [ "$(id -u)" != 0 ] || chown $STRANGER:$STRANGERS "$WORK/mounts/runs"
+}
+
+as_stranger() { # an ordinary user cannot give files away, and runs as itself
+    local options=""
+    [ "$(id -u)" != 0 ] || options="--user $STRANGER:$STRANGERS"
+    MEVIS_WEIGHTS=$WORK/mounts/weights RUN=$WORK/mounts/runs/mine RUN_OPTIONS="$options ${OPTIONS:-}" \
+        image_sh run "$@"
+}
+
+with_mounts() {
+    DATA=$WORK/mounts/data SPLIT=valid_u RECIPE=$WORK/mounts/mounted.toml as_stranger submit
+    cmp "$WORK/outside/submission.zip" "$WORK/mounts/runs/mine/submission.zip"
+}
+
+belongs_to_stranger() {
+    [ "$(id -u)" != 0 ] || [ -z "$(find "$WORK/mounts/runs" ! -uid $STRANGER -o ! -gid $STRANGERS)" ]
+}
+
+is_confined() {
+    RUN="" OPTIONS="--entrypoint python" MEVIS_WEIGHTS=$WORK/mounts/weights DATA="" \
+        as_stranger -c "$(cat scripts/container/confined.py)"
+}
+is_confined_without_hardening() {
+    podman run --rm --network host --entrypoint python $NAME -c "$(cat scripts/container/confined.py)"
+}
+
+refuses_cuda() { # one sentence and exit status 2
+    local said status=0
+    said=$(as_stranger submit --device cuda 2>&1 >/dev/null) || status=$?
+    say "$said"
+    [ $status -eq 2 ] && [ "$(grep -c 'finds no usable GPU' <<<"$said")" -eq 1 ] &&
+        ! grep -q Traceback <<<"$said"
+}
+
+# --- the same through the Docker API ----------------------------------------------------------------------
+start_service() {
+    podman system service --time=0 "unix://$short/podman.sock" &
+    service=$!
+    export DOCKER_HOST=unix://$short/podman.sock
+    timeout 20 sh -c "until [ -S $short/podman.sock ]; do sleep 0.1; done"
+}
+
+sdk() { in_source "$ROOT/.venv/bin/python" -m submission container "$@"; }
+
+sdk_runs() {
+    rm -rf "$WORK/sdk"
+    sdk run --image $NAME-sdk --runs "$WORK/sdk" --gpus none submit
+    cmp "$WORK/outside/submission.zip" "$WORK/sdk/sample/submission.zip"
+}
+
+with_weights() {
+    in_source podman build --target with-weights --build-context "weights=$WORK/mounts/weights" \
+        --build-arg LOCK=cpu --build-arg BASE_IMAGE=$BASE --build-arg PYTHON_VERSION=$PYTHON \
+        --network host --tag $NAME-with-weights .
+    podman run --rm --network none --entrypoint /bin/sh $NAME-with-weights \
+        -c 'test -r /weights/small/model.safetensors'
+}
+
+main() {
+    need_programs
+    mkdir -p "$WORK"
+    : >"$LOG"
+    set_up_engine
+    say "Proving the image; all output is in $LOG"
+    step "stand-in base (Debian 12, Python $PYTHON)" make_base
+    can_run_containers
+    step "files of the project, torch for the CPU" copy_source
+    step "outside: submit" outside
+    step "image.sh build" image_sh build --network host
+    step "the image holds no compiler, no pip, no cache, no secret" holds_only_what_runs $NAME
+    step "  the stage that installs does (negative control)" \
+        installing_stage_is_noticed
+    step "labels, user and stop signal" is_labelled
+    prepare_mounts
+    step "image.sh run: mounted data and weights, same zip" with_mounts
+    step "the results belong to the user that was named" belongs_to_stranger
+    step "the container can do nothing else" is_confined
+    step "  an unhardened one can (negative control)" must_fail is_confined_without_hardening
+    step "a GPU that is not there is one sentence" refuses_cuda
+    start_service
+    step "Docker API: container build" sdk build --image $NAME-sdk --torch cpu --base $BASE \
+        --python $PYTHON --network host
+    step "Docker API: container run, same zip" sdk_runs
+    step "weights inside: --target with-weights" with_weights
+    say "Proven: $(podman image inspect --format '{{.Size}}' $NAME | awk '{printf "%.2f GB", $1 / 1e9}')," \
+        "submission.zip $(sha256sum <"$WORK/outside/submission.zip" | cut -c1-16) inside and outside."
+}
+
+installing_stage_is_noticed() {
+    in_source podman build --target libraries --network host --tag $NAME-libraries \
+        --build-arg LOCK=cpu --build-arg BASE_IMAGE=$BASE --build-arg PYTHON_VERSION=$PYTHON .
+    must_fail holds_only_what_runs $NAME-libraries
+}
+
+main
