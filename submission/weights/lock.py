@@ -122,6 +122,8 @@ def is_needed(repo: str, path: str) -> bool:
 
 def path_fault(path: str) -> str | None:
     """Say why a path must not be used inside a checkpoint folder, or None when it can."""
+    if path.startswith("/"):
+        return f"the path {path!r} is absolute, so it would leave its folder"
     for part in path.split("/"):
         if reason := name_fault(part):
             return reason
@@ -151,7 +153,7 @@ def _checkpoint(table: Mapping[str, Any]) -> LockedCheckpoint:
 
 def _faults(values: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _key_faults("the file", values, {"version": int}, {"checkpoint"})
-    if values.get("version", VERSION) != VERSION:
+    if isinstance(values.get("version"), int) and values["version"] != VERSION:
         yield Fault("the file", f"version is {values['version']!r}; this kit reads {VERSION}")
     names: set[str] = set()
     for number, table in enumerate(_tables(values, "checkpoint"), 1):

@@ -1,0 +1,105 @@
+"""`weights lock`: what the Hub is asked, what is taken from it, and what is refused."""
+
+import hashlib
+
+import pytest
+from weights.conftest import CONTENTS, NAME, REPO, SHARD, pinned
+from weights.loopback_hub import NEWER, REVISION, answering, dropping_after, well
+
+from submission.errors import FaultyInput, InputError
+from submission.weights.hub import Hub
+from submission.weights.lock import LockedCheckpoint, LockedFile
+from submission.weights.patience import Patience
+from submission.weights.resolve import changes, resolve
+
+OPEN = LockedCheckpoint(NAME, REPO)
+
+
+def ask(checkpoint: LockedCheckpoint, *, update: bool = False) -> LockedCheckpoint:
+    return resolve(checkpoint, Hub(Patience(3, 0.01)), update=update)
+
+
+def test_everything_unresolved_is_filled_in(hub):
+    hub.repos[REPO].files |= {"modeling.py": b"import os", ".gitattributes": b"", "a.png": b"x"}
+    assert ask(OPEN) == pinned()
+
+
+def test_only_small_files_are_downloaded_for_their_hash(hub):
+    ask(OPEN)
+    files = {asked.path.rpartition("/")[2] for asked in hub.asked if "/resolve/" in asked.path}
+    assert files == {"config.json", "tokenizer.json"}
+
+
+def test_nothing_is_asked_where_nothing_is_open(hub):
+    assert ask(pinned()) == pinned()
+    assert hub.asked == []
+
+
+def test_what_the_lock_states_is_kept_and_the_rest_filled_in(hub):
+    partly = LockedCheckpoint(NAME, REPO, REVISION, "", (*pinned().files[:2], LockedFile("x.json")))
+    assert ask(partly) == pinned()
+    assert "- x.json" in changes(partly, pinned())
+
+
+def test_a_pinned_revision_does_not_move_and_an_update_does(hub):
+    hub.repos[REPO].revision = NEWER
+    hub.repos[REPO].files["config.json"] = b"{}"
+    with pytest.raises(InputError, match="this revision is gone"):
+        ask(LockedCheckpoint(NAME, REPO, REVISION, "", pinned().files))
+    hub.moods["config.json"] = [lambda handler, body, start: handler.send(200, body)]
+    hub.moods["tokenizer.json"] = hub.moods["config.json"]
+    updated = ask(pinned(), update=True)
+    assert updated.revision == NEWER
+    digest = hashlib.sha256(b"{}").hexdigest()
+    assert LockedFile("config.json", 2, digest) in updated.files
+    assert changes(pinned(), updated)[0] == f"revision: {REVISION} -> {NEWER}"
+
+
+def test_the_hub_does_not_overrule_the_lock(hub):
+    changed = dict(CONTENTS)
+    del changed["tokenizer.json"]
+    changed[SHARD] = CONTENTS[SHARD][:-1] + b"!"
+    hub.repos[REPO].files = changed
+    unlicensed = LockedCheckpoint(NAME, REPO, REVISION, "", pinned().files)
+    with pytest.raises(FaultyInput, match=f"weights lock --update {NAME}") as caught:
+        ask(unlicensed)
+    assert [fault.where for fault in caught.value.faults] == ["tokenizer.json", SHARD]
+
+
+def test_a_hub_that_answers_with_another_revision_is_not_believed(hub):
+    hub.moods[f"revision/{REVISION}"] = [
+        lambda handler, body, start: handler.send(200, b'{"sha": "%s"}' % NEWER.encode())
+    ]
+    hub.moods[f"tree/{NEWER}"] = [answering(404)]
+    with pytest.raises(InputError):
+        ask(LockedCheckpoint(NAME, REPO, REVISION))
+
+
+@pytest.mark.parametrize("name", ["../evil.json", "/etc/evil.json", "a/../../evil.py", "a\\b.json"])
+def test_a_listed_path_that_leaves_the_folder_is_refused(hub, name):
+    hub.repos[REPO].also_listed = [name]
+    with pytest.raises(FaultyInput, match="not safe to write"):
+        ask(OPEN)
+
+
+def test_a_repository_without_weights_for_us(hub):
+    hub.repos[REPO].files = {"README.md": b"", "model.bin": b""}
+    with pytest.raises(FaultyInput, match="no file that the loader reads"):
+        ask(OPEN)
+
+
+def test_a_repository_that_is_not_there_or_gated(hub):
+    with pytest.raises(InputError, match="gated, private or not there"):
+        ask(LockedCheckpoint(NAME, "Lab/Other"))
+
+
+def test_a_busy_hub_is_asked_again(hub):
+    hub.moods["config.json"] = [answering(503), dropping_after(3), well]
+    assert ask(OPEN) == pinned()
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"[1]", b"{}"])
+def test_an_answer_that_is_not_the_hubs(hub, answer):
+    hub.moods["revision/main"] = [lambda handler, body, start: handler.send(200, answer)]
+    with pytest.raises(InputError, match=r"is not JSON|names no revision"):
+        ask(OPEN)
