@@ -17,7 +17,13 @@ WITHOUT_TORCH = ("errors", "whole_files", "sampling", "dataset", "masks", "outpu
 TORCH = {"torch", "transformers", "sam2"}
 MODEL_KNOWS = {"errors", "whole_files", "sampling", "device", "model"}
 KNOW_THE_RECIPE = {"recipe", "cli", "submit", "experts", "assemble"}
+KNOW_THE_RECIPE |= {"published", "recipe_list"}
 NOT_IMPORTED = {"scripts", "tests"}
+
+# What reaches the network, and the only modules that may: the Hub, and the container engine.
+NETWORK = {"aiohttp", "docker", "http", "httpx", "httpx2", "huggingface_hub", "requests", "socket"}
+NETWORK |= {"ftplib", "smtplib", "ssl", "urllib.request", "urllib3"}
+MAY_USE_THE_NETWORK = {"weights/hub.py", "container/engine.py"}
 
 
 # --- imports -------------------------------------------------------------------------------------
@@ -76,6 +82,28 @@ def test_an_import_against_the_direction_is_noticed(tmp_path, path, line):
     module.parent.mkdir(exist_ok=True)
     module.write_text(line)
     assert len(forbidden_imports(tmp_path)) == 1
+
+
+def network_imports(package: Path) -> list[str]:
+    """One line for each import of a networking library outside the modules that may have one."""
+    return [
+        f"{path.relative_to(package)} imports {name}"
+        for path in sorted(package.rglob("*.py"))
+        if path.relative_to(package).as_posix() not in MAY_USE_THE_NETWORK
+        for name in imported(path)
+        if any(name == library or name.startswith(f"{library}.") for library in NETWORK)
+    ]
+
+
+def test_only_the_hub_and_the_engine_use_the_network():
+    assert network_imports(PACKAGE) == []
+    assert all((PACKAGE / path).is_file() for path in MAY_USE_THE_NETWORK)
+
+
+@pytest.mark.parametrize("line", ["import requests", "from urllib import request", "import socket"])
+def test_a_use_of_the_network_elsewhere_is_noticed(tmp_path, line):
+    (tmp_path / "a.py").write_text(line)
+    assert len(network_imports(tmp_path)) == 1
 
 
 # --- captions ------------------------------------------------------------------------------------
