@@ -7,14 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from submission import __version__
+from submission.cli_data import add_data, add_out, add_run, data_only, named_recipe, selection
+from submission.cli_score import add_compare, add_score
 from submission.cli_weights import add_lock, add_recipes, add_weights, weights_of
-from submission.dataset.selection import parse_shard
 from submission.errors import FaultyResult, InputError, SubmissionError
-from submission.judge import CHECK_UNITS, SCORE_UNITS, Means, check_files, score_files
+from submission.judge import CHECK_UNITS, check_files
 from submission.progress import Mode, Reporter
 from submission.published import published_lines
-from submission.recipe import SAMPLE, Recipe, read_recipe, recipe_series
-from submission.submit import Run, Selection, read_data
+from submission.recipe import SAMPLE, recipe_series
+from submission.score.table import score_lines
+from submission.submit import Run, read_data
 from submission.verbs import Arguments
 from submission.verbs import add_verb as _verb
 
@@ -50,7 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_run_verbs(verbs)
     _add_check(verbs)
-    _add_score(verbs)
+    add_score(verbs)
+    add_compare(verbs)
     add_weights(verbs)
     add_recipes(verbs)
     return parser
@@ -77,11 +80,8 @@ def _add_run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]")
     vote = _verb(verbs, "vote", "join the experts' masks and write the PNGs", real, _vote)
     pack = _verb(verbs, "pack", "pack the PNGs into submission.zip", real, _pack)
     for verb in (submit, predict, vote, pack):
-        _add_data(verb)
-        verb.add_argument("--recipe", default=None, metavar="FILE.toml",
-                          help="what to run: file or packaged name (default: sample)")  # fmt: skip
-        verb.add_argument("--run", type=Path, metavar="DIR",
-                          help="where the results go (default: runs/RECIPE)")  # fmt: skip
+        add_data(verb)
+        add_run(verb)
     for verb in (submit, predict):
         verb.add_argument("--shard", metavar="I/N",
                           help="only part I of N balanced parts, for several machines")  # fmt: skip
@@ -100,28 +100,8 @@ def _add_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
                  "submission.zip --data /data/mevis --split valid", _check)  # fmt: skip
     verb.add_argument("path", type=Path, metavar="ZIP_OR_FOLDER")
     verb.add_argument("--team", action="store_true", help="team.json must be there")
-    _add_data(verb)
-    _add_out(verb)
-
-
-def _add_score(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    verb = _verb(verbs, "score", "J, F and J&F of a zip or folder of PNGs",
-                 "submission.zip --data /data/mevis --split valid_u", _score)  # fmt: skip
-    verb.add_argument("path", type=Path, metavar="ZIP_OR_FOLDER")
-    _add_data(verb)
-    _add_out(verb)
-
-
-def _add_data(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--data", type=Path, metavar="DIR", help="the folder that holds the splits")
-    verb.add_argument("--split", metavar="NAME", help="such as valid_u, valid or test")
-    verb.add_argument("--meta", metavar="FILE", help="the meta file, where a split has several")
-    verb.add_argument("--videos", metavar="A,B,...", help="only these videos")
-    verb.add_argument("--limit", type=int, metavar="N", help="only the first N videos")
-
-
-def _add_out(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--out", type=Path, metavar="DIR", help="for the JSON (default: beside PATH)")
+    add_data(verb)
+    add_out(verb)
 
 
 def _submit(arguments: Arguments, reporter: Reporter) -> None:
@@ -134,11 +114,12 @@ def _submit(arguments: Arguments, reporter: Reporter) -> None:
     size = folder.zip.stat().st_size / 1e6
     print(f"zip      {folder.zip} ({size:.2f} MB)")
     print(f"verdict  {folder.check}: {outcome.verdict.summary().partition(': ')[2]}")
-    if outcome.means is not None:
+    if outcome.scores is not None:
         print(f"score    {folder.score}")
-        _print_means(outcome.means)
+        print("\n".join(score_lines(outcome.scores)))
     if run.recipe.published is not None:
-        ours = outcome.means["vote"] if outcome.means else None
+        scores = outcome.scores
+        ours = scores.results[scores.choose()].means if scores else None
         print("\n".join(published_lines(run.recipe.published, run.split.name, ours)))
     if run.selection.is_part:
         reporter.warn("only a part of the split was asked for: this zip is not for upload")
@@ -166,7 +147,7 @@ def _pack(arguments: Arguments, reporter: Reporter) -> None:
 
 
 def _check(arguments: Arguments, reporter: Reporter) -> None:
-    split = read_data(_data_only(arguments), _selection(arguments))
+    split = read_data(data_only(arguments), selection(arguments))
     reporter.plan(split.num_masks * CHECK_UNITS)
     out = _beside(arguments, "check.json")
     verdict = check_files(
@@ -177,23 +158,13 @@ def _check(arguments: Arguments, reporter: Reporter) -> None:
     print(f"{verdict.summary()}\nThe verdict as JSON: {out}")
 
 
-def _score(arguments: Arguments, reporter: Reporter) -> None:
-    split = read_data(_data_only(arguments), _selection(arguments))
-    reporter.plan(split.num_masks * SCORE_UNITS)
-    out = _beside(arguments, "score.json")
-    means = score_files(arguments.path, split, out, reporter)
-    _print_means(means)
-    print(f"Every sentence: {out}")
-
-
 def _make_run(arguments: Arguments, reporter: Reporter) -> Run:
     if arguments.recipe is None and (arguments.data or arguments.split):
         raise InputError(
             "--data and --split need a recipe that says which checkpoints to run: add --recipe "
             "FILE.toml (without all three, the sample that comes along is run)"
         )
-    recipe = read_recipe(arguments.recipe or SAMPLE)
-    recipe = recipe.with_data(arguments.data, arguments.split, arguments.meta)
+    recipe = named_recipe(arguments)
     compute = replace(
         recipe.compute,
         device=getattr(arguments, "device", None) or recipe.compute.device,
@@ -201,25 +172,9 @@ def _make_run(arguments: Arguments, reporter: Reporter) -> Run:
     )
     folder = arguments.run or Path("runs") / recipe.name
     return Run(
-        replace(recipe, compute=compute), _selection(arguments), folder, reporter,
+        replace(recipe, compute=compute), selection(arguments), folder, reporter,
         weights_of(arguments), hash_all=getattr(arguments, "verify", False),
     )  # fmt: skip
-
-
-def _data_only(arguments: Arguments) -> Recipe:
-    """A recipe that only names data; without --data, the sample's."""
-    if arguments.data is None and arguments.split is None:
-        return read_recipe(SAMPLE)
-    return Recipe("", Path(), ()).with_data(arguments.data, arguments.split, arguments.meta)
-
-
-def _selection(arguments: Arguments) -> Selection:
-    shard = getattr(arguments, "shard", None)
-    return Selection(
-        videos=tuple(arguments.videos.split(",")) if arguments.videos else None,
-        limit=arguments.limit,
-        shard=parse_shard(shard) if shard else None,
-    )
 
 
 def _beside(arguments: Arguments, name: str) -> Path:
@@ -227,13 +182,6 @@ def _beside(arguments: Arguments, name: str) -> Path:
     if arguments.out is not None:
         return Path(arguments.out) / name
     return path.parent / f"{path.name}.{name}"
-
-
-def _print_means(means: Means) -> None:
-    width = max(map(len, means))
-    for name, values in means.items():
-        numbers = "  ".join(f"{key} {value:.3f}" for key, value in values.items())
-        print(f"  {name:<{width}}  {numbers}")
 
 
 def _mode(arguments: Arguments) -> Mode:

@@ -3,24 +3,27 @@
 Knows the zip and the ground truth, not how the masks were made.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import as_completed
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from submission.dataset.ground_truth import GroundTruth, read_ground_truth
-from submission.dataset.records import Expression, Split, Video
-from submission.errors import FaultyInput
+from submission.dataset.records import Split, Video
 from submission.output.check import Verdict, check
-from submission.output.mask_files import MaskFiles, MaskFolder, open_submission
+from submission.pool import open_pool
 from submission.progress import Reporter
+from submission.results import Found, find_results
 from submission.run_folder import RunFolder
-from submission.score.scoring import Frames, Score, score, write_score
+from submission.score.answers import StoreSource
+from submission.score.score_file import Scores, read_scores, write_scores
+from submission.score.scoring import ExpressionScore, gather, score_video
 from submission.stages import file_states
 from submission.whole_files import write_json
 
-CHECK_UNITS, SCORE_UNITS = 0.02, 0.1  # cost of a mask; predicting one is 1
-
-Means = dict[str, dict[str, float]]  # by the name of an expert, or "vote"
+CHECK_UNITS, SCORE_UNITS = 0.02, 0.02  # cost of a mask; predicting one is 1
+POOL_FROM = 3_000_000_000  # pixels from which starting processes pays; some three seconds
 
 
 def check_run(split: Split, run: RunFolder, *, require_team: bool, reporter: Reporter) -> Verdict:
@@ -51,61 +54,74 @@ def check_files(
     return verdict
 
 
-def score_run(split: Split, run: RunFolder, experts: Sequence[str], reporter: Reporter) -> Means:
-    """Score the vote and every expert, write score.json and return the means.
+def score_run(split: Split, run: RunFolder, reporter: Reporter) -> Scores:
+    """Score the vote and every expert of a run, write its score.json and return the scores."""
+    found = find_results(run.path, split)
+    inputs = {
+        "zip": file_states([run.zip]),
+        "truth": file_states([split.mask_file or split.folder, split.meta_file]),
+        "videos": [video.name for video in split.videos],
+        "predictions": _states_of_predictions(split, run, found),
+    }
+    written = run.score.exists() and run.score.with_suffix(".csv").exists()
+    if run.stages.is_current("score", inputs) and written:
+        return read_scores(run.score)
+    scores = score_results(found, split, run.score, reporter)
+    run.stages.record("score", inputs)
+    return scores
 
-    With one expert the vote is that expert's answer and stands alone.
+
+def score_results(
+    results: Sequence[Found], split: Split, out: Path, reporter: Reporter, *, official: bool = False
+) -> Scores:
+    """Score results in several processes, write `out` and the same as CSV, return the scores.
+
+    What is missing or damaged counts 0 and is listed in the scores; with `official` it is left
+    out as by the public script. Raises InputError when the split has no ground truth.
     """
-    names = [*experts, "vote"] if len(experts) > 1 else ["vote"]
-    truth_file = split.mask_file or split.folder
-    inputs = {"files": file_states([run.zip, truth_file]), "names": names}
-    if run.stages.is_current("score", inputs) and run.score.exists():
-        return dict(run.stages.read("score")["means"])
     reporter.stage("score")
     truth = read_ground_truth(split)
-    results = {name: _score_one(name, split, run, truth, reporter) for name in names}
-    write_score(run.score, split.name, results)
-    means = {name: result.means() for name, result in results.items()}
-    run.stages.record("score", inputs, means=means)
-    return means
+    parts: dict[str, dict[str, list[ExpressionScore]]] = {}
+    with open_pool(pays=_pixels(split) * len(results) > POOL_FROM) as pool:
+        tasks = {
+            pool.submit(_score, _Task(video, truth.part(video), tuple(results))): video
+            for video in split.videos
+        }
+        del truth  # each task has its part; the whole would be held a second time
+        for number, future in enumerate(as_completed(tasks), 1):
+            video = tasks.pop(future)
+            parts[video.name] = future.result()
+            units = video.num_masks * len(results) * SCORE_UNITS
+            reporter.advance(units, f"video {number}/{len(split.videos)}")
+    ordered = (parts[video.name] for video in split.videos)
+    scores = gather(ordered, [result.name for result in results])
+    return write_scores(out, split, scores, official=official)
 
 
-def score_files(path: Path, split: Split, out: Path, reporter: Reporter) -> Means:
-    """Score a folder or zip of PNGs, write `out` and return the means by the folder's name."""
-    reporter.stage("score")
-    truth = read_ground_truth(split)
-    with open_submission(path) as files:
-        if missing := files.missing(split):
-            advice = f"All faults are listed by: mevis-submission check {path}"
-            raise FaultyInput(f"{path} is not complete:", missing, advice)
-        result = score(split, truth, _pngs(files, split, reporter))
-    write_score(out, split.name, {path.stem: result})
-    return {path.stem: result.means()}
+@dataclass(frozen=True)
+class _Task:
+    """All that a process needs to score one video."""
+
+    video: Video
+    truth: GroundTruth
+    results: tuple[Found, ...]
 
 
-def _score_one(
-    name: str, split: Split, run: RunFolder, truth: GroundTruth, reporter: Reporter
-) -> Score:
-    if name == "vote":
-        return score(split, truth, _pngs(MaskFolder(run.annotations), split, reporter))
-    return score(split, truth, _predictions(name, split, run, reporter))
+def _score(task: _Task) -> dict[str, list[ExpressionScore]]:
+    return score_video(task.video, task.truth, task.results)
 
 
-def _pngs(
-    files: MaskFiles, split: Split, reporter: Reporter
-) -> Iterator[tuple[Video, Expression, Frames]]:
-    for video in split.videos:
-        for expression in video.expressions:
-            yield video, expression, files.read_track(video, expression.id).decode()
-            reporter.advance(len(video.frame_names) * SCORE_UNITS, video.name)
+def _states_of_predictions(split: Split, run: RunFolder, found: Sequence[Found]) -> dict[str, Any]:
+    return {
+        result.name: file_states(
+            run.store.path(result.name, video.name, expression.id)
+            for video in split.videos
+            for expression in video.expressions
+        )
+        for result in found
+        if isinstance(result, StoreSource)
+    }
 
 
-def _predictions(
-    expert: str, split: Split, run: RunFolder, reporter: Reporter
-) -> Iterator[tuple[Video, Expression, Any]]:
-    for video in split.videos:
-        for expression in video.expressions:
-            # A sentence that a member left out is not yielded: it counts 0 and is listed.
-            if run.store.has(expert, video, expression):
-                yield video, expression, run.store.read(expert, video, expression).track.decode()
-            reporter.advance(len(video.frame_names) * SCORE_UNITS, f"{expert} {video.name}")
+def _pixels(split: Split) -> int:
+    return sum(video.num_masks * video.size[0] * video.size[1] for video in split.videos)

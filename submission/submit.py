@@ -12,7 +12,7 @@ from submission.dataset.records import Split
 from submission.dataset.selection import Shard, select
 from submission.errors import FaultyResult, InputError
 from submission.experts import make_experts
-from submission.judge import CHECK_UNITS, SCORE_UNITS, Means, check_run, score_run
+from submission.judge import CHECK_UNITS, SCORE_UNITS, check_run, score_run
 from submission.output.check import Verdict
 from submission.plan import Plan, make_plan
 from submission.predict import claim_all, predict, remaining
@@ -20,6 +20,7 @@ from submission.progress import Reporter, stopwatch
 from submission.recipe import Recipe, Sa2VAMember, as_json
 from submission.run_folder import RunFolder
 from submission.run_record import RunRecord, describe_checkpoints, describe_data
+from submission.score.score_file import Scores
 from submission.weights.folders import Weights
 
 
@@ -42,7 +43,7 @@ class Outcome:
     """What a finished run has to show."""
 
     verdict: Verdict
-    means: Means | None  # None where the split has no ground truth
+    scores: Scores | None  # None where the split has no ground truth
 
 
 class Run:
@@ -108,13 +109,12 @@ class Run:
                 reporter=self.reporter,
             )  # fmt: skip
 
-    def score(self) -> Means | None:
+    def score(self) -> Scores | None:
         """Score the result, where the split has ground truth."""
         if self.split.mask_file is None:
             return None
         with self._timed("score"):
-            names = [expert.name for expert in self.recipe.experts]
-            return score_run(self.split, self.folder, names, self.reporter)
+            return score_run(self.split, self.folder, self.reporter)
 
     def submit(self) -> Outcome:
         """Go the whole way; raise FaultyResult when the zip has faults."""

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "submission"
 WITHOUT_TORCH = ("errors", "whole_files", "sampling", "dataset", "masks", "output", "score")
 TORCH = {"torch", "transformers", "sam2"}
 MODEL_KNOWS = {"errors", "whole_files", "sampling", "device", "model"}
-KNOW_THE_RECIPE = {"recipe", "cli", "submit", "experts", "assemble"}
+KNOW_THE_RECIPE = {"recipe", "cli", "cli_data", "cli_score", "submit", "experts", "assemble"}
 KNOW_THE_RECIPE |= {"published", "recipe_list"}
 NOT_IMPORTED = {"scripts", "tests"}
 

@@ -25,13 +25,22 @@ class GroundTruth:
 
         A no-target sentence has no object, so its masks are empty.
         """
+        truth = np.empty((len(video.frame_names), *video.size), dtype=np.bool_)
+        for index, parts in enumerate(self.counts(video, expression)):
+            truth[index] = decode_union(parts, video.size)
+        return truth
+
+    def counts(self, video: Video, expression: Expression) -> list[list[bytes]]:
+        """Return, for each frame, the run lengths of every object of the sentence in it."""
         keys = [(video.name, annotation) for annotation in expression.annotation_ids or ()]
         tracks = [self._annotations[key] for key in keys]
-        truth = np.empty((len(video.frame_names), *video.size), dtype=np.bool_)
-        for index in range(len(truth)):
-            parts = [track[index] for track in tracks]
-            truth[index] = decode_union([counts for counts in parts if counts], video.size)
-        return truth
+        frames = range(len(video.frame_names))
+        return [[counts for track in tracks if (counts := track[index])] for index in frames]
+
+    def part(self, video: Video) -> "GroundTruth":
+        """Return the truth of one video alone: small enough to be sent to another process."""
+        own = {key: track for key, track in self._annotations.items() if key[0] == video.name}
+        return GroundTruth(own)
 
 
 def read_ground_truth(split: Split) -> GroundTruth:

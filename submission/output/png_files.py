@@ -26,6 +26,7 @@ WRITERS = min(16, os.cpu_count() or 1)  # threads; zlib works outside the interp
 _COMPRESSION = 6  # zlib level; 9 is 20 % smaller and six times as slow
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY = 0  # PNG colour type: one channel, no palette, no alpha
+_PLAIN = bytes((1, _GREY, 0, 0, 0))  # how a header ends: 1 bit, grey, not interlaced
 
 
 def encode_png(mask: NDArray[np.bool_], mode: PngMode = "1bit") -> bytes:
@@ -44,7 +45,7 @@ def encode_png(mask: NDArray[np.bool_], mode: PngMode = "1bit") -> bytes:
     lines[:, 1:] = rows
     header = struct.pack(">IIBBBBB", width, height, depth, _GREY, 0, 0, 0)
     pixels = zlib.compress(lines.tobytes(), _COMPRESSION)
-    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+    return _join(header, pixels)
 
 
 def write_track(
@@ -77,10 +78,42 @@ def read_mask(content: bytes) -> NDArray[np.bool_]:
     Colours and palettes count by their luminance, 16-bit grey by its high byte. Raises
     BrokenImage when the file is damaged.
     """
+    packed = read_packed_rows(content)
+    if packed is not None:
+        return np.unpackbits(packed[0], axis=1, count=packed[1][1]).view(np.bool_)
     image = decode_image(content)
     if image.mode.startswith("I"):
         return np.asarray(np.asarray(image).astype(np.int64) >> 8 != 0)
     return np.asarray(np.asarray(image.convert("L")) != 0)
+
+
+def read_packed_rows(content: bytes) -> tuple[NDArray[np.uint8], tuple[int, int]] | None:
+    """Return the rows of a plain 1-bit PNG, eight pixels a byte, and its (height, width).
+
+    Plain is what `encode_png` writes: grey, no filters, header, pixels and end and nothing else.
+    Six times as fast as Pillow. Returns None for any other file, damaged ones included.
+    """
+    header, length = content[16:29], int.from_bytes(content[33:37])
+    body = content[41 : 41 + length]
+    # Putting the file together again compares every byte that is not a pixel, checksums too.
+    if header[8:] != _PLAIN or content != _join(header, body):
+        return None
+    width, height = struct.unpack(">II", header[:8])
+    line = 1 + (width + 7) // 8  # bytes; the first is the number of a filter
+    stream = zlib.decompressobj()
+    try:
+        pixels = stream.decompress(body, height * line + 1)
+    except zlib.error:
+        return None
+    if len(pixels) != height * line or not stream.eof:
+        return None
+    lines = np.frombuffer(pixels, dtype=np.uint8).reshape(height, line)
+    return None if lines[:, 0].any() else (lines[:, 1:], (height, width))
+
+
+def _join(header: bytes, pixels: bytes) -> bytes:
+    chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+    return _SIGNATURE + chunks
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

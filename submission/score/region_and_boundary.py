@@ -7,37 +7,33 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+
+from submission.score.shape import Mask, Shape
 
 BOUNDARY_TOLERANCE = 0.008  # of the image diagonal; rounded up to whole pixels
 
-Mask = NDArray[np.bool_]
+
+def frame_j(pred: Shape, truth: Shape) -> float:
+    """Return J of a frame, 0..1: intersection over union; 1 where both are empty."""
+    shared = pred.shared_area(truth)
+    union = pred.area + truth.area - shared
+    return shared / union if union else 1.0
 
 
-def region_similarity(pred: Mask, truth: Mask) -> NDArray[np.float64]:
-    """Return J of each frame, (T,) in 0..1: intersection over union; 1 where both are empty.
+def frame_f(pred: Shape, truth: Shape, reach: int) -> float:
+    """Return F of a frame, 0..1: the harmonic mean of boundary precision and recall.
 
-    `pred` and `truth` are bool (T, H, W). Raises ValueError when their shapes differ.
+    A boundary pixel counts as found when the other mask has a boundary pixel at most `reach`
+    pixels away (Euclidean). No boundary in either gives 1, in exactly one of them 0. A mask that
+    fills its frame has no boundary, as with the judge.
     """
-    _require_clips(pred, truth)
-    intersection = np.array([np.count_nonzero(p & t) for p, t in zip(pred, truth, strict=True)])
-    union = np.array([np.count_nonzero(p | t) for p, t in zip(pred, truth, strict=True)])
-    return np.where(union == 0, 1.0, intersection / np.maximum(union, 1))
-
-
-def boundary_accuracy(pred: Mask, truth: Mask, tolerance: int | None = None) -> NDArray[np.float64]:
-    """Return F of each frame, (T,) in 0..1: the harmonic mean of boundary precision and recall.
-
-    A boundary pixel counts as found when the other mask has a boundary pixel at most `tolerance`
-    pixels away (Euclidean; default `default_tolerance`). No boundary in either frame gives 1,
-    in exactly one of them 0. A mask that fills its frame has no boundary, as with the judge.
-
-    `pred` and `truth` are bool (T, H, W). Raises ValueError when their shapes differ.
-    """
-    _require_clips(pred, truth)
-    height, width = pred.shape[1:]
-    reach = default_tolerance(height, width) if tolerance is None else tolerance
-    return np.array([_frame_f(p, t, reach) for p, t in zip(pred, truth, strict=True)])
+    ours, theirs = pred.outline, truth.outline
+    if len(ours) == 0 or len(theirs) == 0:
+        return float(len(ours) == len(theirs))
+    precision, recall = ours.share_near(theirs, reach), theirs.share_near(ours, reach)
+    if precision + recall == 0:
+        return 0.0
+    return 2 * precision * recall / (precision + recall)
 
 
 def default_tolerance(height: int, width: int) -> int:
@@ -45,54 +41,27 @@ def default_tolerance(height: int, width: int) -> int:
     return math.ceil(BOUNDARY_TOLERANCE * math.hypot(height, width))
 
 
-def boundary(mask: Mask) -> Mask:
-    """Return the boundary map of a mask, bool (H, W) to bool (H, W).
+def region_similarity(pred: Mask, truth: Mask) -> NDArray[np.float64]:
+    """Return J of each frame, (T,); `frame_j` defines it.
 
-    A pixel is on the boundary when it differs from its right, lower or lower right neighbour;
-    in the last row only the right one counts, in the last column only the lower one.
+    `pred` and `truth` are bool (T, H, W). Raises ValueError when their shapes differ.
     """
-    edge = np.zeros_like(mask)
-    edge[:, :-1] |= mask[:, :-1] ^ mask[:, 1:]
-    edge[:-1, :] |= mask[:-1, :] ^ mask[1:, :]
-    edge[:-1, :-1] |= mask[:-1, :-1] ^ mask[1:, 1:]
-    return edge
+    _require_clips(pred, truth)
+    return np.array([frame_j(p, t) for p, t in zip(*_shapes(pred, truth), strict=True)])
 
 
-def _frame_f(pred: Mask, truth: Mask, reach: int) -> float:
-    if np.array_equal(pred, truth):
-        return 1.0  # equal boundaries, empty ones too
-    window = _window(pred | truth)
-    pred_edge, truth_edge = (
-        np.argwhere(boundary(pred[window])),
-        np.argwhere(boundary(truth[window])),
-    )
-    if len(pred_edge) == 0 or len(truth_edge) == 0:
-        return float(len(pred_edge) == len(truth_edge))
-    precision = _share_near(pred_edge, truth_edge, reach)
-    recall = _share_near(truth_edge, pred_edge, reach)
-    if precision + recall == 0:
-        return 0.0
-    return 2 * precision * recall / (precision + recall)
+def boundary_accuracy(pred: Mask, truth: Mask, tolerance: int | None = None) -> NDArray[np.float64]:
+    """Return F of each frame, (T,); `frame_f` defines it. The default tolerance is the judge's.
+
+    `pred` and `truth` are bool (T, H, W). Raises ValueError when their shapes differ.
+    """
+    _require_clips(pred, truth)
+    reach = default_tolerance(*pred.shape[1:]) if tolerance is None else tolerance
+    return np.array([frame_f(p, t, reach) for p, t in zip(*_shapes(pred, truth), strict=True)])
 
 
-def _window(mask: Mask) -> tuple[slice, slice]:
-    # The box around the foreground, one pixel wider: boundary pixels lie left of or above the
-    # object too. Where the box is not cut off by the frame, its last row and column are empty,
-    # so the special rules for the last row and column give the same there.
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return (
-        slice(max(rows[0] - 1, 0), rows[-1] + 2),
-        slice(max(columns[0] - 1, 0), columns[-1] + 2),
-    )
-
-
-def _share_near(points: NDArray[np.intp], others: NDArray[np.intp], reach: int) -> float:
-    # Being within `reach` of a point is being inside the disk that the judge dilates with.
-    # Distances between pixels are roots of whole numbers, so `<=` is exact; the half pixel only
-    # tells the tree where to stop searching.
-    tree = cKDTree(others, balanced_tree=False, compact_nodes=False)
-    distances, _ = tree.query(points, distance_upper_bound=reach + 0.5)
-    return np.count_nonzero(distances <= reach) / len(points)
+def _shapes(*clips: Mask) -> list[list[Shape]]:
+    return [[Shape.of_mask(mask) for mask in clip] for clip in clips]
 
 
 def _require_clips(pred: Mask, truth: Mask) -> None:

@@ -1,69 +1,81 @@
-"""Score a result against the ground truth of its split: J, F, J&F, and N-acc and T-acc of v2.
+"""Score results against the ground truth of their split: J, F, J&F, and N-acc and T-acc of v2.
 
-Strict where the public script is lenient: a sentence or frame that is missing, or has another
-size than the video, counts 0 and is named. Leaving it out of the mean would raise the score.
+Strict where the public script is lenient: a sentence or frame that is missing, damaged, or of
+another size than the video, counts 0 and is named. Leaving it out of the mean would raise the
+score; `Score.as_official` does so, to show by how much.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault
-from submission.score.region_and_boundary import boundary_accuracy, region_similarity
-from submission.whole_files import write_json
-
-Mask = NDArray[np.bool_]
-Frames = Mask | Sequence[Mask | None]  # of one sentence: bool (T, H, W), or (H, W) with gaps
-
-CONVENTIONS = {
-    "values": "0 to 1",
-    "J": "intersection over union of a frame; 1 where both are empty",
-    "F": "boundary F of a frame within ceil(0.008 x diagonal) pixels; "
-    "1 where neither mask has a boundary, 0 where exactly one has",
-    "mean": "over all frames of a sentence, first and last included; then over sentences",
-    "missing": "a missing sentence or frame, or one of another size, counts 0",
-    "N-acc": "share of no-target sentences answered by empty masks in every frame",
-    "T-acc": "share of sentences with targets answered by a mask in any frame",
-    "Final": "mean of J&F over all sentences, N-acc and T-acc",
-}
+from submission.score.region_and_boundary import default_tolerance, frame_f, frame_j
+from submission.score.shape import Shape
 
 
-class GroundTruth(Protocol):
+@dataclass(frozen=True)
+class Gap:
+    """Why a frame, or a whole sentence, has no mask that could count."""
+
+    what: str
+    is_missing: bool = False  # nothing is there, as opposed to something that is wrong
+
+
+MISSING = Gap("the frame is missing", is_missing=True)
+MISSING_SENTENCE = Gap("the sentence is missing", is_missing=True)
+
+
+class Answer(Protocol):
+    """The masks of one sentence."""
+
+    def shape(self, index: int) -> Shape | Gap:
+        """Return the mask of a frame, by its place in the video."""
+
+
+class Source(Protocol):
+    """A result to be scored: where its masks come from. It is sent to other processes."""
+
+    @property
+    def name(self) -> str:
+        """What the result is called in the score."""
+
+    def answer(self, video: Video, expression: Expression) -> Answer | Gap:
+        """Return the masks of a sentence, or say why it has none."""
+
+
+class Truth(Protocol):
     """What scoring asks of a ground truth."""
 
-    def masks(self, video: Video, expression: Expression) -> Mask:
-        """Return the true masks of a sentence, bool (T, H, W)."""
+    def counts(self, video: Video, expression: Expression) -> list[list[bytes]]:
+        """Return, for each frame, the run lengths of every object that the sentence means."""
 
 
 @dataclass(frozen=True)
 class ExpressionScore:
-    """J and F of one sentence (means over its frames), and what N-acc and T-acc ask."""
+    """J and F of one sentence (means over its frames), and what the other numbers ask."""
 
     video: str
     expression: str
     j: float
     f: float
     has_target: bool  # the sentence means at least one object
-    answered: bool  # every frame is there
     found_any: bool  # any mask has foreground
+    is_missing: bool  # no frame is there
+    faults: tuple[Fault, ...]  # what counted 0, and why
 
     @property
     def answers_rightly(self) -> bool:
         """Whether emptiness is right: no foreground without a target, some with one."""
-        return self.answered and self.found_any == self.has_target
+        return not self.faults and self.found_any == self.has_target
 
 
 @dataclass(frozen=True)
 class Score:
-    """The scores of all sentences of a split, in its order, and what was missing."""
+    """The scores of the sentences of a split, in its order."""
 
     expressions: tuple[ExpressionScore, ...]
-    missing: tuple[Fault, ...]
 
     def means(self) -> dict[str, float]:
         """Return the numbers of the leaderboard, 0..1; those of v2 where it has its sentences."""
@@ -77,124 +89,138 @@ class Score:
         final = (means["J&F"] + accuracies["N-acc"] + accuracies["T-acc"]) / 3
         return {**means, **over_targets, **accuracies, "Final": final}
 
+    def video_means(self) -> dict[str, dict[str, float]]:
+        """Return J, F and J&F of each video: means over its sentences."""
+        return {video: _means(scores) for video, scores in self._by_video().items()}
 
-def score(
-    split: Split,
-    truth: GroundTruth,
-    predictions: Iterable[tuple[Video, Expression, Frames | None]],
-    on_expression: Callable[[], None] | None = None,
-) -> Score:
-    """Score predictions that come in any order; None, for a sentence or a frame, means missing.
+    def faults(self) -> list[Fault]:
+        """Return everything that counted 0; a video of which nothing is there is one fault."""
+        faults: list[Fault] = []
+        for video, scores in self._by_video().items():
+            if all(score.is_missing for score in scores):
+                number = f"{len(scores)} sentence{'s' * (len(scores) != 1)}"
+                faults.append(Fault(video, f"the video is missing ({number})"))
+            else:
+                faults += [fault for score in scores for fault in score.faults]
+        return faults
 
-    `predictions` yields masks as bool (T, H, W), or one (H, W) or None for each frame, so that a
-    whole split is never in memory. `on_expression` is called after each. Raises ValueError when
-    a sentence comes twice or does not belong to the split, which is a mistake of the caller.
+    def as_official(self) -> "Score":
+        """Return the score as the public script would count it.
+
+        A sentence that lacks a frame, or has one of another size, stops the worker of that
+        script and silently drops out of the mean. Only a video without a folder counts 0.
+        """
+        kept = [
+            score
+            for scores in self._by_video().values()
+            for score in scores
+            if not score.faults or all(other.is_missing for other in scores)
+        ]
+        return Score(tuple(kept))
+
+    def _by_video(self) -> dict[str, list[ExpressionScore]]:
+        videos: dict[str, list[ExpressionScore]] = {}
+        for score in self.expressions:
+            videos.setdefault(score.video, []).append(score)
+        return videos
+
+
+def score(split: Split, truth: Truth, sources: Sequence[Source]) -> dict[str, Score]:
+    """Score whole results, by their names, in this process."""
+    videos = (score_video(video, truth, sources) for video in split.videos)
+    return gather(videos, [source.name for source in sources])
+
+
+def gather(
+    videos: Iterable[Mapping[str, Sequence[ExpressionScore]]], names: Sequence[str]
+) -> dict[str, Score]:
+    """Join what `score_video` returned for each video, in the order of the split."""
+    parts = list(videos)
+    return {name: Score(tuple(one for part in parts for one in part[name])) for name in names}
+
+
+def score_video(
+    video: Video, truth: Truth, sources: Sequence[Source]
+) -> dict[str, list[ExpressionScore]]:
+    """Score every sentence of a video in each result; return the scores by the result's name.
+
+    Sentences that mean the same objects share their true masks, which are decoded once, frame
+    by frame: no more than one true mask and one to be scored are in memory.
     """
-    wanted = [(video, expression) for video in split.videos for expression in video.expressions]
-    scores: dict[tuple[str, str], ExpressionScore] = {}
-    faults: dict[tuple[str, str], list[Fault]] = {
-        (video.name, expression.id): [Fault(_name(video, expression), "the sentence is missing")]
-        for video, expression in wanted
+    reach = default_tolerance(*video.size)
+    done: dict[tuple[str, str], ExpressionScore] = {}
+    for alike in _with_same_objects(video):
+        tallies = [
+            (source.name, _Tally(video, expression, source.answer(video, expression)))
+            for expression in alike
+            for source in sources
+        ]
+        for index, parts in enumerate(truth.counts(video, alike[0])):
+            true = Shape.of_counts(parts, video.size)
+            for _, tally in tallies:
+                tally.add(index, true, reach)
+        done |= {(name, tally.expression.id): tally.result() for name, tally in tallies}
+    return {
+        source.name: [done[source.name, expression.id] for expression in video.expressions]
+        for source in sources
     }
-    for video, expression, frames in predictions:
-        key = (video.name, expression.id)
-        if key in scores or key not in faults:
-            raise ValueError(f"{_name(video, expression)} came twice or is not in the split")
-        if frames is not None:
-            faults[key] = []
-        masks = truth.masks(video, expression)
-        scores[key] = _score_expression(video, expression, frames, masks, faults[key])
-        if on_expression:
-            on_expression()
-    for video, expression in wanted:
-        if (video.name, expression.id) not in scores:
-            scores[video.name, expression.id] = _missing(video, expression)
-    order = [(video.name, expression.id) for video, expression in wanted]
-    return Score(
-        tuple(scores[key] for key in order), tuple(fault for key in order for fault in faults[key])
-    )
 
 
-def write_score(path: Path, split_name: str, results: Mapping[str, Score]) -> None:
-    """Write score.json: the means and every sentence of each named result, with the conventions.
+@dataclass
+class _Tally:
+    """The sums over the frames of one sentence in one result."""
 
-    Values are 0..1. "missing" lists what counted 0 because it was not there, result by result.
-    """
-    write_json(
-        path,
-        {
-            "split": split_name,
-            "conventions": CONVENTIONS,
-            "results": {name: _as_json(result) for name, result in results.items()},
-            "missing": [
-                {"result": name, "where": fault.where, "what": fault.what}
-                for name, result in results.items()
-                for fault in result.missing
-            ],
-        },
-    )
+    video: Video
+    expression: Expression
+    answer: Answer | Gap
+    j: float = 0.0
+    f: float = 0.0
+    found_any: bool = False
+    gaps: list[tuple[int, Gap]] = field(default_factory=list)
 
+    def add(self, index: int, true: Shape, reach: int) -> None:
+        if isinstance(self.answer, Gap):
+            return
+        pred = self.answer.shape(index)
+        if isinstance(pred, Shape) and pred.size != self.video.size:
+            pred = Gap(f"{_size(pred.size)}, but the video has {_size(self.video.size)}")
+        if isinstance(pred, Gap):
+            self.gaps.append((index, pred))
+            return
+        self.j += frame_j(pred, true)
+        self.f += frame_f(pred, true, reach)
+        self.found_any |= pred.area > 0
 
-def _score_expression(
-    video: Video, expression: Expression, frames: Frames | None, truth: Mask, faults: list[Fault]
-) -> ExpressionScore:
-    has_target = _has_target(expression)
-    if frames is None:
-        return _missing(video, expression)
-    pred, present = _complete(video, expression, frames, faults)
-    return ExpressionScore(
-        video.name,
-        expression.id,
-        j=float((region_similarity(pred, truth) * present).mean()),
-        f=float((boundary_accuracy(pred, truth) * present).mean()),
-        has_target=has_target,
-        answered=bool(present.all()),
-        found_any=bool(pred.any()),
-    )
-
-
-def _complete(
-    video: Video, expression: Expression, frames: Frames, faults: list[Fault]
-) -> tuple[Mask, Mask]:
-    # Masks (T, H, W), empty where a frame is missing or has another size, and which are present.
-    num_frames = len(video.frame_names)
-    whole_shape = (num_frames, *video.size)
-    if isinstance(frames, np.ndarray) and frames.shape == whole_shape:
-        return frames, np.ones(num_frames, bool)
-    if len(frames) > num_frames:
-        faults.append(
-            Fault(_name(video, expression), f"{len(frames)} frames, and the video has {num_frames}")
+    def result(self) -> ExpressionScore:
+        num_frames = len(self.video.frame_names)
+        whole = self.answer if isinstance(self.answer, Gap) else None
+        if sum(gap.is_missing for _, gap in self.gaps) == num_frames:
+            whole = MISSING_SENTENCE
+        where = f"{self.video.name}/{self.expression.id}"
+        frames = self.video.frame_names
+        parts = [Fault(f"{where}/{frames[index]}", gap.what) for index, gap in self.gaps]
+        return ExpressionScore(
+            self.video.name,
+            self.expression.id,
+            j=self.j / num_frames,
+            f=self.f / num_frames,
+            has_target=self.expression.annotation_ids != (),
+            found_any=self.found_any,
+            is_missing=whole is not None and whole.is_missing,
+            faults=(Fault(where, whole.what),) if whole else tuple(parts),
         )
-    masks, present = np.zeros(whole_shape, bool), np.zeros(num_frames, bool)
-    for index, frame_name in enumerate(video.frame_names):
-        frame = frames[index] if index < len(frames) else None
-        where = f"{_name(video, expression)}/{frame_name}"
-        if frame is None:
-            faults.append(Fault(where, "the frame is missing"))
-        elif frame.shape != video.size:
-            faults.append(Fault(where, f"size {frame.shape}, and the video has {video.size}"))
-        else:
-            masks[index], present[index] = frame, True
-    return masks, present
 
 
-def _missing(video: Video, expression: Expression) -> ExpressionScore:
-    return ExpressionScore(
-        video.name, expression.id, 0.0, 0.0, _has_target(expression), False, False
-    )
-
-
-def _has_target(expression: Expression) -> bool:
-    return expression.annotation_ids != ()
-
-
-def _name(video: Video, expression: Expression) -> str:
-    return f"{video.name}/{expression.id}"
+def _with_same_objects(video: Video) -> list[list[Expression]]:
+    groups: dict[frozenset[int], list[Expression]] = {}
+    for expression in video.expressions:
+        groups.setdefault(frozenset(expression.annotation_ids or ()), []).append(expression)
+    return list(groups.values())
 
 
 def _means(scores: Sequence[ExpressionScore]) -> dict[str, float]:
-    j = float(np.mean([score.j for score in scores])) if scores else 0.0
-    f = float(np.mean([score.f for score in scores])) if scores else 0.0
+    j = sum(score.j for score in scores) / len(scores) if scores else 0.0
+    f = sum(score.f for score in scores) / len(scores) if scores else 0.0
     return {"J": j, "F": f, "J&F": (j + f) / 2}
 
 
@@ -202,11 +228,5 @@ def _share_right(scores: Sequence[ExpressionScore]) -> float:
     return sum(score.answers_rightly for score in scores) / len(scores) if scores else 0.0
 
 
-def _as_json(result: Score) -> dict[str, Any]:
-    return {
-        **result.means(),
-        "expressions": {
-            f"{score.video}/{score.expression}": {"J": score.j, "F": score.f}
-            for score in result.expressions
-        },
-    }
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[1]} x {size[0]} pixels"

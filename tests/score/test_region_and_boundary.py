@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from submission.score.region_and_boundary import (
-    boundary,
     boundary_accuracy,
     default_tolerance,
     region_similarity,
 )
+from submission.score.shape import boundary
 
 
 def literal_boundary(mask):

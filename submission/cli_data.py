@@ -1,0 +1,54 @@
+"""The words that name data: --data, --split and the like, and what they mean together."""
+
+import argparse
+from pathlib import Path
+
+from submission.dataset.selection import parse_shard
+from submission.recipe import SAMPLE, Recipe, read_recipe
+from submission.submit import Selection
+from submission.verbs import Arguments
+
+
+def add_run(verb: argparse.ArgumentParser) -> None:
+    """Add --recipe and --run."""
+    verb.add_argument("--recipe", default=None, metavar="FILE.toml",
+                      help="what to run: file or packaged name (default: sample)")  # fmt: skip
+    verb.add_argument("--run", type=Path, metavar="DIR",
+                      help="where the results go (default: runs/RECIPE)")  # fmt: skip
+
+
+def add_data(verb: argparse.ArgumentParser) -> None:
+    """Add what says which data, and which part of it."""
+    verb.add_argument("--data", type=Path, metavar="DIR", help="the folder that holds the splits")
+    verb.add_argument("--split", metavar="NAME", help="such as valid_u, valid or test")
+    verb.add_argument("--meta", metavar="FILE", help="the meta file, where a split has several")
+    verb.add_argument("--videos", metavar="A,B,...", help="only these videos")
+    verb.add_argument("--limit", type=int, metavar="N", help="only the first N videos")
+
+
+def add_out(verb: argparse.ArgumentParser) -> None:
+    """Add --out."""
+    verb.add_argument("--out", type=Path, metavar="DIR", help="for the JSON (default: beside PATH)")
+
+
+def named_recipe(arguments: Arguments) -> Recipe:
+    """Return the recipe that the call names, or the sample's, with the call's data."""
+    recipe = read_recipe(getattr(arguments, "recipe", None) or SAMPLE)
+    return recipe.with_data(arguments.data, arguments.split, arguments.meta)
+
+
+def data_only(arguments: Arguments) -> Recipe:
+    """Return a recipe that only names data: that of the call, of its recipe, or the sample's."""
+    if getattr(arguments, "recipe", None) or (arguments.data is None and arguments.split is None):
+        return named_recipe(arguments)
+    return Recipe("", Path(), ()).with_data(arguments.data, arguments.split, arguments.meta)
+
+
+def selection(arguments: Arguments) -> Selection:
+    """Return the part of the split that the call asks for."""
+    shard = getattr(arguments, "shard", None)
+    return Selection(
+        videos=tuple(arguments.videos.split(",")) if arguments.videos else None,
+        limit=arguments.limit,
+        shard=parse_shard(shard) if shard else None,
+    )

@@ -1,0 +1,102 @@
+"""The words of `score` and `compare`; no logic of their own."""
+
+import argparse
+from pathlib import Path
+
+from submission.cli_data import add_data, add_out, add_run, data_only, named_recipe, selection
+from submission.errors import FaultyResult, InputError
+from submission.judge import SCORE_UNITS, score_results, score_run
+from submission.progress import Reporter
+from submission.recipe import Recipe
+from submission.results import data_of_run, find_results, is_run
+from submission.run_folder import RunFolder
+from submission.score.comparison import compare
+from submission.score.score_file import Scores, read_scores
+from submission.score.table import comparison_lines, fault_lines, score_lines, worst_lines
+from submission.submit import read_data
+from submission.verbs import Arguments, add_verb
+
+
+def add_score(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `score`."""
+    verb = add_verb(verbs, "score", "J, F and J&F of masks, or of a run with all its experts",
+                    "submission.zip --data /data/mevis --split valid_u\n"
+                    "  mevis-submission score --run runs/mine", _score)  # fmt: skip
+    verb.add_argument("path", type=Path, nargs="?", metavar="PATH",
+                      help="folder or zip of PNGs, or a run (default: that of --run)")  # fmt: skip
+    add_run(verb)
+    verb.add_argument("--official", action="store_true",
+                      help="leave sentences with missing frames out, as the public script does, "
+                      "and say by how much that flatters")  # fmt: skip
+    add_data(verb)
+    add_out(verb)
+
+
+def add_compare(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `compare`."""
+    verb = add_verb(verbs, "compare", "what moved between two scored runs, and is it chance?",
+                    "runs/before runs/after", _compare)  # fmt: skip
+    for name in ("run_a", "run_b"):
+        verb.add_argument(name, type=Path, metavar=name.upper(), help="a run, or a score.json")
+    verb.add_argument("--result", nargs="+", metavar="NAME",
+                      help="which result of both, or of A and of B (default: vote)")  # fmt: skip
+
+
+def _score(arguments: Arguments, reporter: Reporter) -> None:
+    path = arguments.path or arguments.run or Path("runs") / named_recipe(arguments).name
+    split = read_data(_data_of(path, arguments), selection(arguments))
+    results = find_results(path, split)
+    reporter.plan(split.num_masks * len(results) * SCORE_UNITS)
+    out = _score_file(path, arguments)
+    if out == RunFolder(path).score:
+        scores = score_run(split, RunFolder(path), reporter)
+    else:
+        scores = score_results(results, split, out, reporter, official=arguments.official)
+    print("\n".join(score_lines(scores) + worst_lines(scores)))
+    print(f"\nevery sentence: {out} and {out.with_suffix('.csv').name}")
+    _report_missing(scores, reporter)
+
+
+def _data_of(path: Path, arguments: Arguments) -> Recipe:
+    """A recipe that only names data: for a run without other words, that of its record."""
+    recorded = data_of_run(path) if is_run(path) and arguments.recipe is None else None
+    if recorded is None or arguments.split is not None:
+        return data_only(arguments)
+    recipe = Recipe("", Path(), (), recorded.root, recorded.split, recorded.meta)
+    return recipe.with_data(arguments.data, None, arguments.meta)
+
+
+def _score_file(path: Path, arguments: Arguments) -> Path:
+    if arguments.out is not None:
+        return Path(arguments.out) / "score.json"
+    # The score of a run is always the strict one; the other goes beside it.
+    name = "score-official.json" if arguments.official else "score.json"
+    if is_run(path):
+        return path / name
+    return path.parent / f"{path.resolve().name}.{name}"
+
+
+def _report_missing(scores: Scores, reporter: Reporter) -> None:
+    """Name what counted 0: a fault of the result that would be uploaded, else a warning."""
+    judged = list(scores.results)[-1]  # the vote, or what was given
+    for name in scores.results:
+        lines = fault_lines(scores, name)
+        if lines and name != judged:
+            reporter.warn("\n".join(lines))
+    if lines := fault_lines(scores, judged):
+        raise FaultyResult("\n".join(lines))
+
+
+def _compare(arguments: Arguments, reporter: Reporter) -> None:
+    names = arguments.result or [None]
+    if len(names) > 2:
+        raise InputError("--result: give one name for both runs, or one for A and one for B")
+    files = [
+        path / "score.json" if path.is_dir() else path
+        for path in (arguments.run_a, arguments.run_b)
+    ]
+    a, b = (read_scores(file) for file in files)
+    chosen = a.choose(names[0]), b.choose(names[-1])
+    comparison = compare(a.results[chosen[0]], b.results[chosen[1]])
+    shown = f"{arguments.run_a} {chosen[0]}", f"{arguments.run_b} {chosen[1]}"
+    print("\n".join(comparison_lines(comparison, shown, {**a.sentences, **b.sentences})))

@@ -1,0 +1,99 @@
+"""What can be scored at a path: PNGs in a folder or zip, or a run with its vote and experts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from submission.dataset.records import Split
+from submission.dataset.strict_json import read_json
+from submission.errors import InputError
+from submission.masks.store import IDENTITY_FILE
+from submission.output.layout import find_wrapper
+from submission.output.mask_files import open_submission
+from submission.run_folder import RunFolder
+from submission.run_record import NAME as RECORD
+from submission.score.answers import PngSource, StoreSource
+from submission.score.score_file import VOTE
+
+Found = PngSource | StoreSource
+
+
+@dataclass(frozen=True)
+class DataOfRun:
+    """The data that a run was made from, as its record says."""
+
+    root: Path
+    split: str
+    meta: str
+
+
+def is_run(path: Path) -> bool:
+    """Tell whether a folder is a run: it has a record, or predictions."""
+    return (path / RECORD).is_file() or (path / "predictions").is_dir()
+
+
+def data_of_run(path: Path) -> DataOfRun | None:
+    """Return what the record of a run says about its data, None when it has no record."""
+    data = _record(path).get("data")
+    try:
+        return DataOfRun(Path(data["root"]), data["split"], data["meta"]) if data else None
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path / RECORD}: damaged: no {error} of the data") from error
+
+
+def find_results(path: Path, split: Split) -> list[Found]:
+    """Return everything that can be scored at `path`, the vote last.
+
+    Raises InputError when there is nothing, or when PNGs lie a folder too deep.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: nothing is there; give a folder or zip of PNGs, or a run folder")
+    if (path / IDENTITY_FILE).is_file():
+        return [StoreSource(path.resolve().name, path.resolve().parent)]
+    if is_run(path):
+        return _results_of_run(RunFolder(path))
+    if experts := _experts(path):
+        return [StoreSource(name, path) for name in experts]
+    _refuse_wrapped(path, split)
+    name = path.stem if path.is_file() else path.resolve().name
+    return [PngSource(name, path)]
+
+
+def _results_of_run(run: RunFolder) -> list[Found]:
+    # A folder that the recipe of the last call did not fill may be there from an earlier one.
+    recorded = _record(run.path).get("experts") or {}
+    store = run.store.folder
+    found = sorted(path.name for path in store.iterdir() if path.is_dir()) if store.is_dir() else []
+    names = [name for name in recorded if name in found] or found
+    results: list[Found] = [StoreSource(name, store) for name in names]
+    pngs = next((path for path in (run.zip, run.annotations) if path.exists()), None)
+    if pngs is not None:
+        results.append(PngSource(VOTE, pngs))
+    if not results:
+        raise InputError(f"{run.path}: this run has no predictions yet; run predict first")
+    return results
+
+
+def _experts(store: Path) -> list[str]:
+    if not store.is_dir():
+        return []
+    return sorted(folder.name for folder in store.iterdir() if (folder / IDENTITY_FILE).is_file())
+
+
+def _record(run: Path) -> dict[str, Any]:
+    path = run / RECORD
+    record = read_json(path) if path.is_file() else {}
+    if not isinstance(record, dict):
+        raise InputError(f"{path}: damaged: it is not an object")
+    return record
+
+
+def _refuse_wrapped(path: Path, split: Split) -> None:
+    with open_submission(path) as files:
+        wrapper = find_wrapper(files.names(), split)
+    if wrapper is None:
+        return
+    what = f"{path}: all videos are inside the folder {wrapper}/, and the judge would find none"
+    if path.is_dir():
+        raise InputError(f"{what}; score that one: mevis-submission score {path / wrapper}")
+    raise InputError(f"{what}; zip the content of that folder, not the folder")

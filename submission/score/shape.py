@@ -1,0 +1,256 @@
+"""A mask as scoring sees it: the window around its foreground, and its boundary pixels.
+
+Objects are small and frames are large, so everything below looks at the window only. Where a
+boundary has to be near another one, a coarse grid decides nearly all pixels and a tree the rest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from submission.dataset.rle import read_runs
+from submission.output.png_files import read_mask, read_packed_rows
+
+Mask = NDArray[np.bool_]
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """The foreground of one frame of (height, width) pixels.
+
+    `window` is bool (h, w) and lies at (top, left) of the frame. It holds all of the foreground
+    and, wherever the frame goes on, at least one empty pixel around it.
+    """
+
+    size: tuple[int, int]
+    top: int
+    left: int
+    window: Mask
+
+    @staticmethod
+    def of_mask(mask: Mask) -> "Shape":
+        """Return the shape of a mask, bool (H, W)."""
+        size = (mask.shape[0], mask.shape[1])
+        rows, columns = _filled(mask)
+        return Shape(size, rows.start, columns.start, np.ascontiguousarray(mask[rows, columns]))
+
+    @staticmethod
+    def of_png(content: bytes) -> "Shape":
+        """Return the shape in an image file, read as the judge reads it.
+
+        Raises BrokenImage when the file is damaged.
+        """
+        packed = read_packed_rows(content)
+        if packed is None:
+            return Shape.of_mask(read_mask(content))
+        octets, size = packed  # eight pixels each
+        rows, columns = _filled(octets)
+        left, right = 8 * columns.start, min(8 * columns.stop, size[1])
+        pixels = np.unpackbits(octets[rows, columns], axis=1, count=right - left)
+        return Shape(size, rows.start, left, pixels.view(np.bool_))
+
+    @staticmethod
+    def of_counts(parts: Sequence[bytes], size: tuple[int, int]) -> "Shape":
+        """Return the union of masks in COCO's compressed run lengths, which must be checked."""
+        bars = [bar for counts in parts if (bar := _Bars.read(counts, size[0])) is not None]
+        if not bars:
+            return Shape(size, 0, 0, np.zeros((0, 0), np.bool_))
+        box = (
+            max(min(bar.top for bar in bars) - 1, 0),
+            min(max(bar.bottom for bar in bars) + 2, size[0]),
+            max(min(bar.left for bar in bars) - 1, 0),
+            min(max(bar.right for bar in bars) + 2, size[1]),
+        )
+        window = bars[0].draw(*box)
+        for bar in bars[1:]:
+            window |= bar.draw(*box)
+        return Shape(size, box[0], box[2], np.ascontiguousarray(window.T))
+
+    @cached_property
+    def area(self) -> int:
+        """How many pixels are foreground."""
+        return int(np.count_nonzero(self.window))
+
+    def shared_area(self, other: "Shape") -> int:
+        """Return how many pixels are foreground in both."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        mine = self.window[top - self.top :, left - self.left :]
+        others = other.window[top - other.top :, left - other.left :]
+        height, width = min(len(mine), len(others)), min(mine.shape[1], others.shape[1])
+        return int(np.count_nonzero(mine[:height, :width] & others[:height, :width]))
+
+    @cached_property
+    def outline(self) -> "Outline":
+        """The boundary pixels, in the coordinates of the frame."""
+        # The window ends with an empty row and column or with those of the frame, so that the
+        # special rules of `boundary` for the last row and column give the same as in the frame.
+        width = max(self.window.shape[1], 1)
+        y, x = np.divmod(np.flatnonzero(boundary(self.window)), width)
+        return Outline(y + self.top, x + self.left, self.size)
+
+
+class Outline:
+    """Pixels (y, x) of a boundary, int (N,) each, and how many of them are near another one."""
+
+    def __init__(self, y: Numbers, x: Numbers, size: tuple[int, int]) -> None:
+        self.y, self.x, self.size = y, x, size
+        self._on_grid: dict[_Grid, _OnGrid] = {}
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def share_near(self, other: "Outline", reach: int) -> float:
+        """Return the share of pixels with a pixel of `other` at most `reach` pixels away.
+
+        That is being inside the disk x^2 + y^2 <= reach^2 that the judge dilates with.
+        """
+        grid = _Grid.make(self.size, reach)
+        mine, others = self._laid_on(grid), other._laid_on(grid)
+        near = others.reached[mine.cells]
+        found = int(np.count_nonzero(near))
+        open_ = np.flatnonzero(~near & grid.widen(others.occupied)[mine.cells])
+        if len(open_):
+            asked = np.zeros_like(others.occupied)
+            asked[mine.cells[open_]] = True
+            rivals = other._points(grid.widen(asked)[others.cells])
+            found += _count_near(self._points(open_), rivals, reach)
+        return found / len(self)
+
+    def _laid_on(self, grid: "_Grid") -> "_OnGrid":
+        if grid not in self._on_grid:
+            self._on_grid[grid] = _OnGrid.lay(self.y, self.x, grid)
+        return self._on_grid[grid]
+
+    def _points(self, chosen: Numbers | Mask) -> Numbers:
+        return np.stack((self.y[chosen], self.x[chosen]), axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """Square cells over a frame, numbered row by row, with a margin of empty ones around it."""
+
+    side: int  # pixels
+    height: int  # cells, like the rest
+    width: int
+    margin: int  # pixels of cells further apart than this are never within reach
+    surely_near: tuple[int, ...]  # from a cell to those that are within reach as a whole
+
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def make(size: tuple[int, int], reach: int) -> "_Grid":
+        side = max(reach // 3, 1)
+        margin = max((reach - 1) // side + 1, 1)
+        height, width = (length // side + 1 + 2 * margin for length in size)
+        steps = np.arange(-margin, margin + 1)
+        furthest = (abs(steps) + 1) * side - 1  # pixels between two of cells so far apart
+        inside = furthest[:, None] ** 2 + furthest**2 <= reach**2
+        offsets = steps[:, None] * width + steps
+        return _Grid(side, height, width, margin, tuple(offsets[inside].tolist()))
+
+    def widen(self, cells: Mask) -> Mask:
+        """Mark also the cells that may have a pixel within reach of a marked one."""
+        wide = cells.copy()
+        for stride in (1, self.width):
+            narrow = wide.copy()
+            for step in range(stride, stride * self.margin + 1, stride):
+                wide[step:] |= narrow[:-step]
+                wide[:-step] |= narrow[step:]
+        return wide
+
+
+@dataclass(frozen=True, eq=False)
+class _OnGrid:
+    """The pixels of an outline on a grid."""
+
+    cells: Numbers  # of each pixel
+    occupied: Mask  # by cell: a pixel is in it
+    reached: Mask  # by cell: every pixel of the cell is near one of these
+
+    @staticmethod
+    def lay(y: Numbers, x: Numbers, grid: _Grid) -> "_OnGrid":
+        cells = (y // grid.side + grid.margin) * grid.width + x // grid.side + grid.margin
+        occupied = np.zeros(grid.height * grid.width, np.bool_)
+        occupied[cells] = True
+        reached = occupied.copy()
+        edge = grid.margin * (grid.width + 1)  # cells outside the frame: nothing is asked there
+        inner = reached[edge:-edge]
+        for offset in grid.surely_near:
+            inner |= occupied[edge + offset : len(occupied) - edge + offset]
+        return _OnGrid(cells, occupied, reached)
+
+
+class _Bars:
+    """The foreground of a run-length encoded mask: runs of pixels down the columns."""
+
+    def __init__(self, starts: Numbers, ends: Numbers, height: int) -> None:
+        self.starts, self.last, self.height = starts, ends - 1, height  # of each run
+        self.left, self.right = int(starts[0]) // height, int(self.last[-1]) // height
+        self.top, self.bottom = 0, height - 1
+        if np.array_equal(starts // height, self.last // height):  # none goes on in a new column
+            self.top, self.bottom = int((starts % height).min()), int((self.last % height).max())
+
+    @staticmethod
+    def read(counts: bytes, height: int) -> "_Bars | None":
+        """Return the bars, None where there is no foreground."""
+        runs = read_runs(counts)
+        if not runs[1::2].any():
+            return None
+        ends = np.cumsum(runs)
+        return _Bars(ends[:-1:2], ends[1::2], height)
+
+    def draw(self, top: int, bottom: int, left: int, right: int) -> Mask:
+        """Return the part inside a box around all of it, bool (w, h): by columns."""
+        height, width = bottom - top, right - left
+        edges = np.empty(2 * len(self.starts) + 1, np.int64)
+        for place, pixels in ((0, self.starts), (1, self.last)):
+            column, row = np.divmod(pixels, self.height)
+            edges[place:-1:2] = (column - left) * height + row - top + place
+        edges[-1] = width * height
+        colours = np.arange(len(edges)) % 2 == 1
+        return np.repeat(colours, np.diff(edges, prepend=0)).reshape(width, height)
+
+
+def boundary(mask: Mask) -> Mask:
+    """Return the boundary map of a mask, bool (H, W) to bool (H, W).
+
+    A pixel is on the boundary when it differs from its right, lower or lower right neighbour;
+    in the last row only the right one counts, in the last column only the lower one.
+    """
+    edge = np.zeros(mask.shape, np.bool_)
+    width = mask.shape[1]
+    pixels, edges = np.ascontiguousarray(mask).reshape(-1), edge.reshape(-1)
+    # As one long row: shifted by one pixel, by a row, and by both. Only the last column then
+    # sees the wrong neighbours, and is put right at the end.
+    for step in (1, width, width + 1):
+        edges[:-step] |= pixels[:-step] ^ pixels[step:]
+    edge[:-1, -1:] = mask[:-1, -1:] ^ mask[1:, -1:]
+    return edge
+
+
+def _filled(pixels: NDArray[Any]) -> tuple[slice, slice]:
+    # The rows and columns from one before the first that is not empty to one after the last.
+    # Columns first: an "or" down the rows is fast, and leaves less to look at.
+    columns = _around(np.bitwise_or.reduce(pixels, axis=0), pixels.shape[1])
+    rows = np.asarray(pixels[:, columns].any(axis=1))
+    return _around(rows, pixels.shape[0]), columns
+
+
+def _around(filled: NDArray[Any], length: int) -> slice:
+    places = np.flatnonzero(filled)
+    if len(places) == 0:
+        return slice(0, 0)
+    return slice(max(int(places[0]) - 1, 0), min(int(places[-1]) + 2, length))
+
+
+def _count_near(points: Numbers, others: Numbers, reach: int) -> int:
+    # Distances between pixels are roots of whole numbers, so `<=` is exact; the half pixel
+    # only tells the tree where to stop searching.
+    tree = cKDTree(others, balanced_tree=False, compact_nodes=False)
+    distances, _ = tree.query(points, distance_upper_bound=reach + 0.5)
+    return int(np.count_nonzero(distances <= reach))
