@@ -86,9 +86,7 @@ def write_video(part: VideoPart, truth: GroundTruth | None) -> list[Json]:
     shown, summaries = [], []
     for expression in video.expressions:
         answers = [
-            store.read(member, video, expression)
-            if store.path(member, video.name, expression.id).exists()
-            else None
+            _read(store, member, video, expression, part.voting.skip_missing)
             for member in part.voting.members
         ]
         true_edges = None if truth is None else _true_edges(truth, video, expression, known_truths)
@@ -117,6 +115,14 @@ def script_json(value: Any) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def _read(
+    store: PredictionStore, member: str, video: Video, expression: Expression, may_miss: bool
+) -> Prediction | None:
+    if may_miss and not store.path(member, video.name, expression.id).exists():
+        return None
+    return store.read(member, video, expression)
 
 
 def _true_edges(

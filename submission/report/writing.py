@@ -39,8 +39,9 @@ MASK_CHARACTERS = (150, 11_500_000, 2_000)
 def write_report(split: Split, run: RunFolder, voting: Voting, reporter: Reporter) -> Path:
     """Write the run's report and return the path of its page.
 
-    Every member must have answered, unless the vote skips members that have not. Raises InputError
-    when the run has no record, or a record, a score or a prediction is damaged.
+    Every sentence must have an answer of a member, and of each of them unless the vote skips those
+    that have none. Raises InputError for a prediction that is missing or damaged, a damaged score,
+    and a run without its record.
     """
     parts = _make_parts(split, run, voting)
     inputs = [_inputs(part, split, run) for part in parts]

@@ -1,0 +1,49 @@
+"""The numbers behind charts, tables and the record line."""
+
+import pytest
+
+from submission.report.charts import histogram, mean_matrix, record_line
+
+RECORD = {
+    "recipe": {"name": "mine"},
+    "experts": {
+        "sa2va": {"files": {"a.safetensors": "1" * 64, "config.json": "2" * 64}},
+        "cutie": {"masks": "3" * 64},
+        "lost": None,
+    },
+    "code": {"version": "1.2", "revision": "abcdef0123456789-dirty"},
+    "hardware": {"cpu": "Some CPU", "cores": 8, "gpus": ["Some GPU"]},
+    "seconds": {"predict": 4000.4, "vote": 130.2, "pack": 0.04},
+}
+
+
+def test_a_histogram_counts_both_ends():
+    bars = histogram([0.0, 0.049, 0.05, 1.0])
+    assert [bar.height for bar in bars] == [1.0, 0.5] + [0.0] * 17 + [0.5]
+    assert bars[0].label == "0.00 to 0.05: 2 sentences"
+    assert bars[-1].label == "0.95 to 1.00: 1 sentence"
+
+
+def test_the_matrix_is_the_mean_over_the_sentences_that_both_answered():
+    matrix = mean_matrix(3, [([0, 1], [0.5]), ([0, 1, 2], [1.0, 0.2, 0.4])])
+    assert matrix == [[1.0, 0.75, 0.2], [0.75, 1.0, 0.4], [0.2, 0.4, 1.0]]
+    assert mean_matrix(2, [([0], [])]) == [[1.0, None], [None, 1.0]]
+
+
+def test_the_record_line_names_all_that_made_the_run():
+    facts = {fact.name: fact for fact in record_line(RECORD)}
+    assert facts["recipe"].value == "mine"
+    assert facts["expert sa2va"].value.startswith("2 files, sha256 ")
+    assert facts["expert sa2va"].more == f"a.safetensors  {'1' * 64}\nconfig.json  {'2' * 64}"
+    assert facts["expert cutie"].value == "sha256 333333333333"
+    assert facts["expert lost"].value == "sha256 unknown"
+    assert facts["code"].value == "1.2, abcdef012345 (changed)"
+    assert facts["hardware"].value == "Some GPU, Some CPU, 8 cores"
+    assert facts["time"].value == "predict 1 h 6 min, vote 2 min 10 s, pack 0.0 s"
+
+
+@pytest.mark.parametrize("file", ["a.safetensors", "config.json"])
+def test_the_hash_of_several_files_is_of_each_of_them(file):
+    changed = {**RECORD["experts"]["sa2va"]["files"], file: "4" * 64}
+    other = record_line({**RECORD, "experts": {"sa2va": {"files": changed}}})
+    assert other[1].value != record_line(RECORD)[1].value
