@@ -1,6 +1,6 @@
 # Each target does the set-up it needs; PYTHON=, TORCH= and TORCH_INDEX= are explained in scripts/setup.sh.
 .DEFAULT_GOAL := help
-.PHONY: help submit test check format lock clean set-up
+.PHONY: help submit test check format weights lock clean set-up
 MAKEFLAGS += --no-print-directory
 export PYTHON TORCH TORCH_INDEX
 
@@ -23,6 +23,9 @@ check: set-up  ## Lint, formatting and types; changes no file
 format: set-up  ## Reformat and mend what the linter can mend
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+
+weights: set-up  ## Fetch checkpoints as weights.lock says: WEIGHTS="Sa2VA-8B" DIR=/weights ARGS=...; without WEIGHTS, list them
+	.venv/bin/mevis-submission weights $(if $(WEIGHTS),fetch $(WEIGHTS),list)$(if $(DIR), --dir '$(DIR)') $(ARGS)
 
 lock:  ## Resolve the dependency locks anew (needs uv)
 	@scripts/lock.sh
