@@ -87,6 +87,16 @@ def test_time_tells_recent_frames_apart_and_prompted_ones_not(sa2va, features):
     assert torch.equal(seen(NOW - 1, 0), seen(NOW - 1, 9))
 
 
+def test_a_frame_prompted_later_is_seen_too(sa2va, features):
+    config = sa2va.network.grounding.config
+    size = (1, config.memory_size, config.feature_size, config.feature_size)
+    tracker = new_tracker(sa2va)
+    tracker.remember(0, torch.ones(size), torch.zeros(1, config.hidden_size), prompted=True)
+    before = tracker.condition(NOW, features)
+    tracker.remember(9, -torch.ones(size), torch.zeros(1, config.hidden_size), prompted=True)
+    assert (tracker.condition(NOW, features) - before).abs().max() > 1e-4
+
+
 def test_memory_does_not_grow_with_the_video(sa2va, features):
     tracker = new_tracker(sa2va)
     language = torch.zeros(2, sa2va.network.grounding.config.hidden_size)
