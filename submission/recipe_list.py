@@ -29,21 +29,23 @@ def recipe_lines(lock: Lock) -> list[str]:
 def _row(name: str, recipe: Recipe, lock: Lock) -> tuple[str, ...]:
     members = [expert for expert in recipe.experts if isinstance(expert, Sa2VAMember)]
     given = sum(isinstance(expert, MasksMember) for expert in recipe.experts)
-    names = dict.fromkeys(
-        item for member in members for item in (member.checkpoint, member.sam2) if item
+    named = dict.fromkeys(
+        item
+        for member in members
+        for item in (member.checkpoint, member.sam2)
+        if item and not (recipe.folder / item).exists()
     )
-    locked = [item for item in names if lock.find(item)]
     return (
         name,
         f"{len(recipe.experts)}" + (f" ({given} given masks)" if given else ""),
-        ", ".join(locked) or "comes along",
-        _download(locked, lock),
-        _memory([member.checkpoint for member in members if lock.find(member.checkpoint)]),
+        ", ".join(named) or "comes along",
+        _download(list(named), lock),
+        _memory([member.checkpoint for member in members if member.checkpoint in named]),
     )
 
 
 def _download(names: list[str], lock: Lock) -> str:
-    sizes = [download(lock.take(name)) for name in names]
+    sizes = [download(item) if (item := lock.find(name)) else (None, False) for name in names]
     if not sizes:
         return "none"
     known = [size for size, _ in sizes if size is not None]
