@@ -1,6 +1,6 @@
 # Each target does the set-up it needs; PYTHON=, TORCH= and TORCH_INDEX= are explained in scripts/setup.sh.
 .DEFAULT_GOAL := help
-.PHONY: help submit test check format weights lock clean set-up
+.PHONY: help submit report test check format weights lock clean set-up
 MAKEFLAGS += --no-print-directory
 export PYTHON TORCH TORCH_INDEX
 
@@ -12,7 +12,12 @@ submit: set-up  ## A checked submission zip: DATA=/data/mevis SPLIT=valid RECIPE
 		$(if $(RECIPE),--recipe '$(RECIPE)') $(if $(DATA),--data '$(DATA)') \
 		$(if $(SPLIT),--split '$(SPLIT)') $(if $(RUN),--run '$(RUN)') $(ARGS)
 
-test: set-up  ## Run the tests; ARGS="-k score", ARGS="-m slow", ARGS="-m gpu"
+report: set-up  ## The page about a finished run, made anew where something changed: the variables of submit
+	@.venv/bin/mevis-submission report \
+		$(if $(RECIPE),--recipe '$(RECIPE)') $(if $(DATA),--data '$(DATA)') \
+		$(if $(SPLIT),--split '$(SPLIT)') $(if $(RUN),--run '$(RUN)') $(ARGS)
+
+test: set-up  ## Run the tests; ARGS="-k score", ARGS="-m slow", ARGS="-m gpu", ARGS="-m browser"
 	@.venv/bin/python -m pytest $(ARGS)
 
 check: set-up  ## Lint, formatting and types; changes no file

@@ -48,7 +48,7 @@ def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
     Raises FaultyInput listing members that have no prediction for a sentence, unless the recipe
     says missing = "skip"; a sentence that no member answered is always an error.
     """
-    _refuse_missing(recipe, split, run.store)
+    refuse_missing(recipe, split, run.store)
     todo = []
     for video in split.videos:
         inputs = _vote_inputs(recipe, video, run)
@@ -88,7 +88,8 @@ def pack(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
     run.stages.record("pack", inputs, zip=file_states([run.zip]))
 
 
-def _refuse_missing(recipe: Recipe, split: Split, store: PredictionStore) -> None:
+def refuse_missing(recipe: Recipe, split: Split, store: PredictionStore) -> None:
+    """Raise FaultyInput with every prediction that the vote needs and the store lacks."""
     unanswered = {expert.name: store.unanswered(expert.name, split) for expert in recipe.experts}
     if recipe.missing == "error":
         faults = [

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from submission import __version__
+from submission.cli_container import add_container
 from submission.cli_data import add_data, add_out, add_run, data_only, named_recipe, selection
 from submission.cli_score import add_compare, add_score
 from submission.cli_weights import add_lock, add_recipes, add_weights, weights_of
@@ -15,6 +16,7 @@ from submission.judge import CHECK_UNITS, check_files
 from submission.progress import Mode, Reporter
 from submission.published import published_lines
 from submission.recipe import SAMPLE, recipe_series
+from submission.report.writing import REPORT_UNITS
 from submission.score.table import score_lines
 from submission.submit import Run, read_data
 from submission.verbs import Arguments
@@ -54,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_check(verbs)
     add_score(verbs)
     add_compare(verbs)
+    add_container(verbs)
     add_weights(verbs)
     add_recipes(verbs)
     return parser
@@ -72,14 +75,16 @@ def _one_recipe_each(arguments: Arguments) -> Iterator[Arguments]:
 
 def _add_run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     real = "--recipe my.toml --data /data/mevis --split valid"
-    submit = _verb(verbs, "submit", "predict, vote, pack, check, and score where truth is known",
+    submit = _verb(verbs, "submit", "predict, vote, pack, check, score with ground truth, report",
                    f"{real}\n  mevis-submission submit        (the sample split that comes along)",
                    _submit)  # fmt: skip
     predict = _verb(verbs, "predict", "let every expert answer all sentences; resumes",
                     f"{real} --shard 1/8", _predict)  # fmt: skip
     vote = _verb(verbs, "vote", "join the experts' masks and write the PNGs", real, _vote)
     pack = _verb(verbs, "pack", "pack the PNGs into submission.zip", real, _pack)
-    for verb in (submit, predict, vote, pack):
+    report = _verb(verbs, "report", "write a page that shows scores, agreement and every mask",
+                   real, _report)  # fmt: skip
+    for verb in (submit, predict, vote, pack, report):
         add_data(verb)
         add_run(verb)
     for verb in (submit, predict):
@@ -121,6 +126,7 @@ def _submit(arguments: Arguments, reporter: Reporter) -> None:
         scores = outcome.scores
         ours = scores.results[scores.choose()].means if scores else None
         print("\n".join(published_lines(run.recipe.published, run.split.name, ours)))
+    print(f"report   {outcome.report}")
     if run.selection.is_part:
         reporter.warn("only a part of the split was asked for: this zip is not for upload")
 
@@ -144,6 +150,12 @@ def _pack(arguments: Arguments, reporter: Reporter) -> None:
     run = _make_run(arguments, reporter)
     run.pack()
     print(f"zip      {run.folder.zip}")
+
+
+def _report(arguments: Arguments, reporter: Reporter) -> None:
+    run = _make_run(arguments, reporter)
+    reporter.plan(run.split.num_masks * REPORT_UNITS)
+    print(f"report   {run.report()}")
 
 
 def _check(arguments: Arguments, reporter: Reporter) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from submission.assemble import PACK_UNITS, VOTE_UNITS, pack, vote
+from submission.assemble import PACK_UNITS, VOTE_UNITS, pack, refuse_missing, vote
 from submission.dataset.frames import open_frames
 from submission.dataset.mevis import read_split
 from submission.dataset.records import Split
@@ -18,6 +18,8 @@ from submission.plan import Plan, make_plan
 from submission.predict import claim_all, predict, remaining
 from submission.progress import Reporter, stopwatch
 from submission.recipe import Recipe, Sa2VAMember, as_json
+from submission.report.video_part import Voting
+from submission.report.writing import REPORT_UNITS, write_report
 from submission.run_folder import RunFolder
 from submission.run_record import RunRecord, describe_checkpoints, describe_data
 from submission.score.score_file import Scores
@@ -44,6 +46,7 @@ class Outcome:
 
     verdict: Verdict
     scores: Scores | None  # None where the split has no ground truth
+    report: Path
 
 
 class Run:
@@ -116,6 +119,18 @@ class Run:
         with self._timed("score"):
             return score_run(self.split, self.folder, self.reporter)
 
+    def report(self) -> Path:
+        """Write the page about the run and return its path; run.json stays as the work left it."""
+        recipe = self.recipe
+        refuse_missing(recipe, self.split, self.folder.store)
+        voting = Voting(
+            members=tuple(expert.name for expert in recipe.experts),
+            weights=tuple(expert.weight for expert in recipe.experts),
+            rule=recipe.rule,
+            skip_missing=recipe.missing == "skip",
+        )
+        return write_report(self.split, self.folder, voting, self.reporter)
+
     def submit(self) -> Outcome:
         """Go the whole way; raise FaultyResult when the zip has faults."""
         if self.selection.shard is not None:
@@ -124,7 +139,7 @@ class Run:
                 "same --run, and then submit without --shard"
             )
         members = len(self.recipe.experts)
-        after = VOTE_UNITS + PACK_UNITS + CHECK_UNITS + SCORE_UNITS * (members + 1)
+        after = VOTE_UNITS + PACK_UNITS + CHECK_UNITS + SCORE_UNITS * (members + 1) + REPORT_UNITS
         self.reporter.plan(self.split.num_masks * after)
         self.predict()
         self.vote()
@@ -132,7 +147,7 @@ class Run:
         verdict = self.check()
         if not verdict.ok:
             raise FaultyResult(verdict.summary())
-        return Outcome(verdict, self.score())
+        return Outcome(verdict, self.score(), self.report())
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
