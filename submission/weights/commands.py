@@ -82,11 +82,14 @@ def verify_weights(names: Sequence[str], weights: Weights, reporter: Reporter) -
         if not found:
             print(f"{_facts(item)} as in {weights.lock.path.name}: {weights.place(item)}")
     if faults:
+        names = list(dict.fromkeys(fault.where.partition("/")[0] for fault in faults))
+        loose = [name for name in names if not weights.lock.take(name).is_pinned]
+        first = f"first {weights.command('lock', *loose)}, then " if loose else ""
         raise FaultyResult(
             list_faults(
                 "This is not what the lock says:",
                 faults,
-                f"To replace what differs, run: {weights.command('fetch', *_names(faults))}",
+                f"To replace what differs, run: {first}{weights.command('fetch', *names)}",
             )
         )
 
@@ -98,7 +101,3 @@ def list_weights(weights: Weights) -> None:
 
 def _facts(item: LockedCheckpoint) -> str:
     return f"{item.name}  {len(item.files)} files, {in_words(item.bytes)},"
-
-
-def _names(faults: Sequence[Fault]) -> list[str]:
-    return list(dict.fromkeys(fault.where.partition("/")[0] for fault in faults))

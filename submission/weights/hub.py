@@ -25,6 +25,14 @@ from submission.weights.patience import Patience, TryAgain, persist
 ENDPOINT = "https://huggingface.co"
 READ_AT_ONCE = 1 << 20  # bytes; a connection keeps about this much in memory
 CONNECT_SECONDS, READ_SECONDS = 10, 60
+PLAIN_WORDS = {
+    "NameResolutionError": "its name cannot be resolved",
+    "NewConnectionError": "it takes no connections",
+    "ConnectTimeoutError": f"no answer within {CONNECT_SECONDS} s",
+    "ReadTimeoutError": f"silent for {READ_SECONDS} s",
+    "IncompleteRead": "it ended early",
+    "RemoteDisconnected": "it was closed",
+}
 LONGEST_WAIT = 300.0  # seconds that a server may ask us to wait
 
 
@@ -249,4 +257,5 @@ def _innermost(error: BaseException) -> str:
         if not isinstance(inner, BaseException) or inner is error:
             break
         error = inner
-    return getattr(error, "strerror", None) or type(error).__name__
+    known = PLAIN_WORDS.get(type(error).__name__)
+    return known or getattr(error, "strerror", None) or type(error).__name__

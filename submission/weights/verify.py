@@ -23,6 +23,8 @@ def differences(
     Files are missing, of another size or of another content, or the loader would read them and
     the lock does not list them. Hashes that are remembered count, unless `again`.
     """
+    if not folder.is_dir():
+        return [Fault(checkpoint.name, f"is not there: {folder}")]
     faults = [_size_fault(checkpoint, folder, file) for file in checkpoint.files]
     whole = [
         file for file, fault in zip(checkpoint.files, faults, strict=True) if fault is None

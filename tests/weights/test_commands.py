@@ -58,7 +58,13 @@ def test_verify_names_what_differs_with_status_1(hub, weights, call, capsys):
 def test_verify_asks_no_network(weights, call, monkeypatch, capsys):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     assert call("verify", NAME) == 1
-    assert capsys.readouterr().err.count("is missing") == len(CONTENTS)
+    assert f"{NAME}: is not there: {weights.folder / NAME}" in capsys.readouterr().err
+
+
+def test_verify_says_when_the_lock_must_be_resolved_first(weights, call, capsys):
+    write_lock(Lock(weights.lock.path, (LockedCheckpoint(NAME, REPO),)))
+    assert call("verify", NAME) == 1
+    assert re.search(rf"first .* lock {NAME} .*, then .* fetch {NAME} ", capsys.readouterr().err)
 
 
 def test_wrong_content_is_status_1(hub, call):
