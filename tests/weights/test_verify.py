@@ -1,5 +1,6 @@
 """Comparing a folder with the lock, and the memory that makes it fast without being fooled."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -102,7 +103,22 @@ def test_a_name_in_the_lock_is_never_a_folder_of_the_same_name(weights, tmp_path
     assert finder(weights).find(f"./{NAME}") == tmp_path / NAME
 
 
-def test_sam2_is_one_file(weights, folder, tmp_path):
+def test_sam2_of_the_lock_is_verified_before_anybody_opens_it(tmp_path):
+    content = b"a pickle that was not opened"
+    file = LockedFile("sam2_hiera_large.pt", len(content), hashlib.sha256(content).hexdigest())
+    item = LockedCheckpoint("SAM2", "facebook/sam2-hiera-large", "ab" * 20, "", (file,))
+    weights = Weights(Lock(tmp_path / "test.lock", (item,)), tmp_path)
+    (tmp_path / "SAM2").mkdir()
+    path = tmp_path / "SAM2" / file.path
+    path.write_bytes(content)
+    (tmp_path / "SAM2" / "model.safetensors").write_bytes(b"the same weights in another layout")
+    assert finder(weights).find_sam2("SAM2") == path
+    path.write_bytes(content[:-1] + b"!")
+    with pytest.raises(FaultyInput, match="its sha256 is"):
+        finder(weights).find_sam2("SAM2")
+
+
+def test_sam2_of_ones_own_is_one_file(weights, tmp_path):
     own = tmp_path / "own"
     own.mkdir()
     with pytest.raises(InputError, match=r"SAM 2\.0 large as Meta released it"):
