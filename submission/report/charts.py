@@ -6,6 +6,7 @@ Pure: values in, what the template draws out.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 BINS = 20  # of the histogram, from 0 to 1
@@ -35,7 +36,7 @@ def histogram(values: Sequence[float]) -> list[Bar]:
             y=1 - count / most,
             width=1 / BINS,
             height=count / most,
-            label=f"{index / BINS:.2f} to {(index + 1) / BINS:.2f}: {count} "
+            label=f"{100 * index // BINS} to {100 * (index + 1) // BINS}: {count} "
             f"sentence{'s' * (count != 1)}",
         )
         for index, count in enumerate(counts)
@@ -78,9 +79,11 @@ class Fact:
 
 def record_line(record: Mapping[str, Any]) -> list[Fact]:
     """Return what made a run, from run.json: recipe, experts with hashes, code, machine, times."""
-    facts = [Fact("recipe", str(record["recipe"]["name"]))]
+    recipe = record["recipe"]
+    facts = [Fact("recipe", str(recipe["name"]))]
+    sources = {one["name"]: one.get("checkpoint") or one["masks"] for one in recipe["experts"]}
     for name, identity in record["experts"].items():
-        facts.append(_expert_fact(name, identity))
+        facts.append(_expert_fact(name, PurePath(sources[name]).name, identity))
     revision = str(record["code"]["revision"])
     commit, _, changed = revision.partition("-")
     shown = f"{commit[:_SHORT_HASH]}{' (changed)' if changed else ''}"
@@ -95,14 +98,14 @@ def record_line(record: Mapping[str, Any]) -> list[Fact]:
     return facts
 
 
-def _expert_fact(name: str, identity: Any) -> Fact:
-    """Name the weights or masks of an expert by one hash; the hash of each file is `more`."""
+def _expert_fact(name: str, source: str, identity: Any) -> Fact:
+    """Name an expert's checkpoint or masks, and their hash; the hash of each file is `more`."""
     known = identity or {}
     files = known.get("files") or {"masks": known.get("masks", "unknown")}
     listed = "\n".join(f"{file}  {digest}" for file, digest in sorted(files.items()))
     digest = next(iter(files.values())) if len(files) == 1 else _sha256(listed)
     about = f"{len(files)} files, " if len(files) > 1 else ""
-    return Fact(f"expert {name}", f"{about}sha256 {digest[:_SHORT_HASH]}", listed)
+    return Fact(f"expert {name}", f"{source}, {about}sha256 {digest[:_SHORT_HASH]}", listed)
 
 
 def _sha256(text: str) -> str:

@@ -50,7 +50,10 @@ def run(tmp_path: Path, hostile_split: Split) -> RunFolder:
                 run.store.write(expert, video.name, one.id, answer)
     RunRecord(
         run.path,
-        recipe={"name": "tiny <recipe>"},
+        recipe={
+            "name": "tiny <recipe>",
+            "experts": [{"name": name, "checkpoint": "tiny"} for name in EXPERTS],
+        },
         data=describe_data(hostile_split, is_part=False),
         experts={name: {"files": {"model.safetensors": "ab" * 32}} for name in EXPERTS},
     )

@@ -5,7 +5,14 @@ import pytest
 from submission.report.charts import histogram, mean_matrix, record_line
 
 RECORD = {
-    "recipe": {"name": "mine"},
+    "recipe": {
+        "name": "mine",
+        "experts": [
+            {"name": "sa2va", "checkpoint": "/weights/Sa2VA-26B"},
+            {"name": "cutie", "masks": "/data/cutie.zip"},
+            {"name": "lost", "checkpoint": "Sa2VA-8B"},
+        ],
+    },
     "experts": {
         "sa2va": {"files": {"a.safetensors": "1" * 64, "config.json": "2" * 64}},
         "cutie": {"masks": "3" * 64},
@@ -20,8 +27,8 @@ RECORD = {
 def test_a_histogram_counts_both_ends():
     bars = histogram([0.0, 0.049, 0.05, 1.0])
     assert [bar.height for bar in bars] == [1.0, 0.5] + [0.0] * 17 + [0.5]
-    assert bars[0].label == "0.00 to 0.05: 2 sentences"
-    assert bars[-1].label == "0.95 to 1.00: 1 sentence"
+    assert bars[0].label == "0 to 5: 2 sentences"
+    assert bars[-1].label == "95 to 100: 1 sentence"
 
 
 def test_the_matrix_is_the_mean_over_the_sentences_that_both_answered():
@@ -33,10 +40,10 @@ def test_the_matrix_is_the_mean_over_the_sentences_that_both_answered():
 def test_the_record_line_names_all_that_made_the_run():
     facts = {fact.name: fact for fact in record_line(RECORD)}
     assert facts["recipe"].value == "mine"
-    assert facts["expert sa2va"].value.startswith("2 files, sha256 ")
+    assert facts["expert sa2va"].value.startswith("Sa2VA-26B, 2 files, sha256 ")
     assert facts["expert sa2va"].more == f"a.safetensors  {'1' * 64}\nconfig.json  {'2' * 64}"
-    assert facts["expert cutie"].value == "sha256 333333333333"
-    assert facts["expert lost"].value == "sha256 unknown"
+    assert facts["expert cutie"].value == "cutie.zip, sha256 333333333333"
+    assert facts["expert lost"].value == "Sa2VA-8B, sha256 unknown"
     assert facts["code"].value == "1.2, abcdef012345 (changed)"
     assert facts["hardware"].value == "Some GPU, Some CPU, 8 cores"
     assert facts["time"].value == "predict 1 h 6 min, vote 2 min 10 s, pack 0.0 s"

@@ -48,10 +48,10 @@ def test_the_page_holds_every_sentence_with_its_numbers(write):
 @pytest.mark.usefixtures("score")
 def test_the_page_shows_tables_histogram_and_record(write):
     text = text_of(write())
-    assert "<b>0.300</b>" in text
+    assert "<b>30.00</b>" in text
     assert "3 experts, joined by a majority of their votes" in text
     assert text.count("<rect class=") == 40
-    assert "0.25 to 0.30: 0 sentences" in text
+    assert "25 to 30: 0 sentences" in text
     assert "sha256 abababababab" in text
     # Of each square pair: columns that one or two of the three experts marked, 8 of 12.
     assert "<b>66.7 %</b> of the pixels that any expert marked were decided by one vote" in text

@@ -105,7 +105,7 @@ function stripLabel(view, layer) {
   const label = element("span", "name");
   const score = view.sentence.scores[data.layers.indexOf(layer)];
   label.append(swatch(layer), element("b", "", layer.name));
-  if (score) label.append(element("small", "", `J&F ${meanOf(score).toFixed(3)}`));
+  if (score) label.append(element("small", "", `J&F ${percent(meanOf(score))}`));
   return label;
 }
 
@@ -160,6 +160,10 @@ function element(name, className = "", text = "") {
   if (className) made.className = className;
   if (text) made.textContent = text;
   return made;
+}
+
+function percent(share) {
+  return (100 * share).toFixed(1);
 }
 
 function meanOf([j, f]) {

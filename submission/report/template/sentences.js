@@ -77,9 +77,9 @@ class SentenceList {
       const button = element("button");
       button.type = "button";
       button.append(element("span", "text", entry.sentence.text));
-      if (entry.score !== null) button.append(element("b", "score", entry.score.toFixed(3)));
+      if (entry.score !== null) button.append(element("b", "score", percent(entry.score)));
       const about = [entry.video.name, entry.sentence.id];
-      if (entry.agreement !== null) about.push(`agreement ${entry.agreement.toFixed(2)}`);
+      if (entry.agreement !== null) about.push(`agreement ${percent(entry.agreement)}`);
       if (entry.isEmpty) about.push("no mask");
       if (entry.hasNoTarget) about.push("no target");
       button.append(element("small", "", about.join(" · ")));

@@ -81,9 +81,9 @@ class Viewer {
     this.frame.textContent = `${this.time + 1} / ${video.count}`;
     this.scrubber.setAttribute("aria-valuetext", `frame ${content.frames[this.time]}`);
     const facts = [`frame ${content.frames[this.time]}`];
-    if (made.curves.vote) facts.push(`J ${made.curves.vote[this.time].toFixed(3)} (blue)`);
+    if (made.curves.vote) facts.push(`J ${percent(made.curves.vote[this.time])} (blue)`);
     if (made.curves.agreement) {
-      facts.push(`agreement ${made.curves.agreement[this.time].toFixed(3)} (grey)`);
+      facts.push(`agreement ${percent(made.curves.agreement[this.time])} (grey)`);
     }
     if (this.view.keys.has(this.time)) {
       facts.push(`key frame of ${namesOfKey(this.view, this.time).join(", ")}`);
