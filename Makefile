@@ -1,11 +1,11 @@
 # Each target does the set-up it needs; PYTHON=, TORCH= and TORCH_INDEX= are explained in scripts/setup.sh.
 .DEFAULT_GOAL := help
-.PHONY: help submit report test check format weights lock clean set-up
+.PHONY: help submit report test check format weights image run-image prove-image sbom lock clean set-up
 MAKEFLAGS += --no-print-directory
 export PYTHON TORCH TORCH_INDEX
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 submit: set-up  ## A checked submission zip: DATA=/data/mevis SPLIT=valid RECIPE=my.toml RUN=runs/mine ARGS=...; the sample split without them
 	@.venv/bin/mevis-submission submit \
@@ -31,6 +31,18 @@ format: set-up  ## Reformat and mend what the linter can mend
 
 weights: set-up  ## Fetch checkpoints as weights.lock says: WEIGHTS="Sa2VA-8B" DIR=/weights ARGS=...; without WEIGHTS, list them
 	.venv/bin/mevis-submission weights $(if $(WEIGHTS),fetch $(WEIGHTS),list)$(if $(DIR), --dir '$(DIR)') $(ARGS)
+
+image:  ## Build the container image: TORCH=cpu, ENGINE=podman, IMAGE=NAME, ARGS="--network host"
+	@scripts/container/image.sh build $(ARGS)
+
+run-image:  ## `submit` in the container, without network: the variables of submit, DIR=/weights, GPUS=none
+	@$(if $(DIR),MEVIS_WEIGHTS='$(DIR)') scripts/container/image.sh run submit $(ARGS)
+
+prove-image: set-up  ## Build the image on a stand-in base without a registry, run it, compare the zips; 5 minutes
+	@scripts/container/prove.sh
+
+sbom: set-up  ## Bill of materials of the CUDA lock (CycloneDX) in build/; TORCH=cpu for the other
+	@scripts/sbom.sh
 
 lock:  ## Resolve the dependency locks anew (needs uv)
 	@scripts/lock.sh

@@ -8,6 +8,7 @@
 #   IMAGE=NAME              default: mevis-submission
 # build:
 #   TORCH=cuda|cpu          default: cuda
+#   TORCH_INDEX=URL         where the CPU build is, when pip.conf names no place (scripts/setup.sh)
 #   BASE_IMAGE=NAME         another base of the same kind, and its
 #   PYTHON_VERSION=3.11     Python (default: 3.12, that of Ubuntu 24.04)
 # run:
@@ -15,6 +16,7 @@
 #   MEVIS_WEIGHTS=DIR       the folder that holds the checkpoints; mounted at /weights, read-only
 #   RUN=DIR                 where the results go (default: runs/RECIPE)
 #   RECIPE, SPLIT           as for `make submit`; a recipe file is mounted, too
+#   RUN_AS=UID:GID          whom the results belong to (default: you)
 #   GPUS=all|none           default: all where an NVIDIA driver answers
 #   OMP_NUM_THREADS=N       threads on the CPU, handed on
 #   RUN_OPTIONS=WORDS       more options for the engine's run
@@ -61,6 +63,7 @@ build() {
         cpu | cuda) ;;
         *) refuse "TORCH=$TORCH is neither cpu nor cuda: leave it out for cuda." ;;
     esac
+    [ -z "${TORCH_INDEX:-}" ] || command+=(--build-arg "TORCH_INDEX=$TORCH_INDEX")
     [ -z "${BASE_IMAGE:-}" ] || command+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
     [ -z "${PYTHON_VERSION:-}" ] || command+=(--build-arg "PYTHON_VERSION=$PYTHON_VERSION")
     show_and_run "${command[@]}" "$@" .
@@ -70,6 +73,18 @@ build() {
 mount_dir() { # mount_dir FOLDER PLACE: an absolute, read-only mount of a folder that must exist
     [ -d "$1" ] || refuse "$1: no such folder; it would be $2 in the container."
     command+=(--volume "$(realpath "$1"):$2:ro")
+}
+
+whom() { # in an engine of an ordinary user, root inside is that user outside
+    local asked='{{.SecurityOptions}}'
+    [ "$engine" != podman ] || asked='{{if .Host.Security.Rootless}}rootless{{end}}'
+    if [ -n "${RUN_AS:-}" ]; then
+        printf '%s' "$RUN_AS"
+    elif "$engine" info --format "$asked" | grep -q rootless; then
+        printf '0:0'
+    else
+        printf '%s:%s' "$(id -u)" "$(id -g)"
+    fi
 }
 
 choose_gpus() {
@@ -85,10 +100,8 @@ run() {
     command=(
         "$engine" run --rm --network none --read-only --tmpfs /tmp
         --cap-drop ALL --security-opt no-new-privileges --pids-limit 4096
-        --user "$(id -u):$(id -g)"
+        --user "$(whom)"
     )
-    # Rootless Podman gives the caller's own number to root; results shall belong to the caller.
-    [ "$engine" = docker ] || [ "$(id -u)" = 0 ] || command+=(--userns keep-id)
     [ ! -t 2 ] || command+=(--tty)
     [ -z "${OMP_NUM_THREADS:-}" ] || command+=(--env "OMP_NUM_THREADS=$OMP_NUM_THREADS")
 

@@ -106,7 +106,7 @@ prepare_pip() { # prepare_pip FOLDER: certificate, index and the CPU build of to
     cert=$("${pip[@]}" config get global.cert 2>/dev/null || say "${PIP_CERT:-${SSL_CERT_FILE:-}}")
     index=$("${pip[@]}" config get global.index-url 2>/dev/null || say "${PIP_INDEX_URL:-}")
     {
-        say "[global]" "find-links = ."
+        printf '%s\n' "[global]" "find-links = ."
         if [ -f "$cert" ]; then
             cp "$cert" "$1/ca.pem"
             say "cert = ca.pem"
@@ -162,10 +162,9 @@ prepare_mounts() { # data, weights and a recipe that knows only the places insid
 }
 
 as_stranger() { # an ordinary user cannot give files away, and runs as itself
-    local options=""
-    [ "$(id -u)" != 0 ] || options="--user $STRANGER:$STRANGERS"
-    MEVIS_WEIGHTS=$WORK/mounts/weights RUN=$WORK/mounts/runs/mine RUN_OPTIONS="$options ${OPTIONS:-}" \
-        image_sh run "$@"
+    local user=""
+    [ "$(id -u)" != 0 ] || user=$STRANGER:$STRANGERS
+    RUN_AS=$user MEVIS_WEIGHTS=$WORK/mounts/weights RUN=$WORK/mounts/runs/mine image_sh run "$@"
 }
 
 with_mounts() {
@@ -178,7 +177,7 @@ belongs_to_stranger() {
 }
 
 is_confined() {
-    RUN="" OPTIONS="--entrypoint python" MEVIS_WEIGHTS=$WORK/mounts/weights DATA="" \
+    RUN_OPTIONS="--entrypoint python" DATA=$WORK/mounts/data \
         as_stranger -c "$(cat scripts/container/confined.py)"
 }
 is_confined_without_hardening() {
