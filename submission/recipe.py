@@ -16,6 +16,7 @@ from submission.errors import Fault, FaultyInput, InputError
 from submission.masks.voting import MOST_MEMBERS, Rule
 from submission.output.team import team_faults
 from submission.sampling import PromptFrames, Sampling
+from submission.toml_table import Table
 
 PACKAGED = Path(__file__).parent / "recipes"
 SAMPLE = "sample"  # the packaged recipe of a call without arguments
@@ -135,7 +136,7 @@ def recipe_series(name_or_path: str) -> list[str]:
 def parse_recipe(values: Mapping[str, Any], path: Path) -> Recipe:
     """Turn a recipe's TOML tables into a Recipe; raise FaultyInput with everything wrong in it."""
     faults: list[Fault] = []
-    top = _Table(values, "", faults)
+    top = Table(values, "", faults)
     data, vote, output = top.table("data"), top.table("vote"), top.table("output")
     folder = path.parent.resolve()
     root = data.text("root")
@@ -161,7 +162,7 @@ def parse_recipe(values: Mapping[str, Any], path: Path) -> Recipe:
     return recipe
 
 
-def _members(top: "_Table", folder: Path) -> Iterator[Member]:
+def _members(top: Table, folder: Path) -> Iterator[Member]:
     for table in top.tables("expert"):
         name, weight = table.text("name") or "", table.number("weight", 1.0)
         if table.has("masks"):
@@ -183,7 +184,7 @@ def _members(top: "_Table", folder: Path) -> Iterator[Member]:
         table.refuse_unknown()
 
 
-def _compute(table: "_Table") -> Compute:
+def _compute(table: Table) -> Compute:
     compute = Compute(
         device=table.text("device") or "auto",
         dtype=table.choice("dtype", ("auto", "float32", "bfloat16"), "auto"),
@@ -195,7 +196,7 @@ def _compute(table: "_Table") -> Compute:
     return compute
 
 
-def _published(table: "_Table") -> Published:
+def _published(table: Table) -> Published:
     numbers = {"J&F": "j_and_f", "J": "j", "F": "f"}
     means = {label: table.number(key, 0.0) for label, key in numbers.items() if table.has(key)}
     published = Published(table.text("source") or "", table.text("split") or "", means)
@@ -227,79 +228,6 @@ def _contradictions(recipe: Recipe) -> Iterator[Fault]:
             yield Fault(f"{where}, weight", f"it is {expert.weight}; it must be above 0 and finite")
         if isinstance(expert, Sa2VAMember) and not expert.checkpoint:
             yield Fault(where, "it needs either checkpoint (a model answers) or masks (PNGs)")
-
-
-class _Table:
-    """A TOML table that collects faults instead of stopping at the first one."""
-
-    def __init__(self, values: Mapping[str, Any], where: str, faults: list[Fault]) -> None:
-        self._values = values
-        self._where = where
-        self._faults = faults
-        self._known: set[str] = set()
-
-    def has(self, key: str) -> bool:
-        return key in self._values
-
-    def raw(self) -> Mapping[str, Any]:
-        return self._values
-
-    def text(self, key: str) -> str | None:
-        value = self._take(key, None)
-        if value is not None and not isinstance(value, str):
-            self._note(key, f"it is {value!r}; it must be a text in quotes")
-            return None
-        return value
-
-    def count(self, key: str, default: int, least: int = 1) -> int:
-        value = self._take(key, default)
-        if type(value) is not int or value < least:
-            self._note(key, f"it is {value!r}; it must be a whole number of at least {least}")
-            return default
-        return value
-
-    def number(self, key: str, default: float) -> float:
-        value = self._take(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self._note(key, f"it is {value!r}; it must be a number")
-            return default
-        return float(value)
-
-    def choice(self, key: str, known: tuple[str, ...], default: str) -> Any:
-        value = self._take(key, default)
-        if value not in known:
-            words = ", ".join(f'"{word}"' for word in known)
-            self._note(key, f"it is {value!r}; it must be one of {words}")
-            return default
-        return value
-
-    def table(self, key: str) -> "_Table":
-        value = self._take(key, {})
-        if not isinstance(value, dict):
-            self._note(key, f"it must be a table: [{key}]")
-            value = {}
-        return _Table(value, f"[{key}] ", self._faults)
-
-    def tables(self, key: str) -> list["_Table"]:
-        values = self._take(key, [])
-        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-            self._note(key, f"it must be a list of tables, each begun by [[{key}]]")
-            return []
-        return [_Table(value, f"{key} {n}, ", self._faults) for n, value in enumerate(values, 1)]
-
-    def know(self, *keys: str) -> None:
-        self._known.update(keys)
-
-    def refuse_unknown(self) -> None:
-        for key in sorted(self._values.keys() - self._known):
-            self._note(key, f"unknown key; known here: {', '.join(sorted(self._known))}")
-
-    def _take(self, key: str, default: Any) -> Any:
-        self._known.add(key)
-        return self._values.get(key, default)
-
-    def _note(self, key: str, what: str) -> None:
-        self._faults.append(Fault(f"{self._where}{key}", what))
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:
