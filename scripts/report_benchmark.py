@@ -97,18 +97,23 @@ def write_frames(folder: Path, size: tuple[int, int], seed: int) -> None:
 
 
 def make_video(root: Path, number: int) -> dict[str, list[dict[str, object]]]:
-    """Write frames and predictions of one video; return its true masks by annotation id."""
+    """Write frames and predictions of one video; return its true masks by annotation id.
+
+    Each sentence has an annotation of its own, as if none were about the same object.
+    """
     name, size = f"video{number:02}", SIZES[number % len(SIZES)]
     write_frames(root / "data/valid_u/JPEGImages" / name, size, number)
     store, truth = PredictionStore(root / "run/predictions"), {}
     for place in range(OBJECTS):
         seed = number * OBJECTS + place
         blob = make_blob(size, seed)
-        truth[str(seed)] = blob.track(size, 0, 0).to_json()
+        true_masks = blob.track(size, 0, 0).to_json()
+        asked = range(place, count_sentences(number), OBJECTS)
+        truth |= {str(annotation(number, expression)): true_masks for expression in asked}
         for member, expert in enumerate(EXPERTS):
             track = blob.track(size, WOBBLE, seed * len(EXPERTS) + member)
             keys = key_frames(FRAMES, 20 if expert == "uniform20" else 5, "uniform")
-            for expression in range(place, count_sentences(number), OBJECTS):
+            for expression in asked:
                 answer = Prediction(sentence(expression), "It is [SEG].", keys, 1, track)
                 store.write(expert, name, str(expression), answer)
     return truth
@@ -117,6 +122,11 @@ def make_video(root: Path, number: int) -> dict[str, list[dict[str, object]]]:
 def count_sentences(number: int) -> int:
     """Spread the sentences evenly over the videos."""
     return SENTENCES // VIDEOS + (number < SENTENCES % VIDEOS)
+
+
+def annotation(number: int, expression: int) -> int:
+    """Return the annotation id of a sentence."""
+    return number * SENTENCES + expression
 
 
 def sentence(expression: int) -> str:
@@ -132,7 +142,7 @@ def make_run(root: Path) -> None:
             "frames": [f"{index:05}" for index in range(FRAMES)],
             "expressions": {
                 str(e): {"exp": sentence(e), "obj_id": [e % OBJECTS],
-                         "anno_id": [number * OBJECTS + e % OBJECTS]}
+                         "anno_id": [annotation(number, e)]}
                 for e in range(count_sentences(number))
             },
         }
