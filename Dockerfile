@@ -21,7 +21,7 @@ FROM system AS libraries
 ARG PYTHON_VERSION=3.12
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        ca-certificates "python3-venv=${PYTHON_VERSION}.*" \
+        "python3-venv=${PYTHON_VERSION}.*" \
     && rm -rf /var/lib/apt/lists/*
 # pip gets an environment of its own, so that the final image has none.
 RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/venv
@@ -41,18 +41,20 @@ ENV PIP_CONFIG_FILE=/build/local/pip.conf \
 # cuda or cpu. The CPU build of torch is looked for where pip.conf says, and then at PyTorch's own.
 ARG LOCK=cuda
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-# The lock also holds what develops the kit; that is taken out again.
 RUN set -eu; \
-    locked() { \
-        /opt/pip/bin/pip install --no-deps --no-build-isolation --require-hashes \
-            -r "/build/requirements/$1.txt" $2; \
+    install() { \
+        /opt/pip/bin/pip install --no-deps --no-build-isolation --require-hashes "$@"; \
     }; \
-    locked build ""; \
+    install -r ../requirements/build.txt; \
     if [ "${LOCK}" = cpu ]; then \
-        locked torch-cpu "" || locked torch-cpu "--extra-index-url=${TORCH_INDEX}"; \
+        install -r ../requirements/torch-cpu.txt \
+            || install -r ../requirements/torch-cpu.txt --extra-index-url "${TORCH_INDEX}"; \
     fi; \
-    locked "${LOCK}" ""; \
-    /opt/pip/bin/pip uninstall -y mypy pytest ruff
+    install -r "../requirements/${LOCK}.txt"
+# The lock also holds what tests and lints the kit: out again.
+COPY pyproject.toml scripts/container/only_for_development.py /build/
+RUN /opt/venv/bin/python /build/only_for_development.py /build/pyproject.toml >/build/unneeded \
+    && /opt/pip/bin/pip uninstall -y -r /build/unneeded
 
 # --- package: the kit alone, in a layer of its own: new code changes kilobytes, not gigabytes -----
 FROM libraries AS package
@@ -105,6 +107,8 @@ LABEL org.opencontainers.image.title="mevis-submission" \
 
 # --- with-weights: the same with checkpoints inside: --target with-weights --build-context weights=DIR
 FROM submission AS with-weights
+# `weights` is the folder that the build is given:
+# hadolint ignore=DL3022
 COPY --from=weights / /weights/
 
 # --- what a build without --target makes ---------------------------------------------------------

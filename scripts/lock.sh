@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolve every dependency anew and write the hashed locks requirements/{build,cpu,cuda}.txt.
+# Resolve every dependency anew and write the hashed locks requirements/{build,cpu,cuda,tools}.txt.
 # Needs `uv` (pip install uv). torch-cpu.txt is kept by hand: its wheels are not on PyPI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,3 +22,4 @@ resolve build.txt requirements/build.in
 resolve cpu.txt pyproject.toml --extra dev requirements/torch-cpu-needs.in \
     --override requirements/without-torch.txt --no-emit-package torch
 resolve cuda.txt pyproject.toml --extra dev --override requirements/without-torchvision.txt
+resolve tools.txt requirements/tools.in

@@ -129,7 +129,7 @@ outside() {
 
 holds_only_what_runs() { # holds_only_what_runs IMAGE
     podman run --rm --network none --entrypoint /bin/sh "$1" -c '
-        for name in gcc cc g++ c++ clang ld as make git pip pip3 mypy pytest ruff; do
+        for name in gcc cc g++ c++ clang ld as make git pip pip3 mypy pytest ruff selenium-manager; do
             command -v $name && faults=yes
         done
         found=$(find / -xdev \( -name "*.whl" -o -name pip.conf -o -name ca.pem -o -name "*_Packages" \
