@@ -14,7 +14,7 @@ from scripts.sample_data.motion import Program, follow
 from scripts.sample_data.render import render
 from scripts.sample_data.scene import Scene, Shape
 from scripts.sample_data.sentences import STATEMENTS, targets
-from scripts.sample_data.write_split import draw_clips
+from scripts.sample_data.write_split import PLANS, draw_clips
 
 SAMPLE = Path(__file__).parents[1] / "submission/samples/mevis/valid_u"
 CLIPS, SEED = 10, 7
@@ -126,14 +126,14 @@ def seen_as(colour, clip_name, track):
 
 
 def test_the_carried_split_is_what_the_generator_makes(tmp_path):
-    assert differences(SAMPLE, CLIPS, SEED) == []
+    assert differences(SAMPLE, PLANS["sample"]) == []
     copy = shutil.copytree(SAMPLE, tmp_path / "copy")
     frames = copy / "JPEGImages/clip_00"
     Image.new("RGB", (192, 128)).save(frames / "00001.jpg")
     (frames / "00002.jpg").unlink()
     (frames / "extra.jpg").write_bytes(b"")
     (copy / "meta_expressions.json").write_text("{}")
-    assert differences(copy, CLIPS, SEED) == [
+    assert differences(copy, PLANS["sample"]) == [
         "JPEGImages/clip_00/00002.jpg: missing",
         "JPEGImages/clip_00/extra.jpg: not made by the generator",
         "JPEGImages/clip_00/00001.jpg: differs from what the generator makes",

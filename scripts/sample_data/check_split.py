@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scripts.sample_data.write_split import split_files
+from scripts.sample_data.write_split import SplitPlan, draw_plan, split_files
 
 LEVELS = 6  # of 255: how far decoded pixels may differ between versions of libjpeg
 
 
-def differences(folder: Path, num_clips: int, seed: int) -> list[str]:
+def differences(folder: Path, plan: SplitPlan) -> list[str]:
     """Return one line for every file that is missing, extra or different.
 
     JSON is compared byte by byte. JPEG files are compared as decoded pictures, within `LEVELS`
     for every value, because their bytes depend on the libjpeg inside Pillow.
     """
-    expected = dict(split_files(num_clips, seed))
+    expected = dict(split_files(draw_plan(plan)))
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     faults = [f"{name}: missing" for name in expected if name not in present]
     faults += [f"{name}: not made by the generator" for name in sorted(present - set(expected))]

@@ -18,6 +18,7 @@ Kind = Literal[
     "starts late",  # rests, then moves
     "turns back",
     "leaves",  # moves out of the frame and stays out
+    "returns",  # moves out of the frame and comes back
     "circles",
     "grows",
     "shrinks",
@@ -36,7 +37,7 @@ OPPOSITE: dict[Direction, Direction] = {
     "up": "down",
     "down": "up",
 }
-DIRECTED: tuple[Kind, ...] = ("moves", "stops", "starts late", "turns back", "leaves")
+DIRECTED: tuple[Kind, ...] = ("moves", "stops", "starts late", "turns back", "leaves", "returns")
 
 TURNING_POINT = 0.5  # of the clip: where shapes stop, start or turn back
 SIZE_CHANGE = 2.2  # from the smallest to the largest size
@@ -45,11 +46,15 @@ TURNS = 1.25  # how often a circling shape goes round
 
 @dataclass(frozen=True)
 class Program:
-    """What a shape does; `reach` is how far, in pixels (for "circles": the circle's radius)."""
+    """What a shape does; `reach` is how far, in pixels (for "circles": the circle's radius).
+
+    `turning_point` is when it stops, starts or turns back, as a share of the clip.
+    """
 
     kind: Kind
     direction: Direction | None = None
     reach: float = 0.0
+    turning_point: float = TURNING_POINT
 
     def __post_init__(self) -> None:
         if (self.kind in DIRECTED) != (self.direction is not None):
@@ -75,7 +80,7 @@ def follow(program: Program, num_frames: int) -> Path:
     scales = np.ones(num_frames)
     offsets = np.zeros((num_frames, 2))
     if program.direction is not None:
-        share = _share_of_reach(program.kind, time)
+        share = _share_of_reach(program.kind, time, program.turning_point)
         offsets = share[:, None] * program.reach * np.array(STEP[program.direction])
     elif program.kind == "circles":
         angle = 2 * math.pi * TURNS * time
@@ -87,12 +92,14 @@ def follow(program: Program, num_frames: int) -> Path:
     return Path(offsets, scales)
 
 
-def _share_of_reach(kind: Kind, time: NDArray[np.float64]) -> NDArray[np.float64]:
+def _share_of_reach(
+    kind: Kind, time: NDArray[np.float64], turning_point: float
+) -> NDArray[np.float64]:
     # How much of the way is done at each time, 0..1.
     if kind == "stops":
-        return np.minimum(time / TURNING_POINT, 1.0)
+        return np.minimum(time / turning_point, 1.0)
     if kind == "starts late":
-        return np.maximum(time - TURNING_POINT, 0.0) / (1 - TURNING_POINT)
-    if kind == "turns back":
-        return 1 - np.abs(time / TURNING_POINT - 1)
+        return np.maximum(time - turning_point, 0.0) / (1 - turning_point)
+    if kind in ("turns back", "returns"):
+        return np.minimum(time / turning_point, (1 - time) / (1 - turning_point))
     return time

@@ -5,14 +5,17 @@ statement is unclear of no shape, so the scene alone decides whom it means: one,
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from scripts.sample_data.motion import OPPOSITE, STEP, Direction, Kind
 from scripts.sample_data.scene import Scene, Shape
+from scripts.sample_data.wordings import word
 
 FARTHEST_BY = 1.4  # times the way of the next: less is unclear
+OF_ONE = ("farthest", "against", "only mover", "only rester", "last")
+BOTH_WAYS: tuple[Kind, ...] = ("turns back", "returns")
 
 Truth = bool | None
 
@@ -23,15 +26,23 @@ class Sentence:
 
     text: str
     targets: tuple[int, ...]
+    meaning: str = ""  # the name of its statement
+    is_held_out: bool = False  # worded as training never words it
 
 
 @dataclass(frozen=True)
 class Statement:
     """Something that can be said of shapes, and how it is said of one and of several."""
 
+    meaning: str
     holds: Callable[[Shape, Scene], Truth]
-    of_one: tuple[str, ...]
+    of_one: tuple[str, ...] = ()  # wordings of the sample split; wordings.py has all others
     of_several: tuple[str, ...] = ()  # none: it can be true of one shape only
+
+    @property
+    def is_of_one(self) -> bool:
+        """Whether it can be true of one shape only."""
+        return self.meaning in OF_ONE
 
 
 def targets(statement: Statement, scene: Scene) -> tuple[int, ...] | None:
@@ -51,7 +62,21 @@ def sentences(scene: Scene, rng: random.Random) -> Iterator[Sentence]:
         several = len(meant) > 1 or (not meant and statement.of_several and rng.random() < 0.3)
         wordings = statement.of_several if several else statement.of_one
         for text in rng.sample(wordings, min(2, len(wordings))):
-            yield Sentence(text, meant)
+            yield Sentence(text, meant, statement.meaning)
+
+
+def worded_sentences(
+    scene: Scene, rng: random.Random, held_out: Sequence[bool] = (False,)
+) -> Iterator[Sentence]:
+    """Yield each statement that is clear in the scene, once for each entry of `held_out`."""
+    for statement in (*STATEMENTS, *MORE_STATEMENTS):
+        meant = targets(statement, scene)
+        if meant is None:
+            continue
+        several = len(meant) > 1 or (not meant and not statement.is_of_one and rng.random() < 0.3)
+        for is_held_out in held_out:
+            text = word(statement.meaning, rng, several=several, held_out=is_held_out)
+            yield Sentence(text, meant, statement.meaning, is_held_out)
 
 
 # --- statements about one shape ------------------------------------------------------------------
@@ -62,7 +87,7 @@ def _does(kind: Kind, shape: Shape, scene: Scene, unclear: tuple[Kind, ...] = ()
 def _heads(direction: Direction, shape: Shape, scene: Scene) -> Truth:
     # What turns back heads both ways, and what circles heads every way.
     kind, own = shape.program.kind, shape.program.direction
-    if kind == "circles" or (kind == "turns back" and own in (direction, OPPOSITE[direction])):
+    if kind == "circles" or (kind in BOTH_WAYS and own in (direction, OPPOSITE[direction])):
         return None
     return own == direction
 
@@ -81,7 +106,7 @@ def _rests(shape: Shape, scene: Scene) -> Truth:
 
 # --- statements about a shape among others -------------------------------------------------------
 def _goes_farthest(shape: Shape, scene: Scene) -> Truth:
-    if any(one.program.kind == "leaves" for one in scene.shapes):
+    if any(one.program.kind in ("leaves", "returns") for one in scene.shapes):
         return None  # nobody sees how far it goes outside the frame
     others = [other.path.length for other in scene.shapes if other is not shape]
     own, rival = shape.path.length, max(others, default=0.0)
@@ -99,8 +124,21 @@ def _goes_against_the_others(shape: Shape, scene: Scene) -> Truth:
     return own is not None and ways == {OPPOSITE[own]}
 
 
+def _starts_last(shape: Shape, scene: Scene) -> Truth:
+    # Clear where exactly one waits and all others move from the start.
+    late = [one for one in scene.shapes if one.program.kind == "starts late"]
+    at_once = [one for one in scene.shapes if one not in late and _changes_place(one, scene)]
+    if len(late) > 1 or len(late) + len(at_once) < len(scene.shapes):
+        return None
+    return shape in late if late else None
+
+
+def _stops_after(direction: Direction, shape: Shape, scene: Scene) -> Truth:
+    return shape.program.kind == "stops" and shape.program.direction == direction
+
+
 def _is_undirected(shape: Shape) -> bool:
-    return shape.program.direction is None or shape.program.kind == "turns back"
+    return shape.program.direction is None or shape.program.kind in BOTH_WAYS
 
 
 def _alone(holds: Callable[[Shape, Scene], Truth], shape: Shape, scene: Scene) -> Truth:
@@ -119,6 +157,7 @@ def _heading(direction: Direction) -> Statement:
         "down": "downwards",
     }[direction]
     return Statement(
+        f"heads to {direction}",
         partial(_heads, direction),
         (f"The one moving {where}", f"The object that moves {where}", f"Shape going {where}"),
         (f"The ones moving {where}", f"All objects that move {where}", f"Shapes going {where}"),
@@ -128,59 +167,77 @@ def _heading(direction: Direction) -> Statement:
 STATEMENTS: tuple[Statement, ...] = (
     *(_heading(direction) for direction in STEP),
     Statement(
+        "rests",
         _rests,
         ("The one that stays still", "The object not moving at all", "The shape staying in place"),
         ("The ones that stay still", "The objects not moving at all", "Shapes staying in place"),
     ),
     Statement(
+        "stops",
         partial(_does, "stops"),
         ("The one that moves and then stops", "The object coming to a halt halfway"),
         ("The ones that move and then stop", "The objects coming to a halt halfway"),
     ),
     Statement(
+        "starts late",
         partial(_does, "starts late"),
         ("The one that waits before it moves", "The object standing still first, then setting off"),
         ("The ones that wait before they move", "Objects standing still first, then setting off"),
     ),
     Statement(
-        partial(_does, "turns back", unclear=("circles",)),
+        "turns back",
+        partial(_does, "turns back", unclear=("circles", "returns")),
         ("The one that turns back", "The object going one way and then returning"),
         ("The ones that turn back", "The objects going one way and then returning"),
     ),
     Statement(
+        "circles",
         partial(_does, "circles"),
         ("The one moving in a circle", "The object going round and round"),
         ("The ones moving in circles", "The objects going round and round"),
     ),
     Statement(
+        "grows",
         partial(_does, "grows"),
         ("The one growing larger", "The object that gets bigger and bigger"),
         ("The ones growing larger", "The objects that get bigger and bigger"),
     ),
     Statement(
+        "shrinks",
         partial(_does, "shrinks"),
         ("The one becoming smaller", "The object that shrinks over time"),
         ("The ones becoming smaller", "The objects that shrink over time"),
     ),
     Statement(
-        partial(_does, "leaves"),
+        "leaves",
+        partial(_does, "leaves", unclear=("returns",)),
         ("The one leaving the frame", "The object that moves out of view"),
         ("The ones leaving the frame", "The objects that move out of view"),
     ),
     Statement(
+        "farthest",
         _goes_farthest,
         ("The one that travels the farthest", "The object covering the longest way"),
     ),
     Statement(
+        "against",
         _goes_against_the_others,
         ("The one moving against all the others", "The object going the opposite way to the rest"),
     ),
     Statement(
+        "only mover",
         partial(_alone, _changes_place),
         ("The only one that moves while the others stay still",),
     ),
     Statement(
+        "only rester",
         partial(_alone, _rests),
         ("The only one that stays still while the others move",),
     ),
+)
+# The sample split has no sentences of these; all other splits and training have.
+MORE_STATEMENTS: tuple[Statement, ...] = (
+    Statement("returns", partial(_does, "returns")),
+    Statement("last", _starts_last),
+    *(Statement(f"stops to {way}", partial(_stops_after, way)) for way in STEP),
 )
