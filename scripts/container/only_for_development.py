@@ -2,8 +2,8 @@
 
     python only_for_development.py pyproject.toml
 
-The locks hold what runs the kit and what develops it; the image keeps the first only. Needed is what
-`dependencies` names and what those packages ask for in turn, on this system and this Python.
+The locks hold what runs the kit and what develops it; the image keeps the first only. Needed is
+what `dependencies` names and what those packages ask for in turn, on this system and this Python.
 """
 
 import re

@@ -1,0 +1,172 @@
+"""Building and running through the Docker API, with a pretended engine and without one."""
+
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from docker.errors import APIError, ImageNotFound
+
+from submission.cli import main
+from submission.container.image import ImageBuild, build, public_address
+from submission.container.run import ContainerRun, run
+from submission.errors import FaultyInput, InputError
+
+
+class Container:
+    """Prints `output`, ends with `status`; a kind of BaseException in `output` is raised."""
+
+    def __init__(self, output, status):
+        self.output, self.status, self.history = output, status, []
+
+    def attach(self, **options):
+        assert options == {"stream": True, "logs": True, "demux": True}
+        for item in self.output:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def start(self):
+        self.history.append("start")
+
+    def stop(self, timeout):
+        self.history.append("stop")
+
+    def wait(self):
+        return {"StatusCode": self.status}
+
+    def remove(self, force):
+        self.history.append("remove")
+
+
+def engine(container=None, *, refuses=None, chunks=(), rootless=False):
+    """A client of the Docker SDK that knows one container and one image."""
+
+    def create(**options):
+        client.asked = options
+        if refuses:
+            raise refuses
+        return container
+
+    options = ["name=rootless"] if rootless else []
+    client = SimpleNamespace(
+        containers=SimpleNamespace(create=create),
+        images=SimpleNamespace(get=lambda name: SimpleNamespace(id="sha256:abc")),
+        api=SimpleNamespace(build=lambda **options: iter(chunks)),
+        info=lambda: {"SecurityOptions": options},
+    )
+    return client
+
+
+# --- run -----------------------------------------------------------------------------------------
+@pytest.fixture
+def what(tmp_path):
+    return ContainerRun("kit", ("submit",), tmp_path / "runs")
+
+
+def test_a_run_hands_on_both_streams_and_the_status_and_removes_the_container(what):
+    container = Container([(b"zip\n", None), (None, b"vote\n")], 1)
+    heard = []
+    assert run(engine(container), what, lambda *both: heard.append(both)) == 1
+    assert heard == [(b"zip\n", None), (None, b"vote\n")]
+    assert container.history == ["start", "remove"]
+    assert what.runs.is_dir()
+
+
+def test_ctrl_c_stops_the_container_before_it_is_removed(what):
+    container = Container([KeyboardInterrupt()], 130)
+    with pytest.raises(KeyboardInterrupt):
+        run(engine(container), what, lambda *both: None)
+    assert container.history == ["start", "stop", "remove"]
+
+
+def test_missing_folders_are_all_named_before_anything_is_asked_of_the_engine(tmp_path):
+    what = ContainerRun("kit", (), tmp_path, data=tmp_path / "a", weights=tmp_path / "b")
+    client = engine()
+    with pytest.raises(FaultyInput) as caught:
+        run(client, what, lambda *both: None)
+    assert len(caught.value.faults) == 2
+    assert not hasattr(client, "asked")
+    assert not (tmp_path / "a").exists()
+
+
+def test_in_a_rootless_engine_the_caller_is_root_inside_unless_a_user_is_named(what, tmp_path):
+    client = engine(Container([], 0), rootless=True)
+    run(client, what, lambda *both: None)
+    assert client.asked["user"] == "0:0"
+    named = ContainerRun("kit", (), tmp_path, user="5:6")
+    run(client, named, lambda *both: None)
+    assert client.asked["user"] == "5:6"
+
+
+def test_gpus_are_asked_for_as_the_command_line_of_docker_does(tmp_path):
+    assert ContainerRun("kit", (), tmp_path).options()["device_requests"] == []
+    (request,) = ContainerRun("kit", (), tmp_path, gpus=True).options()["device_requests"]
+    assert (request.count, request.capabilities) == (-1, [["gpu"]])
+
+
+@pytest.mark.parametrize(
+    ("refusal", "advice"),
+    [
+        (ImageNotFound("404", explanation="No such image: kit:latest"), "make image"),
+        (APIError("500", explanation='could not select device driver ""'),
+         "nvidia-container-toolkit"),
+        (APIError("500", explanation="no space left on device"), "no space left on device"),
+    ],
+)  # fmt: skip
+def test_a_refusal_of_the_engine_becomes_a_sentence(what, refusal, advice):
+    with pytest.raises(InputError, match=advice):
+        run(engine(refuses=refusal), what, lambda *both: None)
+
+
+def test_without_an_engine_the_command_line_says_so_and_ends_with_2(monkeypatch, capsys):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    assert main(["container", "run", "submit"]) == 2
+    said = capsys.readouterr().err
+    assert "No container engine answers at tcp://127.0.0.1:9: Connection refused" in said
+
+
+# --- build ---------------------------------------------------------------------------------------
+@pytest.fixture
+def checkout(tmp_path):
+    (tmp_path / "Dockerfile").touch()
+    return ImageBuild(tmp_path, "kit")
+
+
+def test_a_build_tells_whole_lines_and_no_progress_bars(checkout):
+    chunks = [
+        {"stream": "Step 1"}, {"stream": " : FROM x\nStep 2\r\n"},
+        {"status": "Downloading", "progressDetail": {"current": 1}, "id": "a1"},
+        {"status": "Pull complete", "progressDetail": {}, "id": "a1"},
+        {"aux": {"ID": "sha256:abc"}},
+    ]  # fmt: skip
+    lines = []
+    assert build(engine(chunks=chunks), checkout, lines.append) == "sha256:abc"
+    assert lines == ["Step 1 : FROM x", "Step 2", "Pull complete a1"]
+
+
+def test_a_failed_build_repeats_the_last_lines(checkout):
+    chunks = [{"stream": "no such wheel\n"}, {"error": "exit status 1"}]
+    with pytest.raises(InputError, match=r"kit was not built: exit status 1\n  no such wheel"):
+        build(engine(chunks=chunks), checkout, lambda line: None)
+
+
+def test_only_a_checkout_can_be_built(tmp_path):
+    with pytest.raises(InputError, match="--source"):
+        build(engine(), ImageBuild(tmp_path, "kit"), lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("origin", "address"),
+    [
+        ("https://user:token@example.org/kit.git", "https://example.org/kit.git"),
+        ("git@example.org:kit.git", ""),
+        ("/home/somebody/kit", ""),
+        ("", ""),
+    ],
+)
+def test_the_label_of_the_source_is_a_public_address_or_nothing(tmp_path, origin, address):
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    if origin:
+        subprocess.run(["git", "remote", "add", "origin", origin], cwd=tmp_path, check=True)
+    assert public_address(Path(tmp_path)) == address
