@@ -80,7 +80,7 @@ class Sa2VA:
         Parameters
         ----------
         frames
-            uint8 RGB, shape (T, H, W, 3).
+            uint8 RGB of shape (T, H, W, 3), or a list of frames (H, W, 3).
         sentences
             The referring expressions, as they stand in the dataset.
         procedure
@@ -98,6 +98,7 @@ class Sa2VA:
 
         Raises InputError when the arguments contradict the checkpoint or each other.
         """
+        frames = np.asarray(frames)
         self._refuse_contradictions(frames, sentences, procedure, seg, answers)
         if not sentences:
             return []
