@@ -1,11 +1,11 @@
 # Each target does the set-up it needs; PYTHON=, TORCH= and TORCH_INDEX= are explained in scripts/setup.sh.
 .DEFAULT_GOAL := help
-.PHONY: help submit report test check format weights image run-image prove-image sbom lock clean set-up
+.PHONY: help submit report test regress regress-accept bench check format weights image run-image prove-image sbom lock clean set-up
 MAKEFLAGS += --no-print-directory
 export PYTHON TORCH TORCH_INDEX
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 submit: set-up  ## A checked submission zip: DATA=/data/mevis SPLIT=valid RECIPE=my.toml RUN=runs/mine ARGS=...; the sample split without them
 	@.venv/bin/mevis-submission submit \
@@ -19,6 +19,15 @@ report: set-up  ## The page about a finished run, made anew where something chan
 
 test: set-up  ## Run the tests; ARGS="-k score", ARGS="-m slow", ARGS="-m gpu", ARGS="-m browser"
 	@.venv/bin/python -m pytest $(ARGS)
+
+regress: set-up  ## Compare a run of the sample with the golden outputs in tests/golden; ARGS=--exact
+	@.venv/bin/python -m scripts.regress $(ARGS)
+
+regress-accept: set-up  ## Make the outputs of now the golden ones, and print what that changes
+	@.venv/bin/python -m scripts.regress --accept
+
+bench: set-up  ## Sentences scored per second, ours and the straightforward way; ARGS="--videos 50"
+	@OMP_NUM_THREADS=1 .venv/bin/python scripts/benchmark_score.py $(ARGS)
 
 check: set-up  ## Lint, formatting and types; changes no file
 	@.venv/bin/ruff check .

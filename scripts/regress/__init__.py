@@ -1,0 +1,1 @@
+"""Run the embedded sample and compare everything that comes out with golden outputs."""
