@@ -7,6 +7,7 @@ Needs Chromium and its driver ('sudo apt install chromium chromium-driver').
 """
 
 import argparse
+import base64
 import io
 import shutil
 import sys
@@ -23,7 +24,6 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 NEEDS = "Chromium and its driver are needed: run 'sudo apt install chromium chromium-driver'"
 COLOURS = 256  # of the palette that keeps the file small
-TALLEST = 6_000  # CSS pixels of a whole page
 
 
 def find_browser() -> tuple[str, str] | None:
@@ -81,9 +81,12 @@ def wait_for_sentence(driver: WebDriver) -> None:
     WebDriverWait(driver, 20).until(lambda browser: browser.execute_script(drawn))
 
 
-def photograph(driver: WebDriver, path: Path) -> None:
-    """Write what the window shows as a PNG with a palette."""
-    picture = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
+def photograph(driver: WebDriver, path: Path, *, whole_page: bool = False) -> None:
+    """Write what the window shows, or the whole page below it, too, as a PNG with a palette."""
+    taken = driver.execute_cdp_cmd(
+        "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": whole_page}
+    )
+    picture = Image.open(io.BytesIO(base64.b64decode(taken["data"]))).convert("RGB")
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE).save(path, optimize=True)
 
@@ -94,19 +97,17 @@ def main() -> None:
     parser.add_argument("page", type=Path, help="report/index.html of a run")
     parser.add_argument("picture", type=Path, help="the PNG to write")
     parser.add_argument("--width", type=int, default=1440)
-    parser.add_argument("--height", type=int, default=0, help="default: the whole page")
+    parser.add_argument("--height", type=int, default=900)
+    parser.add_argument("--window", action="store_true", help="only what the window shows")
     parser.add_argument("--scheme", choices=["light", "dark"], default="light")
     parser.add_argument("--open", default="", metavar="VIDEO/ID", help="the sentence to show")
     parser.add_argument("--frame", type=int, default=0, help="the frame to show, from 0")
     words = parser.parse_args()
-    with open_browser(words.width, words.height or 900) as driver:
+    with open_browser(words.width, words.height) as driver:
         set_scheme(driver, words.scheme)
         open_report(driver, words.page, words.open)
         driver.execute_script("viewer.show(arguments[0])", words.frame)
-        if not words.height:
-            whole = driver.execute_script("return document.documentElement.scrollHeight")
-            resize(driver, words.width, min(whole, TALLEST))
-        photograph(driver, words.picture)
+        photograph(driver, words.picture, whole_page=not words.window)
     print(f"{words.picture}: {words.picture.stat().st_size / 1000:.0f} kB")
 
 

@@ -91,11 +91,8 @@ def record_line(record: Mapping[str, Any]) -> list[Fact]:
     hardware = record["hardware"]
     machine = f"{hardware['cpu']}, {hardware['cores']} cores"
     facts.append(Fact("hardware", ", ".join([*hardware.get("gpus", []), machine])))
-    seconds = record["seconds"]
-    facts.append(
-        Fact("time", ", ".join(f"{stage} {_duration(value)}" for stage, value in seconds.items()))
-    )
-    return facts
+    times = [f"{stage} {_duration(seconds)}" for stage, seconds in record["seconds"].items()]
+    return [*facts, Fact("time", ", ".join(times))] if times else facts
 
 
 def _expert_fact(name: str, source: str, identity: Any) -> Fact:
