@@ -30,6 +30,8 @@ bench: set-up  ## Sentences scored per second, ours and the straightforward way;
 	@OMP_NUM_THREADS=1 .venv/bin/python scripts/benchmark_score.py $(ARGS)
 
 check: set-up  ## Lint, formatting and types; changes no file
+	@scripts/tools.sh
+	@.cache/tools/bin/hadolint Dockerfile
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy

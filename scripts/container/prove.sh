@@ -68,6 +68,7 @@ set_up_engine() {
 	graphroot = "$WORK/storage"
 	runroot = "$short/run"
 	END
+    rm -rf "$WORK/storage" # a finished step of last time would not be timed
     export CONTAINERS_CONF=$WORK/containers.conf CONTAINERS_STORAGE_CONF=$WORK/storage.conf
     export ENGINE=podman IMAGE=$NAME TORCH=cpu BASE_IMAGE=$BASE PYTHON_VERSION=$PYTHON GPUS=none
 }
@@ -244,6 +245,8 @@ main() {
     step "weights inside: --target with-weights" with_weights
     say "Proven: $(podman image inspect --format '{{.Size}}' $NAME | awk '{printf "%.2f GB", $1 / 1e9}')," \
         "submission.zip $(sha256sum <"$WORK/outside/submission.zip" | cut -c1-16) inside and outside."
+    podman rmi --all --force >>"$LOG" 2>&1 # gigabytes; after a failure they stay, to be looked at
+    rm -rf "$WORK/storage"
 }
 
 installing_stage_is_noticed() {
