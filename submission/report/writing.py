@@ -120,9 +120,13 @@ def _submit_masks(pool: Executor, todo: list[tuple[VideoPart, Any]], split: Spli
 
 
 def _inputs(part: VideoPart, split: Split, run: RunFolder) -> dict[str, Any]:
+    """All that decides a video's files; no paths, so that a run may be moved."""
     store, video = run.store, part.video
     return {
-        "part": asdict(part),
+        "video": asdict(video),
+        "number": part.number,
+        "voting": asdict(part.voting),
+        "allowances": [part.frame_bytes, part.mask_characters],
         "predictions": [
             file_states(store.path(member, video.name, one.id) for one in video.expressions)
             for member in part.voting.members

@@ -9,6 +9,10 @@ import pytest
 
 from submission.dataset.mevis import read_split
 from submission.errors import InputError
+from submission.progress import Reporter
+from submission.report.video_part import Voting
+from submission.report.writing import write_report
+from submission.run_folder import RunFolder
 
 
 def page_data(page: Path) -> dict:
@@ -117,6 +121,15 @@ def test_the_page_needs_no_network(write):
     for file in [page, *page.parent.glob("videos/*.js")]:
         addresses = set(re.findall(r"\bhttps?://[^\s\"']+", file.read_text(encoding="utf-8")))
         assert addresses <= {"http://www.w3.org/2000/svg"}  # a name, never fetched
+
+
+def test_a_run_that_was_moved_is_still_current(write, run, hostile_split, tmp_path):
+    write()
+    moved = RunFolder(run.path.rename(tmp_path / "moved"))
+    before = {path: path.stat().st_mtime_ns for path in moved.path.rglob("*")}
+    voting = Voting(("left", "middle", "right"), (1.0,) * 3, "majority", False)
+    write_report(hostile_split, moved, voting, Reporter("quiet"))
+    assert {path: path.stat().st_mtime_ns for path in moved.path.rglob("*")} == before
 
 
 def test_only_what_changed_is_written_again(write, run, score):
