@@ -86,6 +86,20 @@ def test_equals_the_literal_definition(height, width, tolerance):
     assert boundary_accuracy(pred, truth, tolerance) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("tolerance", [3, 7, 12, 18])
+def test_equals_the_literal_definition_where_cells_are_larger_than_a_pixel(tolerance):
+    rng = np.random.default_rng(tolerance)
+    truth = np.zeros((12, 61, 83), bool)
+    for mask in truth:
+        top, left, height, width = rng.integers(0, (40, 60, 40, 40))
+        mask[top : top + height + 1, left : left + width + 1] = True
+    pred = np.array([np.roll(mask, rng.integers(-25, 25, 2), (0, 1)) for mask in truth])
+    pred ^= rng.random(pred.shape) < rng.choice([0, 0.001, 0.01], (12, 1, 1))
+    expected = [literal_f(a, b, tolerance) for a, b in zip(pred, truth, strict=True)]
+    assert len(set(expected)) > 6  # neither all found nor all lost
+    assert boundary_accuracy(pred, truth, tolerance) == pytest.approx(expected, abs=1e-12)
+
+
 def test_boundary_map_equals_the_literal_definition():
     for mask in shapes(11, 8):
         assert np.array_equal(boundary(mask), literal_boundary(mask))
