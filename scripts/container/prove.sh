@@ -14,6 +14,8 @@ readonly ROOT=$PWD WORK=$PWD/.cache/image LOG=$PWD/.cache/image/prove.log
 readonly SUITE=bookworm PYTHON=3.11 # Debian 12; the true base is Ubuntu 24.04 with 3.12
 readonly BASE=localhost/mevis-stand-in:$SUITE NAME=localhost/mevis-submission
 readonly STRANGER=12345 STRANGERS=23456 # a user and a group without a name in the image
+# The format of the API's builds, so that they find the finished steps of the command line.
+readonly BUILD=(--network host --format docker)
 export OMP_NUM_THREADS=1 # as many threads inside as outside: sums depend on it
 
 say() { printf '%s\n' "$*"; }
@@ -123,6 +125,11 @@ prepare_pip() { # prepare_pip FOLDER: certificate, index and the CPU build of to
 in_source() { (cd "$WORK/source" && "$@"); }
 image_sh() { in_source scripts/container/image.sh "$@"; }
 
+build_target() { # build_target STAGE OPTION...: another stage than the one that runs
+    in_source podman build "${BUILD[@]}" --build-arg LOCK=cpu --build-arg BASE_IMAGE=$BASE \
+        --build-arg PYTHON_VERSION=$PYTHON --target "$1" --tag "$NAME:$1" "${@:2}" .
+}
+
 outside() {
     rm -rf "$WORK/outside"
     in_source "$ROOT/.venv/bin/python" -m submission submit --run "$WORK/outside"
@@ -137,6 +144,11 @@ holds_only_what_runs() { # holds_only_what_runs IMAGE
             -o -path "/root/.cache" -o -path "*/site-packages/pip" -o -path "/build/*" \) 2>/dev/null)
         [ -z "$found" ] || { echo "$found" | head; faults=yes; }
         [ -z "$faults" ]'
+}
+
+installing_stage_is_noticed() {
+    build_target libraries
+    must_fail holds_only_what_runs $NAME:libraries
 }
 
 is_labelled() {
@@ -210,10 +222,8 @@ sdk_runs() {
 }
 
 with_weights() {
-    in_source podman build --target with-weights --build-context "weights=$WORK/mounts/weights" \
-        --build-arg LOCK=cpu --build-arg BASE_IMAGE=$BASE --build-arg PYTHON_VERSION=$PYTHON \
-        --network host --tag $NAME-with-weights .
-    podman run --rm --network none --entrypoint /bin/sh $NAME-with-weights \
+    build_target with-weights --build-context "weights=$WORK/mounts/weights"
+    podman run --rm --network none --entrypoint /bin/sh $NAME:with-weights \
         -c 'test -r /weights/small/model.safetensors'
 }
 
@@ -227,10 +237,9 @@ main() {
     can_run_containers
     step "files of the project, torch for the CPU" copy_source
     step "outside: submit" outside
-    step "image.sh build" image_sh build --network host
+    step "image.sh build" image_sh build "${BUILD[@]}"
     step "the image holds no compiler, no pip, no cache, no secret" holds_only_what_runs $NAME
-    step "  the stage that installs does (negative control)" \
-        installing_stage_is_noticed
+    step "  the stage that installs does (negative control)" installing_stage_is_noticed
     step "labels, user and stop signal" is_labelled
     prepare_mounts
     step "image.sh run: mounted data and weights, same zip" with_mounts
@@ -247,12 +256,6 @@ main() {
         "submission.zip $(sha256sum <"$WORK/outside/submission.zip" | cut -c1-16) inside and outside."
     podman rmi --all --force >>"$LOG" 2>&1 # gigabytes; after a failure they stay, to be looked at
     rm -rf "$WORK/storage"
-}
-
-installing_stage_is_noticed() {
-    in_source podman build --target libraries --network host --tag $NAME-libraries \
-        --build-arg LOCK=cpu --build-arg BASE_IMAGE=$BASE --build-arg PYTHON_VERSION=$PYTHON .
-    must_fail holds_only_what_runs $NAME-libraries
 }
 
 main
