@@ -1,0 +1,291 @@
+"""Training the small model: it learns, all of it, and what it writes is an ordinary checkpoint."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from scripts.sample_data.render import render
+from scripts.sample_data.scene import COLOURS
+from scripts.sample_data.style import TRAINING
+from scripts.sample_data.wordings import all_phrases
+from scripts.sample_data.write_split import draw_any_scene
+from scripts.train_sample_model import loop
+from scripts.train_sample_model.attention_guide import attention, packed_mask
+from scripts.train_sample_model.batches import draw_batch, find_shapes
+from scripts.train_sample_model.export import export
+from scripts.train_sample_model.grounding_half import GroundingHalf, draw_shown
+from scripts.train_sample_model.joint import Joint, choose_questions, first_pictures
+from scripts.train_sample_model.language_half import LanguageHalf, displacements
+from scripts.train_sample_model.loop import Course, Stage
+from scripts.train_sample_model.mask_loss import mask_loss
+from scripts.train_sample_model.pictures import NOBODY, Painter
+from scripts.train_sample_model.questions import MEANINGS, Asker, verdicts
+from scripts.train_sample_model.sizes import SIDE, VISION_SIDE, codebook, config_values
+from scripts.train_sample_model.start import start
+from scripts.train_sample_model.words import FOUND, NOT_THERE
+from submission.model import load
+from submission.model.grounding import NO_OBJECT_LOGIT, DecodedMasks
+from submission.model.prompt import build_prompt
+
+# Stored in every checkpoint and used by no procedure of the kit: points, and what draws the single
+# mask of a decoder that is only asked for three (or for a pointer).
+UNUSED = ("no_mem_pos_enc", "point_embeddings", "output_hypernetworks_mlps.0.")
+
+
+@pytest.fixture(scope="module")
+def painter():
+    return Painter()
+
+
+@pytest.fixture
+def made(tmp_path, painter):
+    """A network that knows nothing, its configuration, its tokenizer and its two halves."""
+    torch.set_num_threads(1)
+    network, config, tokenizer = start(tmp_path / "checkpoint", seed=3)
+    language = LanguageHalf(network, Asker(tokenizer), painter)
+    return network, config, tokenizer, language, GroundingHalf(network.grounding, painter)
+
+
+# --- pictures and questions ----------------------------------------------------------------------
+def test_training_pictures_show_what_the_clips_show(painter):
+    rng = random.Random(5)
+    scene = draw_any_scene(rng, 12, TRAINING)
+    frames, masks = render(scene)
+    pictures, owners = painter.paint(scene, [0, 7], rng)
+    rows = ((np.arange(SIDE) + 0.5) * frames.shape[1] / SIDE).astype(int)
+    columns = ((np.arange(SIDE) + 0.5) * frames.shape[2] / SIDE).astype(int)
+    for picture, owner, time in zip(pictures, owners, (0, 7), strict=True):
+        for index in range(len(scene.shapes)):
+            true, own = masks[index, time][np.ix_(rows, columns)], owner == index
+            assert (true & own).sum() > 0.85 * (true | own).sum()
+            shown = frames[time][np.ix_(rows, columns)][true & own].mean(axis=0)
+            assert np.abs(picture[true & own].mean(axis=0) - shown).max() < 8
+        assert (owner == NOBODY).mean() > 0.7
+
+
+def test_sightings_are_where_the_shape_is(painter):
+    batch = draw_batch(painter, random.Random(1), 3, 4)
+    seen = find_shapes(batch)
+    assert len(seen.clip) > 12
+    for b, m, token, index in zip(seen.clip, seen.picture, seen.token, seen.shape, strict=True):
+        row, column = divmod(int(token), 4)
+        rows, columns = np.nonzero(batch.owners[b, m].numpy() == int(index))
+        if rows.max() < SIDE - 1 and columns.max() < SIDE - 1 and rows.min() and columns.min():
+            assert abs(rows.mean() / 32 - row - 0.5) < 0.8
+            assert abs(columns.mean() / 32 - column - 0.5) < 0.8
+
+
+def test_displacements_look_back_at_the_same_shape(painter):
+    batch = draw_batch(painter, random.Random(2), 2, 5)
+    seen = find_shapes(batch)
+    moved = displacements(seen, 2, 5)
+    first = seen.picture == 0
+    assert moved[first].isnan().all()
+    second = int((seen.picture == 1).nonzero()[0])
+    same = (seen.clip == seen.clip[second]) & (seen.shape == seen.shape[second]) & first
+    if same.any():
+        torch.testing.assert_close(moved[second, 0], seen.place[second] - seen.place[same][0])
+
+
+def test_questions_are_the_kits_own_prompts_with_answers(made, painter):
+    _, _, tokenizer, language, _ = made
+    scenes = draw_batch(painter, random.Random(4), 6, 2).scenes
+    questions = language.asker.ask(scenes, random.Random(0), 8)
+    said = set()
+    for scene, row in zip(scenes, questions.rows, strict=True):
+        facts = verdicts(scene)
+        for question in row:
+            words = tokenizer.decode(question.ids[slice(*question.words)]).strip()
+            whole = build_prompt("qwen_chat", words, 3, 16, "sa2va")
+            answer = FOUND if question.targets else NOT_THERE
+            prefix = language.asker.prefix(3).tolist()
+            assert [*prefix, *question.ids] == tokenizer.encode(whole + answer)
+            if question.meaning >= 0:
+                assert facts[:, question.meaning].nonzero()[:, 0].tolist() == [*question.targets]
+                said.add(bool(question.targets))
+    assert said == {True, False}
+
+
+def test_every_known_word_is_one_token(made):
+    tokenizer = made[2]
+    for phrase in all_phrases(held_out=False):
+        for word in phrase.replace(",", "").split():
+            assert len(tokenizer.encode(f" {word}")) == 1, word
+
+
+# --- guides --------------------------------------------------------------------------------------
+def test_the_guided_attention_is_the_models_own(made):
+    network = made[0]
+    model = network.language.model
+    ids = torch.randint(0, 300, (2, 3 + 2 * 4), generator=torch.Generator().manual_seed(0))
+    mask, positions = packed_mask(3, 2, 4)
+    allowed = torch.zeros(len(mask), len(mask)).masked_fill(~mask, float("-inf"))
+    model.config._attn_implementation = "eager"
+    try:
+        output = model(
+            input_ids=ids, attention_mask=allowed[None, None], position_ids=positions[None],
+            output_attentions=True, output_hidden_states=True, use_cache=False,
+        )  # fmt: skip
+    finally:
+        model.config._attn_implementation = "sdpa"
+    askers = torch.tensor([[6, 10], [4, 9]])
+    wanted = torch.rand(2, 2, len(mask)) > 0.5
+    for layer, head in ((0, 2), (3, 0), (4, 3)):
+        found = attention(model, layer, head, output.hidden_states[layer], askers, mask,
+                          positions, wanted)  # fmt: skip
+        weights = output.attentions[layer][:, head]
+        true = (weights[torch.arange(2)[:, None], askers] * wanted).sum(dim=-1)
+        torch.testing.assert_close(found, true)
+
+
+def test_questions_behind_one_prefix_do_not_see_each_other():
+    mask, positions = packed_mask(2, 2, 3)
+    assert mask[7].tolist() == [True, True, False, False, False, True, True, True]
+    assert mask[1].tolist() == [True, True] + [False] * 6
+    assert positions.tolist() == [0, 1, 2, 3, 4, 2, 3, 4]
+
+
+def decoded(candidates, score):
+    count = len(candidates)
+    return DecodedMasks(candidates[:, :1], torch.zeros(count, 4), torch.full((count, 1), score),
+                        candidates, torch.full((count, 3), 0.5))  # fmt: skip
+
+
+def test_the_mask_loss_rewards_the_right_mask_and_is_silent_where_masks_are_blanked():
+    truth = torch.zeros(2, 1, SIDE, SIDE)
+    truth[:, :, 32:64, 32:96] = 1
+    small = nn.functional.avg_pool2d(truth, 4)
+    right = (small * 20 - 10).expand(2, 3, -1, -1)
+    good, bad = (mask_loss([decoded(sign * right, 5.0)], truth) for sign in (1, -1))
+    assert good.total < 0.5 < 5 < bad.total
+    assert good.iou > 0.9
+    blank = mask_loss([decoded(torch.full_like(right, NO_OBJECT_LOGIT), -5.0)], truth)
+    assert blank.total < 2  # the object score alone: it says "absent" of what is there
+    assert blank.visible == 0
+
+
+# --- learning ------------------------------------------------------------------------------------
+def test_a_few_steps_lower_the_loss_and_reach_every_organ(made, painter):
+    _, _, _, language, grounding = made
+    joint = Joint(language, grounding)
+    rng = random.Random(0)
+    shown = draw_shown(painter, rng, 2, 2, 2)
+    prompts, truth = grounding.prompts_for(shown.batch, rng)
+
+    def losses():
+        read, embedded, questions = language.question_losses(
+            first_pictures(shown.batch, 2), random.Random(1)
+        )
+        rows, chosen = choose_questions(questions, random.Random(2))
+        assert rows == [0, 1]
+        told = embedded[torch.tensor(rows), torch.tensor(chosen)]
+        ways = [grounding.losses(shown, prompts, truth, name)["loss"]
+                for name in ("sa2va", "sa2va-i")]  # fmt: skip
+        return read["loss"] + sum(ways) + told.square().mean()
+
+    optimizer = torch.optim.AdamW(joint.parameters(), lr=1e-3)
+    # To Sa2VA-i all objects are visible, to Sa2VA none: so both kinds of pointers are in use, and
+    # no mask is blanked, which would stop its gradient.
+    network = grounding.network
+    with torch.no_grad():
+        for decoder, score in ((network.sam_mask_decoder, 5.0), (network.tuned_decoder, -5.0)):
+            decoder.pred_obj_score_head.layers[-1].bias.fill_(score)
+    before = losses()
+    before.backward()
+    idle = {
+        name for name, p in joint.named_parameters() if p.grad is None or not p.grad.abs().any()
+    }
+    assert {name for name in idle if not any(part in name for part in UNUSED)} == set()
+    for _ in range(3):
+        optimizer.step()
+        optimizer.zero_grad()
+        after = losses()
+        after.backward()
+    assert after < 0.9 * before
+
+
+def test_an_exported_checkpoint_says_what_was_said_in_training(made, tmp_path, painter):
+    network, config, _, language, _ = made
+    folder = tmp_path / "checkpoint"
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(parameter.half().float())  # as it is stored
+    export(folder, network, config, config_values(int(config.llm.vocab_size)), {"seed": 3})
+    model = load(folder, "cpu")
+    assert model.config.has_tuned_decoder
+    batch = draw_batch(painter, random.Random(3), 1, 3)
+    frames = batch.frames[:, :, :VISION_SIDE, :VISION_SIDE]  # of a size that nothing resizes
+    questions = language.asker.ask(batch.scenes, random.Random(2), 6)
+    with torch.inference_mode():
+        read = language.read(frames, questions, len(network.language.model.layers))
+        _, embedded = language.answer_losses(read, questions)
+        chosen = [k for k, question in enumerate(questions.rows[0]) if question.targets]
+        asked = [questions.rows[0][k] for k in chosen]
+        prompts = [[*language.asker.prefix(3).tolist(), *q.ids[: q.answer]] for q in asked]
+        prefix = model._read_frames(frames[0].numpy(), prompts[0])
+        replies = model._answer(prefix, prompts, [FOUND] * len(prompts), 20)
+        _, found = model._embed_segs(replies, "first")
+    torch.testing.assert_close(found, embedded[0, chosen], atol=2e-4, rtol=1e-3)
+    clip = np.zeros((4, 128, 192, 3), np.uint8)
+    for procedure in ("sa2va", "sa2va-i"):
+        (answer,) = model.segment(clip, ["The one"], procedure=procedure, answers=[FOUND])
+        assert np.asarray(answer.masks).shape == (4, 128, 192)
+
+
+def test_the_codebook_is_orthogonal_and_the_statements_have_names():
+    codes = codebook()
+    torch.testing.assert_close(codes @ codes.T, 16 * torch.eye(len(COLOURS)), atol=1e-4, rtol=0)
+    assert len(set(MEANINGS)) == len(MEANINGS) > 20
+
+
+# --- the loop ------------------------------------------------------------------------------------
+def small_course(folder, steps_before_stop=None):
+    torch.manual_seed(0)
+    module = nn.Linear(3, 1)
+    taken = []
+
+    def take_step(rng, share):
+        if len(taken) == steps_before_stop:
+            raise KeyboardInterrupt
+        taken.append(share)
+        goal = rng.random()
+        return {"loss": (module(torch.ones(3)) - goal).square().sum()}
+
+    stages = [Stage(name, 4, take_step, 1e-2, lambda: [{"params": list(module.parameters())}])
+              for name in ("one", "two")]  # fmt: skip
+    return Course("toy", folder, 7, module), stages, taken
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "SAVE_EVERY", 2)
+    course, stages, _ = small_course(tmp_path / "whole")
+    course.run(stages)
+    stopped, plan, _ = small_course(tmp_path / "cut", steps_before_stop=7)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run(plan)
+    resumed, plan, taken = small_course(tmp_path / "cut")
+    resumed.run(plan)
+    assert taken == [0.5, 0.75]  # of the second stage; its first half was saved
+    for name, value in course.modules.state_dict().items():
+        assert torch.equal(value, resumed.modules.state_dict()[name])
+    points = loop.curve_of(resumed.file)
+    assert [(point["stage"], point["step"]) for point in points] == [("one", 4), ("two", 4)]
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path):
+    course, stages, _ = small_course(tmp_path)
+    with torch.no_grad():
+        course.modules.weight.fill_(float("inf"))
+    with pytest.raises(ArithmeticError, match="one, step 0"):
+        course.run(stages)
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    stage = Stage("s", 100, lambda rng, share: {}, 1.0, list, decay_from=0.5, warm_up=10)
+    assert stage.rate_at(0) == 0.1
+    assert stage.rate_at(30) == 1.0
+    assert stage.rate_at(75) == pytest.approx(0.5)
+    assert stage.rate_at(99) == pytest.approx(0.03)
