@@ -194,3 +194,13 @@ def test_the_locks_hold_every_dependency_in_the_same_version_and_no_torchvision(
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     assert {re.split(r"[<>=~]", line)[0] for line in wanted} <= set(cuda)
+
+
+# --- the package ---------------------------------------------------------------------------------
+def test_every_file_that_is_no_module_is_carried():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["submission"]
+    carried = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
+    others = [path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".py"]
+    missing = {path for path in others if "__pycache__" not in path.parts} - carried
+    assert missing == set()
