@@ -233,7 +233,7 @@ def difference(scores: Mapping[str, Sequence[Sequence[Scored]]], one: str, other
 
 
 def main() -> int:
-    """Answer, score and print."""
+    """Answer, score and print; return 0, or 2 where there is no checkpoint to ask."""
     parser = argparse.ArgumentParser(prog="python -m scripts.ablation")
     parser.add_argument("checkpoints", type=Path, nargs="+")
     parser.add_argument("--split", choices=("choose", "test"), default="test")
@@ -241,6 +241,11 @@ def main() -> int:
     parser.add_argument("--clips", type=int, help="only so many, drawn at random")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
+    for folder in arguments.checkpoints:
+        if not (folder / "config.json").is_file():
+            print(f"{folder}: no checkpoint; 'make small-model' trains one into build/small",
+                  file=sys.stderr)  # fmt: skip
+            return 2
     plan = PLANS[arguments.split]
     if not (arguments.data / plan.folder / META).is_file():
         write_split(arguments.data / plan.folder, draw_plan(plan))
