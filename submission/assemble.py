@@ -7,9 +7,8 @@ several processes, one video at a time; a stop loses the videos that were under 
 import os
 import shutil
 from collections import Counter
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from submission.masks.store import PredictionStore
 from submission.masks.voting import Rule, vote_tracks
 from submission.output.png_files import PngMode, write_track
 from submission.output.zip_file import write_zip
+from submission.pool import open_pool
 from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.run_folder import RunFolder
@@ -57,7 +57,8 @@ def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
     if not todo:
         return
     reporter.stage("vote")
-    with _pool(sum(_pixels(video) for video, _ in todo) * len(recipe.experts)) as pool:
+    work = sum(_pixels(video) for video, _ in todo) * len(recipe.experts)
+    with open_pool(pays=work >= POOL_FROM) as pool:
         ballots = {pool.submit(_cast, _ballot(recipe, v, run)): (v, ins) for v, ins in todo}
         for number, future in enumerate(as_completed(ballots), 1):
             future.result()
@@ -175,14 +176,6 @@ def _remove_others(folder: Path, wanted: set[str]) -> None:
     for path in folder.iterdir():
         if path.name not in wanted:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _pool(work: int) -> Executor:
-    # "spawn": a forked copy of a process that holds a GPU would hold it, too.
-    workers = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()
-    if work < POOL_FROM or not workers or workers < 2:
-        return ThreadPoolExecutor(1)
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
 
 
 def _pixels(video: Video) -> int:

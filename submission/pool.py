@@ -3,8 +3,11 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
+
+from submission.errors import InputError
 
 
 def num_cores() -> int:
@@ -17,6 +20,7 @@ def open_pool(*, pays: bool) -> Iterator[Executor]:
     """Give a pool with one process for each core, or one thread where processes do not pay.
 
     When the block ends with an error, Ctrl-C included, pieces that were not begun are dropped.
+    Raises InputError when a process was killed from outside.
     """
     workers = num_cores()
     pool: Executor
@@ -27,7 +31,10 @@ def open_pool(*, pays: bool) -> Iterator[Executor]:
         pool = ThreadPoolExecutor(1)
     try:
         yield pool
-    except BaseException:
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"one of {workers} processes was killed, most likely for want of memory; run the same "
+            "command again on fewer cores: taskset --cpu-list 0 COMMAND"
+        ) from error
+    finally:
         pool.shutdown(cancel_futures=True)
-        raise
-    pool.shutdown()
