@@ -236,7 +236,7 @@ def main() -> int:
     """Answer, score and print; return 0, or 2 where there is no checkpoint to ask."""
     parser = argparse.ArgumentParser(prog="python -m scripts.ablation")
     parser.add_argument("checkpoints", type=Path, nargs="+")
-    parser.add_argument("--split", choices=("choose", "test"), default="test")
+    parser.add_argument("--split", choices=("choose", "test", "long"), default="test")
     parser.add_argument("--data", type=Path, default=DATA, help=f"made where missing ({DATA})")
     parser.add_argument("--clips", type=int, help="only so many, drawn at random")
     parser.add_argument("--processes", type=int, default=2)

@@ -13,7 +13,7 @@ from scripts.sample_data.scene import Scene, Shape
 from scripts.sample_data.sentences import MORE_STATEMENTS, STATEMENTS, targets, worded_sentences
 from scripts.sample_data.style import SAMPLE, TEST, TRAINING, draw_from
 from scripts.sample_data.wordings import KNOWN, all_phrases, phrases
-from scripts.sample_data.write_split import MASKS, META, PLANS, draw_plan, split_files
+from scripts.sample_data.write_split import FRAMES, MASKS, META, PLANS, draw_plan, split_files
 
 MEANINGS = {statement.meaning: statement for statement in (*STATEMENTS, *MORE_STATEMENTS)}
 
@@ -56,6 +56,11 @@ def test_motion_of_the_test_split_lies_in_the_gaps_of_training(setting):
         value = draw_from(rng, getattr(TEST, setting))
         assert not any(low < value < high for low, high in getattr(TRAINING, setting))
     assert TEST.look != TRAINING.look
+
+
+def test_long_clips_are_longer_than_any_that_is_trained_on():
+    lengths = [clip.scene.num_frames for clip in draw_plan(PLANS["long"])]
+    assert min(lengths) >= 60 > max(FRAMES)
 
 
 def test_a_split_is_drawn_the_same_every_time():

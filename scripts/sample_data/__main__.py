@@ -12,6 +12,7 @@ HELP = """
     python -m scripts.sample_data                       # the sample split, into the package
     python -m scripts.sample_data --check               # is it what the generator makes?
     python -m scripts.sample_data test build/sample     # 200 held-out clips: build/sample/test
+    python -m scripts.sample_data long build/sample     # 50 clips of 60 to 80 frames: .../long
     python -m scripts.sample_data choose build/sample   # 60 clips for choosing: .../choose
 """
 

@@ -67,6 +67,7 @@ class SplitPlan:
     seed: int
     style: Style
     held_out: tuple[bool, ...] = (False,)  # wordings: training's own, held-out ones
+    num_frames: tuple[int, int] = FRAMES  # fewest and most of a clip
     digest: str = ""  # SHA-256 of its two JSON files; the sample split is compared byte by byte
 
 
@@ -79,6 +80,10 @@ PLANS = {
     "test": SplitPlan(  # for reported numbers only; nothing is chosen by it
         "test", 200, 202, TEST, (False, True),
         digest="1e55c7ac533a0228566df7aca004094dd9f3e997983caa69b62679ab34375f3a",
+    ),
+    "long": SplitPlan(  # clips longer than any that was trained on
+        "long", 50, 303, TEST, (False, True), (60, 80),
+        digest="74a9824a34d0943583f851b19ccb05e0f9878464b8cd46291e341ca9db76f397",
     ),
 }  # fmt: skip
 
@@ -100,7 +105,7 @@ def draw_plan(plan: SplitPlan) -> Iterator[Clip]:
         return
     for number in range(plan.num_clips):
         rng = random.Random(f"{plan.folder}/{plan.seed}/{number}")
-        scene = draw_any_scene(rng, rng.randint(*FRAMES), plan.style)
+        scene = draw_any_scene(rng, rng.randint(*plan.num_frames), plan.style)
         candidates = list(worded_sentences(scene, rng, plan.held_out))
         rng.shuffle(candidates)
         chosen = _choose(candidates, _wants_no_target(number), rng)
