@@ -17,6 +17,8 @@ from typing import Any
 
 from submission import __version__
 from submission.dataset.records import Split
+from submission.dataset.strict_json import read_json
+from submission.errors import InputError
 from submission.weights.lock import Lock
 from submission.weights.verify import locked_as
 from submission.whole_files import write_json
@@ -38,7 +40,7 @@ class RunRecord:
         checkpoints: Sequence[Mapping[str, str]] = (),
     ) -> None:
         self.path = run / NAME
-        self.seconds: dict[str, float] = {}  # by stage; stages that had nothing to do are absent
+        self.seconds = _seconds_so_far(self.path, recipe, data, experts)
         self._values = {
             "started": _now(),
             "command": ["mevis-submission", *sys.argv[1:]],
@@ -56,6 +58,16 @@ class RunRecord:
         """Write the record, with the seconds so far and what `results` adds."""
         self._values |= {"seconds": self.seconds, "updated": _now(), **results}
         write_json(self.path, self._values)
+
+
+def _seconds_so_far(path: Path, *made_from: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds by stage that earlier calls spent on the same recipe, data and experts."""
+    try:
+        earlier = read_json(path)
+        same = [earlier[key] for key in ("recipe", "data", "experts")] == list(made_from)
+        return dict(earlier["seconds"]) if same else {}
+    except (InputError, KeyError, TypeError):
+        return {}  # no record yet, or one of another kind: time begins anew
 
 
 def describe_data(split: Split, is_part: bool) -> dict[str, Any]:

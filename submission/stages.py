@@ -33,7 +33,7 @@ class Stages:
         """Return a stage's record, empty when there is none; a damaged one counts as none."""
         try:
             record = read_json(self._path(stage))
-        except (InputError, FileNotFoundError):
+        except InputError:
             return {}  # the stage is simply done again
         return record if isinstance(record, dict) else {}
 

@@ -55,6 +55,7 @@ def test_a_run_leaves_what_the_design_promises(two_clips):
 
 
 def test_a_second_call_does_no_work_again(run, capsys):
+    seconds = json.loads((run / "run.json").read_text())["seconds"]
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
     assert main(["submit", "--run", str(run), "--limit", "2"]) == 0
     said = capsys.readouterr().err
@@ -62,6 +63,9 @@ def test_a_second_call_does_no_work_again(run, capsys):
     assert "vote" not in said
     after = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
     assert {path for path in after if after[path] != before.get(path)} == {run / "run.json"}
+    kept = json.loads((run / "run.json").read_text())["seconds"]
+    assert all(kept[stage] >= spent for stage, spent in seconds.items())
+    assert seconds["predict"] > 0
 
 
 def test_what_was_lost_is_made_again_with_the_same_bytes(run):
