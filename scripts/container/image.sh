@@ -31,7 +31,6 @@ find_engine() {
     for candidate in ${ENGINE:-docker podman}; do
         command -v "$candidate" >/dev/null || continue
         "$candidate" info >/dev/null 2>&1 && { printf '%s' "$candidate"; return; }
-        [ -n "${ENGINE:-}" ] || continue
     done
     refuse "No container engine answers (${ENGINE:-docker, podman}): install and start Docker or" \
         "Podman, see that this user may use it ('docker info' says), or name one with ENGINE=podman."
@@ -107,7 +106,7 @@ run() {
 
     gpus=$(choose_gpus)
     if [ "$gpus" = none ]; then
-        printf 'No GPU in the container: the CPU is used (GPUS=all asks for GPUS).\n' >&2
+        printf 'No GPU in the container: the CPU is used (GPUS=all asks for GPUs).\n' >&2
     elif [ "$engine" = podman ]; then
         command+=(--device nvidia.com/gpu=all)
     else
