@@ -156,9 +156,11 @@ def score_video(
             for source in sources
         ]
         for index, parts in enumerate(truth.counts(video, alike[0])):
-            true = Shape.of_counts(parts, video.size)
+            true: Shape | None = None  # decoded where there is something to compare it with
             for _, tally in tallies:
-                tally.add(index, true, reach)
+                if (pred := tally.take(index)) is not None:
+                    true = true or Shape.of_counts(parts, video.size)
+                    tally.count(pred, true, reach)
         done |= {(name, tally.expression.id): tally.result() for name, tally in tallies}
     return {
         source.name: [done[source.name, expression.id] for expression in video.expressions]
@@ -178,15 +180,19 @@ class _Tally:
     found_any: bool = False
     gaps: list[tuple[int, Gap]] = field(default_factory=list)
 
-    def add(self, index: int, true: Shape, reach: int) -> None:
+    def take(self, index: int) -> Shape | None:
+        """Return the mask of a frame, or note why it counts 0."""
         if isinstance(self.answer, Gap):
-            return
+            return None
         pred = self.answer.shape(index)
         if isinstance(pred, Shape) and pred.size != self.video.size:
             pred = Gap(f"{_size(pred.size)}, but the video has {_size(self.video.size)}")
-        if isinstance(pred, Gap):
-            self.gaps.append((index, pred))
-            return
+        if isinstance(pred, Shape):
+            return pred
+        self.gaps.append((index, pred))
+        return None
+
+    def count(self, pred: Shape, true: Shape, reach: int) -> None:
         self.j += frame_j(pred, true)
         self.f += frame_f(pred, true, reach)
         self.found_any |= pred.area > 0
