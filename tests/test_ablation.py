@@ -3,12 +3,8 @@
 import numpy as np
 import pytest
 
-from scripts.ablation import (
-    FIVE,
-    REFERENCE,
-    SETTINGS,
-    THREE,
-    Judge,
+from scripts.ablation.answers import FIVE, REFERENCE, SETTINGS, THREE, Judge
+from scripts.ablation.tables import (
     by_meaning,
     difference,
     is_late,

@@ -16,9 +16,10 @@ from scripts.train_sample_model import loop
 from scripts.train_sample_model.attention_guide import attention, packed_mask
 from scripts.train_sample_model.batches import draw_batch, find_shapes
 from scripts.train_sample_model.export import export
+from scripts.train_sample_model.facts import displacements
 from scripts.train_sample_model.grounding_half import GroundingHalf, draw_shown
 from scripts.train_sample_model.joint import Joint, choose_questions, first_pictures
-from scripts.train_sample_model.language_half import LanguageHalf, displacements
+from scripts.train_sample_model.language_half import LanguageHalf
 from scripts.train_sample_model.loop import Course, Stage
 from scripts.train_sample_model.mask_loss import mask_loss
 from scripts.train_sample_model.pictures import NOBODY, Painter

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from scripts.sample_data.scene import COLOURS
 from scripts.train_sample_model.attention_guide import Sentences, attention_losses, packed_mask
 from scripts.train_sample_model.batches import Batch, Sightings, draw_batch, find_shapes
+from scripts.train_sample_model.facts import BACK, bce_where_known, displacements, facts_of
 from scripts.train_sample_model.loop import Losses, Stage, stretched
 from scripts.train_sample_model.pictures import Painter
 from scripts.train_sample_model.questions import (
@@ -25,14 +26,12 @@ from scripts.train_sample_model.questions import (
     NO_MEANING,
     Asker,
     Questions,
-    verdicts,
 )
 from scripts.train_sample_model.sizes import CELLS, CODE_NORM, VISION_SIDE, codebook
 from submission.model.network import Network
 from submission.model.vision import IMAGENET_MEAN, IMAGENET_STD
 
 PLACE_LAYER, MEANING_LAYER = 2, 3  # depths at which the guides ask
-BACK = 4  # pictures that a displacement looks back
 QUESTIONS = 8  # for each clip
 KEYS = 5  # pictures of a clip, mostly
 NUM_COLOURS = len(COLOURS)
@@ -118,14 +117,14 @@ class LanguageHalf(nn.Module):
         known = ~true.isnan()
         states = read.states[MEANING_LAYER][at]
         last = seen.picture == batch.frames.shape[1] - 1
-        facts = _facts(batch, seen)[last]
+        facts = facts_of(batch, seen)[last]
         of_colour = self.means_of(states[last]).view(-1, NUM_COLOURS, len(MEANINGS))
         of_colour = of_colour[torch.arange(len(facts)), seen.colour[last]]
         said = self.means(states[last])
         right = ((said > 0) == (facts > 0.5))[~facts.isnan()].float().mean()
         return {
             "moved": (moved - true)[known].abs().mean(),
-            "meaning": _bce_where_known(said, facts) + _bce_where_known(of_colour, facts),
+            "meaning": bce_where_known(said, facts) + bce_where_known(of_colour, facts),
             "colour": F.cross_entropy(self.colour(states), seen.colour),
             "facts right": right,
         }
@@ -219,31 +218,6 @@ class LanguageHalf(nn.Module):
     def groups(self) -> list[dict[str, Any]]:
         """All parameters at one rate."""
         return [{"params": list(self.parameters())}]
-
-
-def displacements(seen: Sightings, clips: int, pictures: int) -> Tensor:
-    """How far each sighting is from the same shape up to `BACK` pictures before.
-
-    Float (n, BACK, 3): x and y in tokens, and radius; nan where it was not seen then.
-    """
-    table = torch.full((clips, NUM_COLOURS, pictures, 3), float("nan"))
-    table[seen.clip, seen.colour, seen.picture] = seen.place
-    before = seen.picture[:, None] - 1 - torch.arange(BACK)
-    past = table[seen.clip[:, None], seen.colour[:, None], before.clamp(min=0)]
-    past[before < 0] = float("nan")
-    return seen.place[:, None] - past
-
-
-def _facts(batch: Batch, seen: Sightings) -> Tensor:
-    """What is true of each sighted shape, float (n, meanings), nan where it is unclear."""
-    known = [verdicts(scene) for scene in batch.scenes]
-    return torch.stack([known[b][i] for b, i in zip(seen.clip, seen.shape, strict=True)])
-
-
-def _bce_where_known(logits: Tensor, facts: Tensor) -> Tensor:
-    known = ~facts.isnan()
-    bce = F.binary_cross_entropy_with_logits(logits[known], facts[known])
-    return len(MEANINGS) / 4 * bce  # about as heavy as a choice among all meanings
 
 
 def _head(size: int, outputs: int) -> nn.Module:

@@ -1,0 +1,1 @@
+"""Measure what sampling, procedure, wording and votes do to a small checkpoint."""

@@ -1,0 +1,111 @@
+"""Answer a video in every setting, vote, and score: the kit's own way, with nothing written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from submission.dataset.frames import open_frames
+from submission.dataset.ground_truth import GroundTruth
+from submission.dataset.records import Expression, Split, Video
+from submission.masks.track import Track
+from submission.masks.voting import vote_tracks
+from submission.model import Sa2VA, load
+from submission.score.scoring import ExpressionScore, score_video
+from submission.score.shape import Shape
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to ask a checkpoint."""
+
+    name: str
+    sampling: str = "uniform"
+    frames: int = 5
+    procedure: str = "sa2va"
+    prompt_frames: str = "sampled"
+
+
+SETTINGS = (
+    Setting("first 5", sampling="first"),
+    Setting("uniform 3", frames=3),
+    Setting("uniform 5"),
+    Setting("uniform 8", frames=8),
+    Setting("uniform 12", frames=12),
+    Setting("uniform 5, prompt on first 5", prompt_frames="first"),
+    Setting("sa2va-i, uniform 5", procedure="sa2va-i"),
+    Setting("sa2va-i, uniform 8", frames=8, procedure="sa2va-i"),
+)
+REFERENCE = "uniform 5"
+THREE = ("uniform 5", "uniform 8", "sa2va-i, uniform 8")
+FIVE = (*THREE, "uniform 12", "sa2va-i, uniform 5")
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """A result that was never written: a track for every sentence of one video."""
+
+    name: str
+    tracks: Mapping[str, Track]  # by expression id
+
+    def answer(self, video: Video, expression: Expression) -> "TrackShapes":
+        """The masks of a sentence."""
+        return TrackShapes(self.tracks[expression.id])
+
+
+@dataclass(frozen=True)
+class TrackShapes:
+    """A track as the scorer reads it."""
+
+    track: Track
+
+    def shape(self, index: int) -> Shape:
+        """The mask of a frame."""
+        return Shape.of_counts([self.track.counts[index]], self.track.size)
+
+
+class Judge:
+    """Answers and scores one video in every setting and vote; lives in a process of its own."""
+
+    def __init__(self, folders: Sequence[Path], split: Split, truth: GroundTruth) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self.models = {folder.name: load(folder, "cpu") for folder in folders}
+        self.frames, self.truth = open_frames(split), truth
+
+    def scores(self, video: Video) -> dict[str, list[ExpressionScore]]:
+        """Return the scores of each result by its name."""
+        return score_video(video, self.truth, self._results(video))
+
+    def _results(self, video: Video) -> list[InMemory]:
+        frames = self.frames.read(video)
+        first, *others = (
+            {setting.name: _ask(model, frames, video, setting) for setting in SETTINGS}
+            for model in self.models.values()
+        )
+        results = [InMemory(name, tracks) for name, tracks in first.items()]
+        results += [InMemory(f"second checkpoint, {REFERENCE}", o[REFERENCE]) for o in others[:1]]
+        for names in (THREE, FIVE):
+            members = [first[name] for name in names]
+            members = [*members[: len(members) - len(others)], *(o[REFERENCE] for o in others)]
+            for rule in ("majority", "paper"):
+                voted = {
+                    expression.id: vote_tracks([m[expression.id] for m in members], rule)
+                    for expression in video.expressions
+                }
+                results.append(InMemory(f"vote of {len(members)}, {rule}", voted))
+        return results
+
+
+def _ask(model: Sa2VA, frames: np.ndarray, video: Video, setting: Setting) -> dict[str, Track]:
+    answers = model.segment(
+        frames, [expression.sentence for expression in video.expressions],
+        procedure=setting.procedure, sampling=setting.sampling, num_frames=setting.frames,
+        prompt_frames=setting.prompt_frames, max_new_tokens=24,
+    )  # fmt: skip
+    return {
+        expression.id: Track.encode(answer.masks[t] for t in range(len(frames)))
+        for expression, answer in zip(video.expressions, answers, strict=True)
+    }
