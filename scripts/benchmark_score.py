@@ -11,6 +11,7 @@ is installed, as the public script does, and with SciPy elsewhere, which is much
 """
 
 import argparse
+import io
 import json
 import math
 import os
@@ -18,6 +19,7 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -49,6 +51,9 @@ DIRECTIONS = np.linspace(0, 2 * np.pi, 240, endpoint=False)
 WAVES = np.arange(2, 14)
 
 
+Encoder = Callable[[np.ndarray], bytes]
+
+
 # --- the load ------------------------------------------------------------------------------------
 class Blob:
     """An object with a wavy outline that moves and changes its form a little."""
@@ -74,7 +79,7 @@ class Blob:
         return np.array(image)
 
 
-def write_load(folder: Path, num_videos: int) -> Split:
+def write_load(folder: Path, num_videos: int, encode_mask: Encoder) -> Split:
     """Write mask_dict.json and the PNGs of all answers; return the split."""
     random = np.random.default_rng(0)
     annotations: dict[str, list[dict[str, object]]] = {}
@@ -92,7 +97,8 @@ def write_load(folder: Path, num_videos: int) -> Split:
         videos.append(video)
         for expression in video.expressions:
             own = [blobs[key - ids[0]] for key in expression.annotation_ids or ()]
-            write_answer(folder / "masks" / video.name / expression.id, own, blobs, random)
+            answer = folder / "masks" / video.name / expression.id
+            write_answer(answer, own, blobs, random, encode_mask)
     (folder / "mask_dict.json").write_text(json.dumps(annotations))
     return Split(folder.parent, folder.name, folder / "meta_expressions.json", tuple(videos))
 
@@ -109,8 +115,9 @@ def make_video(name: str, size: tuple[int, int], ids: range, random: np.random.G
 
 
 def write_answer(
-    folder: Path, own: list[Blob], blobs: list[Blob], random: np.random.Generator
-) -> None:
+    folder: Path, own: list[Blob], blobs: list[Blob], random: np.random.Generator,
+    encode_mask: Encoder,
+) -> None:  # fmt: skip
     """Write a prediction: nearly right, another object, or nothing."""
     folder.mkdir(parents=True)
     luck, wrong = random.random(), random.uniform(-0.06, 0.06)
@@ -119,7 +126,14 @@ def write_answer(
         mask = np.zeros(own[0].size, bool)
         for blob in drawn if luck < 1 - EMPTY else []:
             mask |= blob.draw(frame, wrong)
-        (folder / f"{frame:05}.png").write_bytes(encode_png(mask))
+        (folder / f"{frame:05}.png").write_bytes(encode_mask(mask))
+
+
+def encode_with_pillow(mask: np.ndarray) -> bytes:
+    """A PNG with 8 bits a pixel and filtered rows, as most tools write masks."""
+    file = io.BytesIO()
+    Image.fromarray(mask.astype(np.uint8) * 255).save(file, "PNG")
+    return file.getvalue()
 
 
 # --- the straightforward way ---------------------------------------------------------------------
@@ -190,12 +204,15 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=4, help="of 79 frames and 16 sentences each")
     parser.add_argument("--seconds", type=float, default=15.0,
                         help="for the straightforward way, of each frame size")  # fmt: skip
+    parser.add_argument("--pillow", action="store_true",
+                        help="masks as most tools write them, with 8 bits a pixel")  # fmt: skip
     arguments = parser.parse_args()
+    encode_mask = encode_with_pillow if arguments.pillow else encode_png
     if cv2 is not None:
         cv2.setNumThreads(1)
     print("\n".join(describe_machine()))
     with tempfile.TemporaryDirectory() as scratch:
-        split = write_load(Path(scratch) / "load", max(arguments.videos, len(SIZES)))
+        split = write_load(Path(scratch) / "load", max(arguments.videos, len(SIZES)), encode_mask)
         compare(split, arguments.seconds)
 
 
