@@ -92,44 +92,41 @@ def fill(
     Raises FaultyInput, before anything is read, when names or shapes do not fit.
     """
     sources = tensor_sources(network, config)
+    decoder: dict[str, Tensor] = {}
     if original_sam2 is not None:
-        decoder = _read_original_decoder(original_sam2)
-        expected = {
-            name.removeprefix("grounding."): tuple(value.shape)
-            for name, value in network.state_dict().items()
-            if name.startswith(OUR_TRACKING_DECODER)
-        }
-        found = {key: tuple(value.shape) for key, value in decoder.items()}
-        _check_shapes(found, expected, f"{original_sam2}: not the decoder of SAM 2.0 large:")
+        decoder = _read_original_decoder(original_sam2, network)
         sources = _without_tracking_decoder(sources)
-        for key, value in decoder.items():
-            _place(network, f"grounding.{key}", value.to(device), dtype)
-    _fill_from(network, config, sources, files, device, dtype)
-    _move_tables(network, device)
-
-
-def _fill_from(
-    network: Network,
-    config: Sa2VAConfig,
-    sources: dict[str, Source],
-    files: list[Path],
-    device: torch.device,
-    dtype: torch.dtype,
-) -> None:
-    found: dict[str, tuple[int, ...]] = {}
-    for file in files:
-        found |= read_shapes(file)
-    expected = expected_shapes(network, sources)
-    if config.tie_word_embeddings and sources[OUTPUT_LAYER].key not in found:
-        del expected[sources[OUTPUT_LAYER].key]
-        sources = {**sources, OUTPUT_LAYER: sources[INPUT_EMBEDDING]}
-    _check_shapes(found, expected, f"{files[0].parent}: the weights do not fit config.json:")
+    sources = _checked_sources(network, config, sources, files)
+    for key, value in decoder.items():
+        _place(network, f"grounding.{key}", value.to(device), dtype)
     users: dict[str, list[tuple[str, Rows | None]]] = {}
     for name, source in sources.items():
         users.setdefault(source.key, []).append((name, source.rows))
     for key, value in _read_tensors(files, device):
         for name, rows in users.get(key, []):
             _place(network, name, value if rows is None else rows(value), dtype)
+    _move_tables(network, device)
+
+
+def _checked_sources(
+    network: Network, config: Sa2VAConfig, sources: dict[str, Source], files: list[Path]
+) -> dict[str, Source]:
+    """Compare all names and shapes with the files; let a tied output layer be filled twice."""
+    found: dict[str, tuple[int, ...]] = {}
+    twice: list[Fault] = []
+    for file in files:
+        shapes = read_shapes(file)
+        twice += [Fault(key, f"is in {file.name} and in an earlier shard") for key in shapes
+                  if key in found]  # fmt: skip
+        found |= shapes
+    if twice:
+        raise FaultyInput(f"{files[0].parent}: tensors are stored twice:", twice)
+    expected = expected_shapes(network, sources)
+    if config.tie_word_embeddings and sources[OUTPUT_LAYER].key not in found:
+        del expected[sources[OUTPUT_LAYER].key]
+        sources = {**sources, OUTPUT_LAYER: sources[INPUT_EMBEDDING]}
+    _check_shapes(found, expected, f"{files[0].parent}: the weights do not fit config.json:")
+    return sources
 
 
 def _check_shapes(
@@ -160,7 +157,7 @@ def _without_tracking_decoder(sources: Mapping[str, Source]) -> dict[str, Source
     }
 
 
-def _read_original_decoder(path: Path) -> dict[str, Tensor]:
+def _read_original_decoder(path: Path, network: Network) -> dict[str, Tensor]:
     """Mask decoder of Meta's SAM 2.0 file (.pt, opened without running code, or .safetensors)."""
     if path.suffix == ".safetensors":
         tensors: Mapping[str, Any] = dict(_read_tensors([path], torch.device("cpu")))
@@ -178,6 +175,13 @@ def _read_original_decoder(path: Path) -> dict[str, Tensor]:
         raise InputError(
             f"{path}: no {DECODER}* in it; take sam2_hiera_large.pt as Meta released it"
         )
+    expected = {
+        name.removeprefix("grounding."): tuple(value.shape)
+        for name, value in network.state_dict().items()
+        if name.startswith(OUR_TRACKING_DECODER)
+    }
+    found = {key: tuple(value.shape) for key, value in decoder.items()}
+    _check_shapes(found, expected, f"{path}: not the decoder of SAM 2.0 large:")
     return decoder
 
 

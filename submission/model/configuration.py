@@ -220,6 +220,12 @@ def _checked_sizes(settings: dict[str, Any]) -> GroundingConfig:
         for key, value in settings.pop("hiera", {}).items()
     }
     config = GroundingConfig(**settings, hiera=HieraConfig(**hiera))
+    starts = [sum(config.hiera.stages[:stage]) for stage in range(1, len(config.hiera.stages))]
+    if global_starts := sorted(set(starts) & set(config.hiera.global_att_blocks)):
+        raise ValueError(
+            f"hiera: the blocks {global_starts} begin a stage and cannot attend globally, because "
+            "SAM 2 pools there within windows"
+        )
     if config.image_size % 32:
         raise ValueError(f"grounding image_size is {config.image_size}, not a multiple of 32")
     if config.hidden_size % config.memory_size:

@@ -71,6 +71,7 @@ def test_a_broken_config(tmp_path, text, says):
         ("grounding_config.image_size", 100, "not a multiple of 32"),
         ("grounding_config.memory_size", 48, "not a multiple of"),
         ("grounding_config.colour", "red", "colour"),
+        ("grounding_config.hiera.global_att_blocks", [1], r"blocks \[1\] begin a stage"),
         ("vision_config", {}, "the key 'hidden_size' is missing"),
     ],
 )

@@ -139,6 +139,17 @@ def test_a_truncated_file(tmp_path, left):
         load(folder, "cpu", "float32")
 
 
+def test_a_tensor_in_two_shards(tmp_path):
+    folder = copy_checkpoint(TINY, tmp_path / "sharded")
+    shard(folder, 2)
+    first, second = sorted(folder.glob("model-*.safetensors"))
+    tensors = load_file(second)
+    key, value = next(iter(load_file(first).items()))
+    save_file(tensors | {key: value + 1}, second)
+    with pytest.raises(FaultyInput, match=f"{key}: is in {second.name} and in an earlier shard"):
+        load(folder, "cpu", "float32")
+
+
 def test_a_missing_shard(tmp_path):
     folder = copy_checkpoint(TINY, tmp_path / "sharded")
     shard(folder, 3)
