@@ -55,7 +55,7 @@ image:  ## Build the container image: TORCH=cpu, ENGINE=podman, IMAGE=NAME, ARGS
 run-image:  ## `submit` in the container, without network: the variables of submit, DIR=/weights, GPUS=none
 	@$(if $(DIR),MEVIS_WEIGHTS='$(DIR)') scripts/container/image.sh run submit $(ARGS)
 
-prove-image: set-up  ## Build the image on a stand-in base without a registry, run it, compare the zips; 5 minutes
+prove-image: set-up  ## Build the image on a stand-in base without a registry, run it, compare the zips; 5 to 10 minutes
 	@scripts/container/prove.sh
 
 sbom: set-up  ## Bill of materials of the CUDA lock (CycloneDX) in build/; TORCH=cpu for the other

@@ -2,7 +2,7 @@
 # Prove the image without a registry: build the Dockerfile on a stand-in base with the CPU lock, run
 # it hardened and without network, and compare its submission.zip with one made outside, byte by byte.
 #
-#   scripts/container/prove.sh        everything, also through the Docker API; about 6 minutes
+#   scripts/container/prove.sh        everything, also through the Docker API; 5 to 10 minutes
 #
 # Needs podman, runc and mmdebstrap, the project's .venv, and Debian's archive and a package index
 # for the build. All it makes lies in .cache/image; `make clean` removes it.
