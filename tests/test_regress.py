@@ -76,7 +76,7 @@ def test_the_same_record_is_kept_as_the_same_bytes(record, tmp_path):
 def test_one_flipped_pixel_is_noticed(record, sentence):
     (found,) = compare(record, flip(record, sentence, 1))
     assert (found.what, found.where, found.now) == (
-        "mask", f"{sentence} 00001", "1 pixel differs",
+        "mask", f"{sentence} 00001", "other by 1 pixel",
     )  # fmt: skip
 
 

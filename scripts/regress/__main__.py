@@ -13,7 +13,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scripts.regress.difference import compare, mask_changes, same_platform, table
+from scripts.regress.difference import (
+    PIXELS_ELSEWHERE,
+    compare,
+    mask_changes,
+    pixels,
+    same_platform,
+    table,
+)
 from scripts.regress.golden import Record, collect, read_golden, write_golden
 from scripts.regress.overlays import draw_changes
 from submission.dataset.frames import open_frames
@@ -69,15 +76,12 @@ def judge(golden: Record, now: Record, split: Split, *, exact: bool) -> int:
     shutil.rmtree(FOLDER / "differences", ignore_errors=True)
     if not here:
         names = [key for key, value in golden.platform.items() if value != now.platform.get(key)]
-        print(
-            f"Another platform than the golden one's ({', '.join(names)}): "
-            f"{len(changes)} masks differ by up to {changes[0].pixels if changes else 0} pixels."
-        )
+        print(f"Not the platform of the golden outputs ({', '.join(names)}): "
+              f"{PIXELS_ELSEWHERE} pixels of a frame may differ; {len(changes)} masks do, at most "
+              f"{pixels(changes[0].pixels if changes else 0)}.")  # fmt: skip
     if not differences:
-        print(
-            f"Regression: {len(now.masks)} tracks, {len(now.files)} files and all scores are as "
-            f"in tests/golden."
-        )
+        print(f"Regression: {len(now.masks)} tracks, {len(now.files)} files and all scores agree "
+              "with tests/golden.")  # fmt: skip
         return 0
     print(f"Regression: {len(differences)} differences from tests/golden:")
     print("\n".join(table(differences)))

@@ -57,7 +57,7 @@ def compare(golden: Record, now: Record, *, exact: bool = False) -> list[Differe
         *_answer_differences(golden, now),
         *_absent_masks(golden, now),
         *(
-            Difference("mask", _place(golden, change), "", _pixels(change.pixels))
+            Difference("mask", _place(golden, change), "", f"other by {pixels(change.pixels)}")
             for change in changes
             if change.pixels > most
         ),
@@ -177,15 +177,16 @@ def _without_zlib(record: Record) -> dict[str, str]:
 
 
 def _numbers(values: list[float] | None) -> str:
-    return ABSENT if values is None else ", ".join(f"{value:.6f}" for value in values)
+    return ABSENT if values is None else ", ".join(f"{value:.8f}" for value in values)
 
 
 def _there(value: object) -> str:
     return ABSENT if value is None else "there"
 
 
-def _pixels(number: int) -> str:
-    return "1 pixel differs" if number == 1 else f"{number} pixels differ"
+def pixels(number: int) -> str:
+    """Return a number of pixels in words."""
+    return "1 pixel" if number == 1 else f"{number} pixels"
 
 
 def _short(value: Any) -> str:
