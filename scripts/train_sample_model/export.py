@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from submission.model.checkpoint import SINGLE_FILE
 from submission.model.configuration import Sa2VAConfig
 from submission.model.network import Network
 from submission.model.tensor_names import tensor_sources
-from submission.whole_files import write_json
+from submission.whole_files import write_bytes, write_json
 
 DTYPE = torch.float16  # ten bits of mantissa in half the space; values stay far below 65504
 OUTPUT_LAYER = "language.lm_head.weight"  # tied to the input embedding, which is stored
@@ -35,9 +35,9 @@ def export(
         raise ArithmeticError(f"values beyond float16 in {', '.join(sorted(broken))}")
     write_json(folder / "config.json", values)
     write_json(folder / "training.json", record)
-    file = folder / SINGLE_FILE
-    save_file(tensors, file, metadata={"format": "pt"})
-    return file.stat().st_size
+    content = save(tensors, metadata={"format": "pt"})
+    write_bytes(folder / SINGLE_FILE, content)
+    return len(content)
 
 
 def stored_tensors(network: Network, config: Sa2VAConfig) -> dict[str, Tensor]:

@@ -60,6 +60,7 @@ class LanguageHalf(nn.Module):
         self.colour = _head(size, NUM_COLOURS)
         self.means = _head(size, len(MEANINGS))  # shared by visual tokens and sentences
         self.means_of = _head(size, NUM_COLOURS * len(MEANINGS))  # for each colour in a token
+        self.foresees = _head(size, NUM_COLOURS)  # before the answer: whom it will be about
         self.asker, self.painter, self.codes = asker, painter, codebook()
 
     # --- reading -----------------------------------------------------------------------------
@@ -138,7 +139,9 @@ class LanguageHalf(nn.Module):
         wanted = labels != NO_LABEL
         logits = self.language.lm_head(states[:, :, :-1][wanted])
         rows = torch.arange(b)[:, None], torch.arange(k)[None]
-        first = self.language.lm_head(states[(*rows, questions.asks)])
+        before = states[(*rows, questions.asks)]
+        first = self.language.lm_head(before)
+        foreseen = F.binary_cross_entropy_with_logits(self.foresees(before), questions.colours)
         decision = labels[(*rows, questions.asks)]  # labels are shifted: the token that follows
         embedded = self.seg_projector(states[(*rows, questions.segs)])
         told = embedded @ self.codes.T / CODE_NORM**2  # (B, K, colours), 1 for a target's colour
@@ -153,6 +156,7 @@ class LanguageHalf(nn.Module):
             "words": F.cross_entropy(logits, labels[wanted]),
             "decision": F.cross_entropy(first.flatten(0, 1), decision.flatten()),
             "code": 8 * bce + 0.5 * code,
+            "foreseen": 8 * foreseen,
             "right set": exact[motion].mean(),
             "N-acc": decided[nobody].mean(),
             "T-acc": decided[found].mean(),
@@ -207,6 +211,7 @@ class LanguageHalf(nn.Module):
         sentences = Sentences(read.length, read.positions, questions, seen)
         words, shapes = attention_losses(self.language.model, read.states, sentences)
         total = losses["words"] + losses["decision"] + losses["code"] + meaning
+        total = total + losses["foreseen"]
         total = total + 0.5 * words + shapes + guides["meaning"] + 2 * guides["moved"]
         total = total + 0.5 * guides["colour"] + 0.5 * self.showing_loss(read.tokens, seen)
         told = {

@@ -19,7 +19,7 @@ from submission.model.tokenizer import Tokenizer
 MEANINGS = [statement.meaning for statement in (*STATEMENTS, *MORE_STATEMENTS)]
 NO_MEANING = -1  # of a question that names a colour
 NO_LABEL = -100  # a token that is not to be learned
-BY_COLOUR, NOBODY = 0.1, 0.15  # shares of questions that name a colour; that mean nobody
+BY_COLOUR, NOBODY = 0.1, 0.25  # shares of questions that name a colour; that mean nobody
 TEMPLATE = "qwen_chat"
 
 
