@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.ablation.answers import REFERENCE, SETTINGS, Judge
-from scripts.ablation.tables import Scored, by_meaning, difference, j_and_f, table
+from scripts.ablation.tables import Scored, by_meaning, difference, has_target, j_and_f, table
 from scripts.sample_data.write_split import META, PLANS, draw_plan, write_split
 from submission.dataset.ground_truth import GroundTruth, read_ground_truth
 from submission.dataset.mevis import read_split
@@ -80,7 +80,7 @@ def report(scores: Mapping[str, Sequence[Sequence[Scored]]], where: str) -> None
     print(f"J&F on {where}, {count} sentences; mean [95 % interval over clips]\n")
     print("\n".join(table(scores)))
     singles = [setting.name for setting in SETTINGS]
-    best = max(singles, key=lambda name: np.mean([j_and_f(o) for c in scores[name] for o in c]))
+    best = max(singles, key=lambda name: np.mean([j_and_f(o) for c in scores[name] for o in c if has_target(o)]))
     print(f"\n{REFERENCE} minus first 5: {difference(scores, REFERENCE, 'first 5')}")
     for name in scores:
         if name.startswith("vote"):
