@@ -74,13 +74,18 @@ def main() -> int:
     return 0
 
 
+def mean_with_target(clips: Sequence[Sequence[Scored]]) -> float:
+    """Mean J&F over the sentences that mean something."""
+    return float(np.mean([j_and_f(one) for clip in clips for one in clip if has_target(one)]))
+
+
 def report(scores: Mapping[str, Sequence[Sequence[Scored]]], where: str) -> None:
     """Print all tables."""
     count = sum(len(clip) for clip in next(iter(scores.values())))
     print(f"J&F on {where}, {count} sentences; mean [95 % interval over clips]\n")
     print("\n".join(table(scores)))
     singles = [setting.name for setting in SETTINGS]
-    best = max(singles, key=lambda name: np.mean([j_and_f(o) for c in scores[name] for o in c if has_target(o)]))
+    best = max(singles, key=lambda name: mean_with_target(scores[name]))
     print(f"\n{REFERENCE} minus first 5: {difference(scores, REFERENCE, 'first 5')}")
     for name in scores:
         if name.startswith("vote"):
