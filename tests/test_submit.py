@@ -40,13 +40,13 @@ def test_a_run_leaves_what_the_design_promises(two_clips):
     name, video = next(iter(videos.items()))
     prediction = json.loads((two_clips / f"predictions/uniform5/{name}/0.json").read_text())
     assert len(prediction["masks"]) == len(video["frames"])
-    assert prediction["text"] == "[SEG]<|im_end|>"
+    assert prediction["text"] == "Sure, [SEG].<|im_end|>"
     assert prediction["key_frames"][0] == 0
     assert prediction["key_frames"][-1] == len(video["frames"]) - 1
     assert (two_clips / f"Annotations/{name}/0/00000.png").is_file()
     assert json.loads((two_clips / "check.json").read_text())["ok"]
     score = json.loads((two_clips / "score.json").read_text())
-    assert set(score["results"]) == {"first5", "uniform5", "vote"}
+    assert set(score["results"]) == {"first5", "uniform5", "uniform8", "vote"}
     record = json.loads((two_clips / "run.json").read_text())
     assert set(record["seconds"]) == {"predict", "vote", "pack", "check", "score"}
     assert len(record["experts"]["uniform5"]["files"]["model.safetensors"]) == 64
