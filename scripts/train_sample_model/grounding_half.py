@@ -87,9 +87,7 @@ class GroundingHalf(nn.Module):
     def run(self, shown: Shown, prompts: Tensor, truth: Tensor, procedure: str) -> "Run":
         """Prompt and track one embedding (B, C) in each clip; truth is float (B, M, S, S)."""
         features = encode(self.network, shown.batch.frames)
-        tracker = Tracker(
-            self.network, procedure=procedure, num_frames=shown.num_frames, frame_size=(128, 192)
-        )
+        tracker = Tracker(self.network, procedure=procedure, frame_size=(128, 192))
         prompted: list[DecodedMasks] = []
         tracked: list[DecodedMasks] = []
         maps: list[Tensor] = []

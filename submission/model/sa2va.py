@@ -219,10 +219,7 @@ class Sa2VA:
         masks: list[PackedMasks] = []
         for group in groups:
             drawn = MaskStack(len(group), frames.shape[:3])
-            tracker = Tracker(
-                self.network.grounding, procedure=procedure, num_frames=len(frames),
-                frame_size=size,
-            )  # fmt: skip
+            tracker = Tracker(self.network.grounding, procedure=procedure, frame_size=size)
             for time, seen in features.each(prompted):
                 drawn.draw(time, self.upsample(tracker.prompt(time, seen, group), size))
             for time, seen in features.each(others):

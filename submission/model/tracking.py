@@ -53,8 +53,6 @@ class Tracker:
         "sa2va": masks of prompted frames are kept as soft logits, tracked masks are never blanked.
         "sa2va-i": prompted masks are made hard and given to SAM 2 like a user's mask; tracked
         masks are blanked where the object score says that the object is absent.
-    num_frames
-        Length of the video; a video shorter than 16 frames shows one pointer less.
     frame_size
         (height, width) of the video; Sa2VA-i makes its masks hard at this size.
     """
@@ -64,13 +62,11 @@ class Tracker:
         network: GroundingNetwork,
         *,
         procedure: str,
-        num_frames: int,
         frame_size: tuple[int, int],
     ) -> None:
         self.network = network
         self.reader = MemoryReader(network)
         self.procedure = procedure
-        self.num_frames = num_frames
         self.frame_size = frame_size
         self.memory = Memory()
         self._prompted: MemoryKeys | None = None  # all prompted maps as one
@@ -127,9 +123,10 @@ class Tracker:
             for t, keys in memory.recent_maps.items()
             if 0 < time - t <= MAX_RECENT_MAPS
         ]
-        window = min(self.num_frames, MAX_POINTERS)
         pointers = [kept for t, kept in memory.prompted_pointers.items() if t <= time]
-        pointers += [kept for t, kept in memory.recent_pointers.items() if 0 < time - t < window]
+        pointers += [
+            kept for t, kept in memory.recent_pointers.items() if 0 < time - t < MAX_POINTERS
+        ]
         position = self.network.position_of(features)
         return self.reader.read(features.stride16, position, [self._prompted, *recent], pointers)
 

@@ -61,7 +61,7 @@ def test_vision_and_language(network):
 def test_grounding(network, procedure):
     grounding = network.grounding
     features = grounding.encode_images(elsewhere(2, 3, 1024, 1024))[1]
-    tracker = Tracker(grounding, procedure=procedure, num_frames=20, frame_size=(480, 854))
+    tracker = Tracker(grounding, procedure=procedure, frame_size=(480, 854))
     for time in range(KEY_FRAMES):
         tracker.prompt(time, features, elsewhere(OBJECTS, 256))
     for time in range(KEY_FRAMES, KEY_FRAMES + 8):
@@ -81,6 +81,6 @@ def test_what_is_left_behind_is_noticed(network):
     grounding.maskmem_tpos_enc = torch.nn.Parameter(torch.zeros(kept.shape, dtype=torch.bfloat16))
     try:
         with pytest.raises(RuntimeError):
-            Tracker(grounding, procedure="sa2va", num_frames=20, frame_size=(480, 854))
+            Tracker(grounding, procedure="sa2va", frame_size=(480, 854))
     finally:
         grounding.maskmem_tpos_enc = kept

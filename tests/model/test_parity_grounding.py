@@ -168,10 +168,7 @@ def harden(case: Case) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
 
 
 def new_tracker(case: Case) -> Tracker:
-    return Tracker(
-        network(case), procedure=case.procedure, num_frames=len(case.frames),
-        frame_size=case.frames.shape[1:3],
-    )  # fmt: skip
+    return Tracker(network(case), procedure=case.procedure, frame_size=case.frames.shape[1:3])
 
 
 @cases("maskmem_pos_enc")

@@ -29,9 +29,7 @@ def features(sa2va) -> ImageFeatures:
 
 
 def new_tracker(model: Sa2VA) -> Tracker:
-    return Tracker(
-        model.network.grounding, procedure="sa2va", num_frames=LENGTH, frame_size=(120, 160)
-    )
+    return Tracker(model.network.grounding, procedure="sa2va", frame_size=(120, 160))
 
 
 def look(
