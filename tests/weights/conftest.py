@@ -12,7 +12,7 @@ from submission.progress import Reporter
 from submission.weights.folders import Weights
 from submission.weights.lock import Lock, LockedCheckpoint, LockedFile
 
-NAME, REPO = "Sa2VA-Tiny", "Lab/Sa2VA-Tiny"
+NAME, REPO = "Sa2VA-4B", "ByteDance/Sa2VA-4B"  # small stand-ins for its shards
 SHARD = "model-00001-of-00002.safetensors"
 CONTENTS = {
     "config.json": b'{"template": "qwen_chat"}\n',
