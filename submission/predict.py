@@ -68,7 +68,9 @@ def _predict_videos(
     for number, (video, frames) in enumerate(_read_ahead(expert, videos, source), 1):
         try:
             for expression, prediction in expert.answer(video, frames.result()):
-                store.write(expert.name, video.name, expression.id, prediction)
+                # What is there is the same; writing it again would make later stages look stale.
+                if not store.path(expert.name, video.name, expression.id).exists():
+                    store.write(expert.name, video.name, expression.id, prediction)
         except InputError as error:
             yield Fault(f"expert {expert.name}, video {video.name}", str(error))
         sentences += len(video.expressions)
