@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.readme_tree import caption, draw
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "submission"
 
@@ -107,23 +109,6 @@ def test_a_use_of_the_network_elsewhere_is_noticed(tmp_path, line):
 
 
 # --- captions ------------------------------------------------------------------------------------
-def caption(path: Path) -> str:
-    """The first line of a module's docstring, "" where it has none."""
-    return (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
-
-
-def drawn_tree(folder: Path, depth: int = 0) -> list[str]:
-    """A folder of modules as README draws it: names and captions, two spaces for each level."""
-    indent = "  " * depth
-    lines = [f"{indent}{folder.name}/  {caption(folder / '__init__.py')}"]
-    for path in sorted(folder.iterdir()):
-        if (path / "__init__.py").is_file():
-            lines += drawn_tree(path, depth + 1)
-        elif path.suffix == ".py" and path.name != "__init__.py":
-            lines.append(f"{indent}  {path.name}  {caption(path)}")
-    return lines
-
-
 def test_every_module_has_a_caption():
     modules = [*PACKAGE.rglob("*.py"), *(ROOT / "scripts").rglob("*.py")]
     assert [str(path) for path in modules if not caption(path).endswith((".", ":", "`."))] == []
@@ -135,7 +120,7 @@ def test_readme_draws_the_files_with_their_captions():
     assert len(blocks) == 1, "README.md needs one fenced block that begins with 'submission/ '"
     # The order inside a folder is README's own: it may follow the data instead of the alphabet.
     drawn = [re.sub(r"(?<=\S) {2,}", "  ", line.rstrip()) for line in blocks[0].splitlines()]
-    expected = drawn_tree(PACKAGE)
+    expected = draw(PACKAGE)
     assert sorted(drawn) == sorted(expected), "it should be:\n" + "\n".join(expected)
 
 

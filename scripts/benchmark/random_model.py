@@ -6,7 +6,7 @@ import torch
 
 from scripts.benchmark.sizes import config_values
 from submission.model import Sa2VA
-from submission.model.checkpoint import _move_tables, _place
+from submission.model.checkpoint import move_tables, place
 from submission.model.configuration import parse_config
 from submission.model.network import lay_out
 from submission.model.prompt import IMAGE_CONTEXT, IMAGE_END, IMAGE_START, SEG
@@ -47,6 +47,6 @@ def random_model(size: str, device: torch.device, dtype: torch.dtype, seed: int 
             drawn = 1 + 0.1 * drawn
         else:
             drawn *= 0.1
-        _place(network, name, drawn, dtype)
-    _move_tables(network, device)
+        place(network, name, drawn, dtype)
+    move_tables(network, device)
     return Sa2VA(network, config, WordTokenizer(), device, dtype)

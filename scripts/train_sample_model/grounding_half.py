@@ -52,7 +52,6 @@ class Shown:
 
     batch: Batch
     num_prompted: int
-    num_frames: int
 
     @property
     def times(self) -> list[int]:
@@ -71,7 +70,7 @@ def draw_shown(
     first = rng.randint(0, len(others) - tracked)
     times = keys + others[first : first + tracked]
     batch = paint(painter, rng, scenes, [times] * size)
-    return Shown(batch, prompted, num_frames)
+    return Shown(batch, prompted)
 
 
 class GroundingHalf(nn.Module):

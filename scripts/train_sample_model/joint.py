@@ -32,7 +32,7 @@ class Joint(nn.Module):
             first_pictures(shown.batch, shown.num_prompted), rng
         )
         rows, chosen = choose_questions(questions, rng)
-        part = Shown(pick(shown.batch, rows), shown.num_prompted, shown.num_frames)
+        part = Shown(pick(shown.batch, rows), shown.num_prompted)
         targets = [questions.rows[b][k].targets for b, k in zip(rows, chosen, strict=True)]
         seen = self.grounding.losses(
             part,

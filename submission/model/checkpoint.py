@@ -98,14 +98,14 @@ def fill(
         sources = _without_tracking_decoder(sources)
     sources = _checked_sources(network, config, sources, files)
     for key, value in decoder.items():
-        _place(network, f"grounding.{key}", value.to(device), dtype)
+        place(network, f"grounding.{key}", value.to(device), dtype)
     users: dict[str, list[tuple[str, Rows | None]]] = {}
     for name, source in sources.items():
         users.setdefault(source.key, []).append((name, source.rows))
     for key, value in _read_tensors(files, device):
         for name, rows in users.get(key, []):
-            _place(network, name, value if rows is None else rows(value), dtype)
-    _move_tables(network, device)
+            place(network, name, value if rows is None else rows(value), dtype)
+    move_tables(network, device)
 
 
 def _checked_sources(
@@ -192,7 +192,7 @@ def _read_tensors(files: Iterable[Path], device: torch.device) -> Iterator[tuple
                 yield key, tensors.get_tensor(key)
 
 
-def _place(network: nn.Module, name: str, value: Tensor, dtype: torch.dtype) -> None:
+def place(network: nn.Module, name: str, value: Tensor, dtype: torch.dtype) -> None:
     """Put a copy of `value` where a parameter or stored buffer of the network belongs."""
     owner_name, _, leaf = name.rpartition(".")
     owner = network.get_submodule(owner_name)
@@ -203,7 +203,7 @@ def _place(network: nn.Module, name: str, value: Tensor, dtype: torch.dtype) -> 
         owner._parameters[leaf] = nn.Parameter(value, requires_grad=False)
 
 
-def _move_tables(network: nn.Module, device: torch.device) -> None:
+def move_tables(network: nn.Module, device: torch.device) -> None:
     """Move the computed tables (buffers that no checkpoint stores) to `device`."""
     for module in network.modules():
         for leaf, value in module._buffers.items():

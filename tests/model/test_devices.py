@@ -8,7 +8,7 @@ import pytest
 import torch
 from model.released import config_json
 
-from submission.model.checkpoint import _move_tables
+from submission.model.checkpoint import move_tables
 from submission.model.configuration import parse_config
 from submission.model.language import _PackedAnswers, read_prefix
 from submission.model.network import Network, lay_out
@@ -31,7 +31,7 @@ def network(request) -> Network:
     network = lay_out(parse_config(values, has_tuned_decoder=True))
     for parameter in network.parameters():
         parameter.data = parameter.data.to(torch.bfloat16)
-    _move_tables(network, ELSEWHERE)
+    move_tables(network, ELSEWHERE)
     return network
 
 
