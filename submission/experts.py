@@ -223,6 +223,6 @@ def model_code_hash() -> str:
     """Digest of the code that turns frames into masks: a store of other code is not resumed."""
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for file in [package / "sampling.py", *sorted((package / "model").glob("*.py"))]:
+    for file in [package / "pictures.py", package / "sampling.py", *sorted((package / "model").glob("*.py"))]:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

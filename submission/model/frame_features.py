@@ -1,74 +1,136 @@
-"""Image features of a video's frames: each encoded once, a few at a time, in a given order."""
+"""Image features of a video's frames: each encoded once, and kept while somebody needs them again.
 
-from collections import deque
+Frames are encoded in fixed groups of neighbours, whoever asks for whichever of them in whatever
+order. So a frame's features depend on the video and `images_at_once` alone, and several readers
+(groups of objects, experts) get the same bytes as each would alone.
+"""
+
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from submission.model.grounding import GroundingNetwork, ImageFeatures, normalise
-from submission.model.vision import resize
+from submission.pictures import Pictures
 
-RESIZERS = 2  # threads; Pillow resizes outside the interpreter lock
+ROOM = 8 << 30  # bytes: 1,000 frames at the released size in bfloat16
+GPU_SHARE = 20  # a video whose features take at most 1/20 of a GPU's memory keeps them there
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How long features are kept, and how much of them."""
+
+    room: int = ROOM  # bytes, on the GPU and in host memory together
+    shared: bool = False  # others will ask for the same frames when this reader is done
 
 
 class FrameFeatures:
-    """Encodes frames (T, H, W, 3) on demand.
+    """Encodes the frames of `pictures` on demand.
 
-    Without `keep` a frame's features live as long as their reader needs them, and no frame may be
-    asked for twice; with it they wait in host memory, 8 MB a frame at the released size.
+    Features are kept while there is room, until their last reader had them; a frame that found no
+    room is encoded again when it is asked for again. So the room bounds memory and never what comes
+    out.
     """
 
     def __init__(
         self,
         network: GroundingNetwork,
-        frames: NDArray[np.uint8],
+        pictures: Pictures,
         device: torch.device,
         dtype: torch.dtype,
         images_at_once: int,
-        *,
-        keep: bool,
+        keeping: Keeping | None = None,
     ) -> None:
         self.network = network
-        self.frames = frames
+        self.pictures = pictures
         self.device = device
         self.dtype = dtype
         self.images_at_once = images_at_once
-        self.keep = keep
+        self.keeping = keeping or Keeping()
+        self.encoded = 0  # frames
         self._kept: dict[int, ImageFeatures] = {}
+        self._latest: dict[int, ImageFeatures] = {}  # the group encoded last, on the device
+        self._held = 0  # bytes of `_kept`
 
-    def each(self, times: Sequence[int]) -> Iterator[tuple[int, ImageFeatures]]:
-        """Give the features of the frames at `times`, in this order."""
-        if all(time in self._kept for time in times):
-            yield from ((time, _move(self._kept[time], self.device)) for time in times)
-            return
-        for part, pixels in self._resized_ahead(times):
-            encoded = self.network.encode_images(
-                normalise(torch.from_numpy(pixels).to(self.device)).to(self.dtype)
-            )
-            if self.keep:
-                host = torch.device("cpu")
-                self._kept |= {t: _move(seen, host) for t, seen in zip(part, encoded, strict=True)}
-            yield from zip(part, encoded, strict=True)
+    @property
+    def side(self) -> int:
+        """Side in pixels of the squares that the image encoder sees."""
+        return self.network.config.image_size
 
-    def _resized_ahead(
-        self, times: Sequence[int]
-    ) -> Iterator[tuple[Sequence[int], NDArray[np.uint8]]]:
-        """Resize the next frames in threads while the network works on these."""
-        step, size = self.images_at_once, self.network.config.image_size
-        parts = [times[start : start + step] for start in range(0, len(times), step)]
-        with ThreadPoolExecutor(RESIZERS) as pool:
-            waiting: deque[Future[NDArray[np.uint8]]] = deque()
-            for index, part in enumerate(parts):
-                while len(waiting) <= RESIZERS and index + len(waiting) < len(parts):
-                    ahead = parts[index + len(waiting)]
-                    waiting.append(pool.submit(resize, [self.frames[t] for t in ahead], size))
-                yield part, waiting.popleft().result()
+    def each(self, times: Sequence[int], *, again: bool) -> Iterator[tuple[int, ImageFeatures]]:
+        """Give the features of the frames at `times`, in this order.
+
+        `again` says that this reader will ask for these frames once more.
+        """
+        starts = dict.fromkeys(self._start(time) for time in times if time not in self._kept)
+        self.pictures.want((t, self.side) for start in starts for t in self._group(start))
+        for time in times:
+            if time not in self._kept and time not in self._latest:
+                self._encode(self._group(self._start(time)))
+            seen = self._latest.get(time) or _on(self._kept[time], self.device)
+            if not (again or self.keeping.shared):
+                self._drop(time)
+            yield time, seen
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._latest.clear()
+        self._kept.clear()
+        self._held = 0
+
+    def _start(self, time: int) -> int:
+        return time - time % self.images_at_once
+
+    def _group(self, start: int) -> range:
+        return range(start, min(start + self.images_at_once, self.pictures.shape[0]))
+
+    def _encode(self, group: Sequence[int]) -> None:
+        pixels = torch.from_numpy(self.pictures.squash(group, self.side)).to(self.device)
+        encoded = self.network.encode_images(normalise(pixels).to(self.dtype))
+        self.encoded += len(group)
+        self._latest = dict(zip(group, encoded, strict=True))
+        cost, place = _bytes(encoded[0]), self._place(encoded[0])
+        for time, seen in self._latest.items():
+            if time not in self._kept and self._held + cost <= self.keeping.room:
+                # A slice of a batch is copied out of it, or the whole batch would be kept with it.
+                self._kept[time] = _on(seen, place, copy=len(group) > 1)
+                self._held += cost
+
+    def _place(self, one: ImageFeatures) -> torch.device:
+        """Where the features of this video are kept: on the device, or in host memory."""
+        if self.device.type != "cuda":
+            return self.device
+        total = torch.cuda.get_device_properties(self.device).total_memory
+        fits = _bytes(one) * self.pictures.shape[0] <= total // GPU_SHARE
+        return self.device if fits else torch.device("cpu")
+
+    def _drop(self, time: int) -> None:
+        if (seen := self._kept.pop(time, None)) is not None:
+            self._held -= _bytes(seen)
 
 
-def _move(features: ImageFeatures, device: torch.device) -> ImageFeatures:
-    # A slice of a batch is copied out of it, or the whole batch would be kept with it.
-    levels = (features.stride4, features.stride8, features.stride16)
-    return ImageFeatures(*(level.to(device).clone() for level in levels))
+def _levels(features: ImageFeatures) -> tuple[Tensor, Tensor, Tensor]:
+    return features.stride4, features.stride8, features.stride16
+
+
+def _bytes(features: ImageFeatures) -> int:
+    return sum(level.numel() * level.element_size() for level in _levels(features))
+
+
+def _on(features: ImageFeatures, place: torch.device, *, copy: bool = False) -> ImageFeatures:
+    """Return the features at `place`; between a GPU and host memory without waiting.
+
+    Host memory is pinned then, and only the GPU reads it, in the order of its stream.
+    """
+    return ImageFeatures(*(_moved(level, place, copy) for level in _levels(features)))
+
+
+def _moved(level: Tensor, place: torch.device, copy: bool) -> Tensor:
+    if level.device.type == place.type:
+        return level.clone() if copy else level
+    if place.type == "cpu":
+        host = torch.empty(level.shape, dtype=level.dtype, pin_memory=True)
+        return host.copy_(level, non_blocking=True)
+    return level.to(place, non_blocking=True)

@@ -8,7 +8,9 @@ changes the shapes of matrix products and with them the last bits of float32; a 
 then differ in single pixels, because memory is rounded to bfloat16 (tests bound this).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -22,13 +24,15 @@ from submission.model import language, prompt, vision
 from submission.model.answer import Answer, PackedMasks
 from submission.model.configuration import Sa2VAConfig
 from submission.model.drawing import MaskStack
-from submission.model.frame_features import FrameFeatures
+from submission.model.frame_features import FrameFeatures, Keeping
 from submission.model.network import Network
 from submission.model.tokenizer import Tokenizer, special_ids
 from submission.model.tracking import Tracker
+from submission.pictures import Pictures
 from submission.sampling import PromptFrames, Sampling, key_frames, prompted_frames
 
 PROCEDURES = ("sa2va", "sa2va-i")
+RESIZERS = 2  # threads; Pillow resizes outside the interpreter lock
 Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB
 
 
@@ -64,7 +68,7 @@ class Sa2VA:
     @torch.inference_mode()
     def segment(
         self,
-        frames: Frames,
+        frames: Frames | FrameFeatures,
         sentences: Sequence[str],
         *,
         procedure: str = "sa2va",
@@ -80,7 +84,8 @@ class Sa2VA:
         Parameters
         ----------
         frames
-            uint8 RGB of shape (T, H, W, 3), or a list of frames (H, W, 3).
+            uint8 RGB of shape (T, H, W, 3), or a list of frames (H, W, 3); or what `watch` made of
+            a video, so that several calls share it.
         sentences
             The referring expressions, as they stand in the dataset.
         procedure
@@ -98,27 +103,47 @@ class Sa2VA:
 
         Raises InputError when the arguments contradict the checkpoint or each other.
         """
-        frames = np.asarray(frames)
-        self._refuse_contradictions(frames, sentences, procedure, seg, answers)
+        self._refuse_contradictions(sentences, procedure, seg, answers)
         if not sentences:
             return []
-        shown = key_frames(len(frames), num_frames, sampling)
-        prompted = prompted_frames(len(frames), num_frames, sampling, prompt_frames)
-        prompts = self._tokenize(sentences, len(shown), procedure)
-        prefix = self._read_frames(frames[list(shown)], prompts[0])
-        replies = self._answer(prefix, prompts, answers, max_new_tokens)
-        owners, embeddings = self._embed_segs(replies, seg)
-        masks = self._ground(frames, prompted, embeddings, procedure)
-        return self._join(frames, replies, owners, masks)
+        with self._video(frames) as video:
+            length = video.pictures.shape[0]
+            shown = key_frames(length, num_frames, sampling)
+            prompted = prompted_frames(length, num_frames, sampling, prompt_frames)
+            prompts = self._tokenize(sentences, len(shown), procedure)
+            squares = video.pictures.squash(shown, self.config.image_size)
+            prefix = self._read_frames(squares, prompts[0])
+            replies = self._answer(prefix, prompts, answers, max_new_tokens)
+            owners, embeddings = self._embed_segs(replies, seg)
+            masks = self._ground(video, prompted, embeddings, procedure)
+            return self._join(video.pictures.shape, replies, owners, masks)
 
-    def _refuse_contradictions(
-        self, frames: Frames, sentences: Sequence[str], procedure: str, seg: str,
-        answers: Sequence[str] | None,
-    ) -> None:  # fmt: skip
+    def watch(self, pictures: Pictures, keeping: Keeping | None = None) -> FrameFeatures:
+        """Return a video whose image features are computed when they are asked for, and kept.
+
+        Any model with an equal image encoder may read it.
+        """
+        return FrameFeatures(
+            self.network.grounding, pictures, self.device, self.dtype, self.limits.images_at_once,
+            keeping,
+        )  # fmt: skip
+
+    @contextmanager
+    def _video(self, frames: Frames | FrameFeatures) -> Iterator[FrameFeatures]:
+        if isinstance(frames, FrameFeatures):
+            yield frames
+            return
+        frames = np.asarray(frames)
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames):
             raise InputError(
                 f"frames must be uint8 of shape (T, H, W, 3), not {frames.dtype} {frames.shape}"
             )
+        with ThreadPoolExecutor(RESIZERS) as pool:
+            yield self.watch(Pictures(frames.__getitem__, frames.shape[:3], pool))
+
+    def _refuse_contradictions(
+        self, sentences: Sequence[str], procedure: str, seg: str, answers: Sequence[str] | None
+    ) -> None:
         if procedure not in PROCEDURES:
             raise InputError(f"procedure is {procedure!r}; known: {', '.join(PROCEDURES)}")
         if procedure == "sa2va-i" and not self.config.has_tuned_decoder:
@@ -152,9 +177,9 @@ class Sa2VA:
             )
         return prompts
 
-    def _read_frames(self, frames: Frames, ids: Sequence[int]) -> language.Prefix:
+    def _read_frames(self, squares: Frames, ids: Sequence[int]) -> language.Prefix:
         """Show the key frames to the language model: everything up to the last `</img>`."""
-        pixels = vision.preprocess(list(frames), self.config.image_size)
+        pixels = vision.normalise(squares)
         tokens = self.network.vision(pixels.to(self.device, self.dtype))  # (M, P, C)
         start = torch.tensor(ids[: self._prefix_length(ids)], device=self.device)
         embeddings = self.network.language.get_input_embeddings()(start)
@@ -202,27 +227,24 @@ class Sa2VA:
         return owners, self.network.seg_projector(torch.stack(states))
 
     def _ground(
-        self, frames: Frames, prompted: Sequence[int], embeddings: Tensor, procedure: str
+        self, video: FrameFeatures, prompted: Sequence[int], embeddings: Tensor, procedure: str
     ) -> list[PackedMasks]:
         """Prompt the key frames, track the others, and keep each frame's masks as bits.
 
         Objects go through in groups; the features of a frame are computed for the first group and
-        wait in host memory for the others.
+        kept for the others.
         """
-        size = (frames.shape[1], frames.shape[2])
-        others = [time for time in range(len(frames)) if time not in set(prompted)]
+        length, size = video.pictures.shape[0], video.pictures.shape[1:]
+        others = [time for time in range(length) if time not in set(prompted)]
         groups = torch.split(embeddings, self.limits.objects_at_once) if len(embeddings) else ()
-        features = FrameFeatures(
-            self.network.grounding, frames, self.device, self.dtype, self.limits.images_at_once,
-            keep=len(groups) > 1,
-        )  # fmt: skip
         masks: list[PackedMasks] = []
-        for group in groups:
-            drawn = MaskStack(len(group), frames.shape[:3])
+        for number, group in enumerate(groups, 1):
+            again = number < len(groups)
+            drawn = MaskStack(len(group), video.pictures.shape)
             tracker = Tracker(self.network.grounding, procedure=procedure, frame_size=size)
-            for time, seen in features.each(prompted):
+            for time, seen in video.each(prompted, again=again):
                 drawn.draw(time, self.upsample(tracker.prompt(time, seen, group), size))
-            for time, seen in features.each(others):
+            for time, seen in video.each(others, again=again):
                 drawn.draw(time, self.upsample(tracker.track(time, seen), size))
             masks += drawn.masks()
         return masks
@@ -237,10 +259,10 @@ class Sa2VA:
         return F.interpolate(square, size, mode="bilinear", align_corners=False)
 
     def _join(
-        self, frames: Frames, replies: Sequence[language.Reply], owners: Sequence[int],
+        self, shape: tuple[int, int, int], replies: Sequence[language.Reply], owners: Sequence[int],
         masks: Sequence[PackedMasks],
     ) -> list[Answer]:  # fmt: skip
-        joined = [PackedMasks.empty(frames.shape[:3]) for _ in replies]
+        joined = [PackedMasks.empty(shape) for _ in replies]
         for owner, mask in zip(owners, masks, strict=True):
             joined[owner] = joined[owner].union(mask)
         return [

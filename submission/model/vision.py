@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 from transformers import InternVLVisionConfig, InternVLVisionModel
+
+from submission.pictures import squash
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -52,7 +53,12 @@ def shuffle_pixels(states: Tensor) -> Tensor:
 
 def preprocess(frames: Sequence[NDArray[np.uint8]], size: int) -> Tensor:
     """Squash RGB frames (H, W, 3) to float32 (M, 3, size, size), ImageNet-normalised."""
-    pixels = torch.from_numpy(resize(frames, size)).permute(0, 3, 1, 2).float() / 255
+    return normalise(resize(frames, size))
+
+
+def normalise(squares: NDArray[np.uint8]) -> Tensor:
+    """Turn uint8 RGB (M, S, S, 3) into float32 (M, 3, S, S), ImageNet-normalised."""
+    pixels = torch.from_numpy(squares).permute(0, 3, 1, 2).float() / 255
     mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
     std = torch.tensor(IMAGENET_STD).view(3, 1, 1)
     return (pixels - mean) / std
@@ -60,9 +66,4 @@ def preprocess(frames: Sequence[NDArray[np.uint8]], size: int) -> Tensor:
 
 def resize(frames: Sequence[NDArray[np.uint8]], size: int) -> NDArray[np.uint8]:
     """Squash RGB frames to (M, size, size, 3) uint8, bicubic, without keeping the aspect."""
-    return np.stack(
-        [
-            np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.BICUBIC))
-            for frame in frames
-        ]
-    )
+    return np.stack([squash(frame, size) for frame in frames])
