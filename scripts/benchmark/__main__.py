@@ -1,129 +1,132 @@
-"""Print how long the public procedure and ours take, per stage, and that their masks agree.
+"""Time the public procedure and ours, in turn, in one process: a case, or a grid of them.
 
-python -m scripts.benchmark --size small --sentences 1,4,16 --frames 40 --key-frames 5
-python -m scripts.benchmark --size Sa2VA-8B --device cuda --height 720 --width 1280
+    python -m scripts.benchmark --size small --sentences 1,4,16 --frames 40 --key-frames 5
+    python -m scripts.benchmark --size Sa2VA-8B --device cuda --height 720 --width 1280
+    python -m scripts.benchmark --grid size=Sa2VA-1B,Sa2VA-8B M=5,20 --budget 600 --rows rows.jsonl
+
+Rows are appended to a JSON-lines file as they are finished; called again, a run goes on there.
 """
 
 import argparse
-import platform
-import resource
-import subprocess
-import time
-from collections.abc import Callable
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
-import transformers
 
-from scripts.benchmark.procedures import (
-    Load,
-    agreement,
-    ours,
-    public,
-    sentences,
-    synthetic_clip,
-)  # fmt: skip
-from scripts.benchmark.random_model import random_model
+from scripts.benchmark.bench import DTYPES, ModelBench
+from scripts.benchmark.budget import Budget, Pace
+from scripts.benchmark.cases import Case, cases_of, parse_grid
+from scripts.benchmark.measure import Method
+from scripts.benchmark.run import Outcome, seconds_of, work_through
 from scripts.benchmark.sizes import NAMES
-from scripts.benchmark.stages import timed_organs
-from submission.device import settle_device, settle_dtype
-from submission.model import Answer, Sa2VA
+from scripts.benchmark.tables import CLOCKS, comparison, machine_line, stages, utilisation
+from submission.errors import InputError, SubmissionError
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+ROWS = Path("build/benchmark/rows.jsonl")
 
 
-def main() -> None:
-    arguments = _parse()
-    device = settle_device(arguments.device)
-    dtype = settle_dtype(arguments.dtype, device)
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure and print; return 0, or 2 when the call or its input is wrong."""
+    arguments = parse(words)
+    try:
+        report(*run(arguments), arguments.clock)
+    except SubmissionError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+def run(arguments: argparse.Namespace) -> tuple[Outcome, str]:
+    """Measure the cases that the arguments name; return the rows and what is not in the table."""
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    print(_describe(device, dtype))
-    model = random_model(arguments.size, torch.device(device), DTYPES[dtype])
-    print(
-        f"{arguments.size}, random weights, {arguments.height} x {arguments.width}, "
-        f"T = {arguments.frames}, M = {arguments.key_frames}, {arguments.procedure}\n"
-    )
-    print("| sentences | public, s | ours, s | factor | public, frames/s | ours, frames/s "
-          "| lowest IoU | equal pixels | peak memory |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|---|")
-    for count in arguments.sentences:
-        _compare(model, _load(arguments, count), arguments.repeats)
+    cases = make_cases(arguments)
+    method = Method(arguments.repeats, arguments.public_sentences, not arguments.no_stages)
+    bench = ModelBench(arguments.device, arguments.dtype, method)
+    pace = Pace(bench.device.type)
+    each = (method.repeats, method.public_sentences)
+    first = sum(seconds_of(case, bench, pace, *each) for case in cases)
+    say(f"{len(cases)} cases; a first guess for all of them is {first / 60:.0f} minutes")
+    outcome = work_through(
+        cases, bench, arguments.rows, Budget(arguments.budget), pace, say,
+        repeats=method.repeats, asked=method.public_sentences,
+    )  # fmt: skip
+    return outcome, "\n".join(f"- left out: {line}" for line in outcome.skipped)
 
 
-def _compare(model: Sa2VA, load: Load, repeats: int) -> None:
-    """Run both procedures in turn and print the faster time of each."""
-    ours(model, Load(load.frames[:8], load.sentences[:1], load.num_frames, load.procedure))
-    times: dict[str, list[float]] = {"public": [], "ours": []}
-    for _ in range(repeats):
-        slow, seconds = _timed(model, load, public)
-        times["public"].append(seconds)
-        fast, seconds = _timed(model, load, ours)
-        times["ours"].append(seconds)
-    iou, equal = agreement(slow, fast)
-    masks = len(load.frames) * len(load.sentences)
-    a, b = min(times["public"]), min(times["ours"])
-    print(f"| {len(load.sentences)} | {a:.2f} | {b:.2f} | {a / b:.1f} | {masks / a:.1f} "
-          f"| {masks / b:.1f} | {iou:.4f} | {equal:.6f} | {_peak(model)} |")  # fmt: skip
-    for name, procedure in (("public", public), ("ours", ours)):
-        with timed_organs(model) as seconds_of:
-            _, total = _timed(model, load, procedure)
-        told = sorted(seconds_of.items(), key=lambda item: -item[1])
-        rest = total - sum(seconds_of.values())
-        words = ", ".join(f"{organ} {value:.2f}" for organ, value in [*told, ("rest", rest)])
-        print(f"<!-- {name}: {words} -->")
+def make_cases(arguments: argparse.Namespace) -> list[Case]:
+    """The cases of a call. Raises InputError where the clip and the grid contradict each other."""
+    like = Case(
+        arguments.size, arguments.frames, arguments.key_frames, 1, arguments.height,
+        arguments.width, arguments.procedure, clip=str(arguments.clip or ""),
+    )  # fmt: skip
+    if arguments.clip and not arguments.clip.is_dir():
+        raise InputError(f"{arguments.clip}: no such folder; --clip names a folder of pictures")
+    if arguments.grid is not None:
+        return cases_of(parse_grid(arguments.grid), like)
+    return [
+        Case(**{**like.values(), "sentences": count}) for count in arguments.sentences
+    ]  # fmt: skip
 
 
-def _timed(
-    model: Sa2VA, load: Load, procedure: Callable[[Sa2VA, Load], list[Answer]]
-) -> tuple[list[Answer], float]:
-    started = time.perf_counter()
-    answers = procedure(model, load)
-    return answers, time.perf_counter() - started
+def report(outcome: Outcome, left_out: str, clock: str) -> None:
+    """Print the tables of all rows."""
+    if outcome.rows:
+        print(f"{machine_line(outcome.rows[-1])}\n\n{comparison(outcome.rows, clock)}")
+        last = outcome.rows[-1]
+        if "stages" in last["ours"]:
+            print(f"\nSeconds per stage, E = {last['case']['sentences']}:\n\n{stages(last)}")
+        if busy := utilisation(outcome.rows):
+            print(f"\n{busy}")
+    if left_out:
+        print(f"\n{left_out}")
 
 
-def _load(arguments: argparse.Namespace, count: int) -> Load:
-    clip = synthetic_clip(arguments.frames, arguments.height, arguments.width)
-    return Load(clip, sentences(count), arguments.key_frames, arguments.procedure)
+def say(text: str) -> None:
+    """Progress goes to standard error: standard output is for results."""
+    print(text, file=sys.stderr, flush=True)
 
 
-def _peak(model: Sa2VA) -> str:
-    if model.device.type == "cuda":
-        return f"{torch.cuda.max_memory_allocated(model.device) / 1e9:.1f} GB on the GPU"
-    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB"
-
-
-def _describe(device: str, dtype: str) -> str:
-    revision = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    if device.startswith("cuda"):
-        place = torch.cuda.get_device_name(device)
-    else:
-        place = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
-    return (
-        f"{place}, {dtype}, Python {platform.python_version()}, torch {torch.__version__}, "
-        f"transformers {transformers.__version__}, revision {revision}"
-    )
-
-
-def _parse() -> argparse.Namespace:
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+        prog="python -m scripts.benchmark", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     counts = lambda text: [int(part) for part in text.split(",")]  # noqa: E731
     parser.add_argument("--size", choices=NAMES, default="small")
     parser.add_argument("--sentences", type=counts, default=[1, 4, 16], metavar="E,E,...")
     parser.add_argument("--frames", type=int, default=40, metavar="T")
     parser.add_argument("--key-frames", type=int, default=5, metavar="M")
+    parser.add_argument(
+        "--grid",
+        nargs="*",
+        metavar="AXIS=VALUES",
+        help="size=..., M=..., E=..., T=...; an axis left out has all its values",
+    )
     parser.add_argument("--height", type=int, default=240)
     parser.add_argument("--width", type=int, default=320)
+    parser.add_argument("--clip", type=Path, metavar="FOLDER", help="pictures instead of noise")
     parser.add_argument("--procedure", choices=("sa2va", "sa2va-i"), default="sa2va")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", choices=("auto", *DTYPES), default="auto")
     parser.add_argument("--threads", type=int, default=0, help="0: torch's own choice")
     parser.add_argument("--repeats", type=int, default=2)
-    return parser.parse_args()
+    parser.add_argument(
+        "--public-sentences",
+        type=int,
+        default=0,
+        metavar="N",
+        help="time the public loop on N sentences and multiply; 0: on all",
+    )
+    parser.add_argument("--no-stages", action="store_true", help="no extra run for the stages")
+    parser.add_argument("--budget", type=float, metavar="SECONDS", help="end within this time")
+    parser.add_argument("--rows", type=Path, default=ROWS, help=f"JSON lines ({ROWS})")
+    parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall",
+                        help="cpu: seconds of all threads, for a machine that is busy")  # fmt: skip
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

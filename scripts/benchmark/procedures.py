@@ -1,21 +1,14 @@
-"""The two ways of working that are compared: the public code's, and ours.
-
-Both run on the same network, kernels and precision, so that what differs is the procedure alone.
-"""
+"""The two ways of working that are compared: the public code's, and ours."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-from unittest.mock import patch
 
 import numpy as np
-from numpy.typing import NDArray
 
+from scripts.benchmark.clips import Frames
+from scripts.benchmark.plain_loop import answer_one
 from submission.model import Answer, Sa2VA
-from submission.model.frame_features import FrameFeatures
 
-Frames = NDArray[np.uint8]
 ANSWER = "Sure, [SEG] .<|im_end|>"
 
 
@@ -23,10 +16,16 @@ ANSWER = "Sure, [SEG] .<|im_end|>"
 class Load:
     """A video and its sentences, and how it is asked."""
 
-    frames: Frames
+    frames: Frames  # uint8 (T, H, W, 3)
     sentences: Sequence[str]
     num_frames: int
     procedure: str = "sa2va"
+
+    def part(self, sentences: int, frames: int | None = None) -> "Load":
+        """The same with the first sentences, and the first frames, only."""
+        return Load(
+            self.frames[:frames], self.sentences[:sentences], self.num_frames, self.procedure
+        )
 
 
 def ours(model: Sa2VA, load: Load) -> list[Answer]:
@@ -38,55 +37,38 @@ def ours(model: Sa2VA, load: Load) -> list[Answer]:
 
 
 def public(model: Sa2VA, load: Load) -> list[Answer]:
-    """One sentence at a time, nothing shared; key frames pass the image encoder twice.
-
-    The public predictor keeps the features of the last frame only: it encodes every key frame once
-    for the prompt and once more for the memory, and then all other frames.
-    """
-    answers = []
-    for sentence in load.sentences:
-        alone = Load(load.frames, [sentence], load.num_frames, load.procedure)
-        with _key_frames_encoded_twice():
-            answers += ours(model, alone)
-    return answers
+    """One sentence at a time, nothing shared."""
+    return [
+        answer_one(model, load.frames, sentence, load.num_frames, load.procedure, ANSWER)
+        for sentence in load.sentences
+    ]
 
 
-@contextmanager
-def _key_frames_encoded_twice() -> Iterator[None]:
-    """While open, the frames that are asked for first (key frames) are encoded once more."""
-    each = FrameFeatures.each
-    waiting = [True]
+@dataclass(frozen=True)
+class Agreement:
+    """How far two sets of masks are the same."""
 
-    def encode_again(features: FrameFeatures, times: Sequence[int]) -> Any:
-        if waiting:
-            waiting.clear()
-            for _ in each(features, times):
-                pass
-        return each(features, times)
-
-    with patch.object(FrameFeatures, "each", encode_again):
-        yield
+    lowest_iou: float  # of a whole track, over the sentences
+    equal_pixels: float  # share, over all sentences and frames
 
 
-def agreement(first: Sequence[Answer], second: Sequence[Answer]) -> tuple[float, float]:
-    """Lowest IoU over sentences, and share of equal pixels, of two sets of answers."""
-    ious, equal = [], []
+def agreement(first: Sequence[Answer], second: Sequence[Answer]) -> Agreement:
+    """Compare the masks of two procedures, sentence by sentence; two empty tracks are the same."""
+    ious: list[float] = []
+    equal = pixels = 0
     for one, other in zip(first, second, strict=True):
-        a, b = np.asarray(one.masks), np.asarray(other.masks)
-        union = np.count_nonzero(a | b)
-        ious.append(np.count_nonzero(a & b) / union if union else 1.0)
-        equal.append(float(np.mean(a == b)))
-    return min(ious), float(np.mean(equal))
+        shared = joined = 0
+        for a, b in _frame_pairs(one, other):
+            shared += int(np.count_nonzero(a & b))
+            joined += int(np.count_nonzero(a | b))
+            equal += int(np.count_nonzero(a == b))
+            pixels += a.size
+        ious.append(shared / joined if joined else 1.0)
+    return Agreement(min(ious), equal / pixels)
 
 
-def synthetic_clip(num_frames: int, height: int, width: int, seed: int = 0) -> Frames:
-    """A clip of noise blobs that drift: content does not matter for speed, variety for masks."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (height // 32 + 2, width // 32 + 2 + num_frames, 3), np.uint8)
-    full = np.repeat(np.repeat(coarse, 32, axis=0), 32, axis=1)
-    return np.stack([full[:height, 8 * t : 8 * t + width] for t in range(num_frames)])
-
-
-def sentences(count: int) -> list[str]:
-    """Sentences of the length that MeViS has."""
-    return [f"the thing number {n} that moves from left to right and stops" for n in range(count)]
+def _frame_pairs(one: Answer, other: Answer) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    # Frame by frame: sixteen tracks at 1080p as arrays are gigabytes.
+    if one.masks.shape != other.masks.shape:
+        raise ValueError(f"masks of {one.masks.shape} against masks of {other.masks.shape}")
+    return ((one.masks[time], other.masks[time]) for time in range(len(one.masks)))

@@ -1,11 +1,11 @@
-"""A model of true size with random weights and a tokenizer that needs no files."""
+"""A model to time: of a true size with random weights, or a small checkpoint that comes along."""
 
 from collections.abc import Sequence
 
 import torch
 
-from scripts.benchmark.sizes import config_values
-from submission.model import Sa2VA
+from scripts.benchmark.sizes import CARRIED, config_values
+from submission.model import Sa2VA, load
 from submission.model.checkpoint import move_tables, place
 from submission.model.configuration import parse_config
 from submission.model.network import lay_out
@@ -32,6 +32,13 @@ class WordTokenizer:
 
     def find(self, token: str) -> int | None:
         return SPECIAL.index(token) if token in SPECIAL else None
+
+
+def make_model(size: str, device: torch.device, dtype: torch.dtype) -> Sa2VA:
+    """Return the model of a name: random weights, or the checkpoint's where one comes along."""
+    if size in CARRIED:
+        return load(CARRIED[size], device, dtype)
+    return random_model(size, device, dtype)
 
 
 def random_model(size: str, device: torch.device, dtype: torch.dtype, seed: int = 0) -> Sa2VA:

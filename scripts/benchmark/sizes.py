@@ -1,8 +1,12 @@
-"""The sizes that can be timed: every released one, and a small one for machines without a GPU."""
+"""The sizes that can be timed: every released one, and small ones for machines without a GPU."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from scripts.released_sizes import RELEASED, config_json
+
+ROOT = Path(__file__).parents[2]
 
 SMALL: dict[str, Any] = {
     "template": "qwen_chat",
@@ -25,9 +29,19 @@ SMALL: dict[str, Any] = {
                   "window_spec": [8, 4, 16, 8]},
     },
 }  # fmt: skip
-NAMES = ("small", *RELEASED)
+# Small checkpoints that come along: the trained one of the sample, and the two that the reference's
+# recorded numbers were made with.
+CARRIED = {
+    "sample": ROOT / "submission" / "samples" / "checkpoint",
+    "reference-qwen2": ROOT / "tests" / "reference" / "models" / "tiny_qwen2",
+    "reference-internlm2": ROOT / "tests" / "reference" / "models" / "tiny_internlm2_i",
+}
+NAMES = ("small", *CARRIED, *RELEASED)
 
 
 def config_values(name: str) -> dict[str, Any]:
     """Content of config.json for a size."""
+    if name in CARRIED:
+        values: dict[str, Any] = json.loads((CARRIED[name] / "config.json").read_text())
+        return values
     return SMALL if name == "small" else config_json(name)

@@ -3,8 +3,9 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import nn
@@ -12,61 +13,78 @@ from torch import nn
 from submission.model import Sa2VA
 from submission.model.memory_attention import MemoryReader
 
+MEMORY_ATTENTION = "memory attention"
+REST = "rest"  # resizing, copies, masks, Python
 
-def organs(model: Sa2VA) -> dict[str, nn.Module]:
-    """The modules whose time is told, by the name of the stage."""
+
+def organs(model: Sa2VA) -> dict[nn.Module, str]:
+    """The modules whose time is told, and the name of their stage."""
     network = model.network
+    grounding = network.grounding
     return {
-        "vision encoder": network.vision,
-        "language model": network.language.model,
-        "image encoder": network.grounding.image_encoder,
-        "mask decoder": network.grounding.sam_mask_decoder,
-        "tuned mask decoder": network.grounding.sam_mask_decoder_modified,
-        "memory encoder": network.grounding.memory_encoder,
+        network.vision: "vision encoder",
+        network.language.model: "language model",
+        grounding.image_encoder: "image encoder",
+        grounding.tuned_decoder: "mask decoder",
+        grounding.sam_mask_decoder: "mask decoder",
+        grounding.memory_encoder: "memory encoder",
+        grounding.memory_attention: MEMORY_ATTENTION,  # the plain loop calls the module
     }
 
 
-def _timed(method: Any, seconds: dict[str, float], now: Any) -> Any:
-    def timed(*arguments: Any) -> Any:
-        begun = now()
-        result = method(*arguments)
-        seconds["memory attention"] += now() - begun
-        return result
+class StageClock:
+    """Adds up seconds per stage; a GPU is waited for at every border. Stages do not nest."""
 
-    return timed
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._started: list[tuple[str, float]] = []
+
+    def begin(self, stage: str) -> None:
+        """Enter a stage; inside another one it counts as a part of that."""
+        self._started.append((stage, self._now()))
+
+    def end(self) -> None:
+        """Leave the stage that was entered last."""
+        stage, started = self._started.pop()
+        if not self._started:
+            self.seconds[stage] += self._now() - started
+
+    def _now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
 
 
 @contextmanager
 def timed_organs(model: Sa2VA) -> Iterator[dict[str, float]]:
-    """Add up seconds per organ while the block runs; a GPU is waited for at every border."""
-    seconds: dict[str, float] = defaultdict(float)
-    started: dict[str, float] = {}
+    """Add up seconds per organ while the block runs."""
+    clock = StageClock(model.device)
+    with ExitStack() as stack:
+        for name, method in _public_methods(MemoryReader).items():
+            stack.enter_context(patch.object(MemoryReader, name, _in_stage(method, clock)))
+        for module, stage in organs(model).items():
+            begin = module.register_forward_pre_hook(lambda *_, stage=stage: clock.begin(stage))
+            end = module.register_forward_hook(lambda *_: clock.end())
+            stack.callback(begin.remove)
+            stack.callback(end.remove)
+        yield clock.seconds
 
-    def now() -> float:
-        if model.device.type == "cuda":
-            torch.cuda.synchronize(model.device)
-        return time.perf_counter()
 
-    def begin(name: str) -> Any:
-        return lambda *call: started.update({name: now()})
+def _public_methods(kind: type) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in vars(kind).items()
+        if callable(value) and not name.startswith("_")
+    }
 
-    def end(name: str) -> Any:
-        def add(*call: Any) -> None:
-            seconds[name] += now() - started[name]
 
-        return add
+def _in_stage(method: Any, clock: StageClock) -> Any:
+    def timed(*arguments: Any, **named: Any) -> Any:
+        clock.begin(MEMORY_ATTENTION)
+        try:
+            return method(*arguments, **named)
+        finally:
+            clock.end()
 
-    handles = []
-    whole = {name: getattr(MemoryReader, name) for name in ("project", "read")}
-    for name, method in whole.items():
-        setattr(MemoryReader, name, _timed(method, seconds, now))
-    for name, module in organs(model).items():
-        handles.append(module.register_forward_pre_hook(begin(name)))
-        handles.append(module.register_forward_hook(end(name)))
-    try:
-        yield seconds
-    finally:
-        for name, method in whole.items():
-            setattr(MemoryReader, name, method)
-        for handle in handles:
-            handle.remove()
+    return timed

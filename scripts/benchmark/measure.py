@@ -1,0 +1,107 @@
+"""Time both procedures on one case, in turn, and compare their masks."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scripts.benchmark.cases import Case
+from scripts.benchmark.clips import read_clip, sentences, synthetic_clip
+from scripts.benchmark.procedures import Load, agreement, ours, public
+from scripts.benchmark.resources import peak_memory, utilisation
+from scripts.benchmark.stages import REST, timed_organs
+from submission.model import Answer, Sa2VA
+
+Procedure = Callable[[Sa2VA, Load], list[Answer]]
+WARM_FRAMES = 8
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a case is timed."""
+
+    repeats: int = 2  # of each procedure, in turn; the faster time counts
+    public_sentences: int = 0  # how many the public loop is timed on; 0: all
+    stages: bool = True  # one more run of each, with seconds per organ
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a procedure."""
+
+    seconds: float  # by the clock on the wall
+    cpu_seconds: float  # of all threads of this process
+    answers: list[Answer]
+
+
+def make_load(case: Case) -> Load:
+    """The clip and the sentences of a case."""
+    if case.clip:
+        frames = read_clip(Path(case.clip), case.frames)
+    else:
+        frames = synthetic_clip(case.frames, case.height, case.width)
+    return Load(frames, sentences(case.sentences), case.key_frames, case.procedure)
+
+
+def measure(model: Sa2VA, case: Case, method: Method) -> dict[str, Any]:
+    """Return the results of a case as JSON values: times, peaks, stages, agreement.
+
+    The public loop does the same for every sentence; timed on some of them, its seconds are
+    multiplied up to all, and the row says on how many they were taken.
+    """
+    load = make_load(case)
+    asked = min(method.public_sentences or case.sentences, case.sentences)
+    slow_load = load.part(asked)
+    ours(model, load.part(1, WARM_FRAMES))
+    public(model, load.part(1, WARM_FRAMES))
+    slow, fast = [], []
+    for _ in range(method.repeats):
+        with peak_memory(model.device) as slow_peak, utilisation(model.device) as slow_use:
+            slow.append(_run(model, slow_load, public))
+        with peak_memory(model.device) as fast_peak, utilisation(model.device) as fast_use:
+            fast.append(_run(model, load, ours))
+    same = agreement(slow[-1].answers, fast[-1].answers[:asked])
+    scale = case.sentences / asked
+    rows = {
+        "public": {
+            **_times(slow, scale), "sentences_timed": asked, "peak": asdict(slow_peak),
+            "utilisation": asdict(slow_use),
+        },
+        "ours": {
+            **_times(fast, 1.0), "peak": asdict(fast_peak), "utilisation": asdict(fast_use),
+        },
+        "agreement": asdict(same),
+    }  # fmt: skip
+    if method.stages:
+        rows["public"]["stages"] = _stages(model, load.part(1), public, case.sentences)
+        rows["ours"]["stages"] = _stages(model, load, ours, 1)
+    return rows
+
+
+def _run(model: Sa2VA, load: Load, procedure: Procedure) -> Run:
+    wall, cpu = time.perf_counter(), time.process_time()
+    answers = procedure(model, load)
+    if model.device.type == "cuda":
+        torch.cuda.synchronize(model.device)
+    return Run(time.perf_counter() - wall, time.process_time() - cpu, answers)
+
+
+def _times(runs: list[Run], scale: float) -> dict[str, float]:
+    return {
+        "seconds": scale * min(run.seconds for run in runs),
+        "cpu_seconds": scale * min(run.cpu_seconds for run in runs),
+        "first_seconds": scale * runs[0].seconds,  # with whatever is prepared at first use
+    }
+
+
+def _stages(
+    model: Sa2VA, load: Load, procedure: Procedure, sentences: float
+) -> dict[str, float]:  # fmt: skip
+    """Seconds per stage of one run, times the sentences that it stands for."""
+    with timed_organs(model) as seconds:
+        whole = _run(model, load, procedure).seconds
+    told = {**seconds, REST: whole - sum(seconds.values())}
+    return {stage: value * sentences for stage, value in told.items()}
