@@ -1,6 +1,7 @@
 """Training the small model: it learns, all of it, and what it writes is an ordinary checkpoint."""
 
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from torch import nn
 
 from scripts.sample_data.render import render
 from scripts.sample_data.scene import COLOURS
+from scripts.sample_data.sentences import worded_sentences
 from scripts.sample_data.style import TRAINING
 from scripts.sample_data.wordings import all_phrases
 from scripts.sample_data.write_split import draw_any_scene
@@ -20,6 +22,7 @@ from scripts.train_sample_model.facts import displacements
 from scripts.train_sample_model.grounding_half import GroundingHalf, draw_shown
 from scripts.train_sample_model.joint import Joint, choose_questions, first_pictures
 from scripts.train_sample_model.language_half import LanguageHalf
+from scripts.train_sample_model.lessons import draw_lesson, draw_sentence
 from scripts.train_sample_model.loop import Course, Stage
 from scripts.train_sample_model.mask_loss import mask_loss
 from scripts.train_sample_model.pictures import NOBODY, Painter
@@ -108,6 +111,24 @@ def test_questions_are_the_kits_own_prompts_with_answers(made, painter):
                 assert facts[:, question.meaning].nonzero()[:, 0].tolist() == [*question.targets]
                 said.add(bool(question.targets))
     assert said == {True, False}
+
+
+def test_no_meaning_is_rare_and_none_means_nobody_as_a_rule():
+    rng = random.Random(6)
+    asked, by_chance = Counter(), Counter()  # (meaning, whether it means anybody)
+    for _ in range(400):
+        clear = list(worded_sentences(draw_lesson(rng), rng))
+        for meant in (True, False):
+            if some := [one for one in clear if bool(one.targets) == meant]:
+                asked.update((draw_sentence(some, rng).meaning, meant) for _ in range(4))
+                by_chance.update((rng.choice(some).meaning, meant) for _ in range(4))
+    assert min(asked[meaning, True] for meaning in MEANINGS) > 0.02 * 400 * 4
+
+    def nobody_for_each_somebody(counts):
+        halting = [meaning for meaning in MEANINGS if meaning.startswith("stops to")]
+        return sum(counts[m, False] for m in halting) / sum(counts[m, True] for m in halting)
+
+    assert nobody_for_each_somebody(asked) < 0.6 * nobody_for_each_somebody(by_chance)
 
 
 def test_every_known_word_is_one_token(made):

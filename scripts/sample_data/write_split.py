@@ -112,12 +112,14 @@ def draw_plan(plan: SplitPlan) -> Iterator[Clip]:
         yield Clip(f"clip_{number:03d}", scene, chosen)
 
 
-def draw_any_scene(rng: random.Random, num_frames: int, style: Style) -> Scene:
-    """Draw what the shapes do, and a scene in which they find place."""
+def draw_any_scene(
+    rng: random.Random, num_frames: int, style: Style, cast: tuple[Kind, ...] | None = None
+) -> Scene:
+    """Draw what the shapes do (or let them do what `cast` says), where they find place."""
     while True:
         try:
-            return draw_scene(rng, num_frames, draw_cast(rng), style)
-        except RuntimeError:  # too crowded: another cast
+            return draw_scene(rng, num_frames, cast or draw_cast(rng), style)
+        except RuntimeError:  # too crowded: another cast, other places
             continue
 
 

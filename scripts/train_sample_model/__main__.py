@@ -37,13 +37,17 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of steps")
+    parser.add_argument("--pictures", type=int, default=5, help="of a clip that are read, mostly")
+    parser.add_argument(
+        "--grounding", type=Path, help="OUT of another run: take its grounding half"
+    )
     parser.add_argument("--part", choices=PARTS, help="default: all, one after the other")
     arguments = parser.parse_args()
-    trainer = Trainer(arguments.out, arguments.seed, arguments.scale)
+    trainer = Trainer(arguments)
     if arguments.part:
         trainer.train(arguments.part)
         return 0
-    if not side_by_side(arguments, PARTS[:2]):
+    if not side_by_side(arguments, PARTS[1:2] if arguments.grounding else PARTS[:2]):
         return 1
     for part in PARTS[2:]:
         trainer.train(part)
@@ -53,14 +57,18 @@ def main() -> int:
 class Trainer:
     """One model on its way: where it lies, what it is, and its parts."""
 
-    def __init__(self, out: Path, seed: int, scale: float) -> None:
+    def __init__(self, arguments: argparse.Namespace) -> None:
         torch.set_num_threads(1)
-        self.out, self.seed, self.scale = out, seed, scale
-        self.checkpoint = out / "checkpoint"
-        self.network, self.config, tokenizer = start(self.checkpoint, seed)
+        self.out, self.seed, self.scale = arguments.out, arguments.seed, arguments.scale
+        self.grounding_out: Path = arguments.grounding or self.out
+        self.switches = switches(arguments)
+        self.checkpoint = self.out / "checkpoint"
+        self.network, self.config, tokenizer = start(self.checkpoint, self.seed)
         painter = Painter()
         self.grounding = grounding_half.GroundingHalf(self.network.grounding, painter)
-        self.language = language_half.LanguageHalf(self.network, Asker(tokenizer), painter)
+        self.language = language_half.LanguageHalf(
+            self.network, Asker(tokenizer), painter, arguments.pictures
+        )
         self.joint = joint.Joint(self.language, self.grounding)
 
     def train(self, part: str) -> None:
@@ -82,8 +90,8 @@ class Trainer:
         return Course(name, self.out / "state", self.seed, module)
 
     def _take_halves(self) -> None:
-        for name, half in (("grounding", self.grounding), ("language", self.language)):
-            self._course(name, half).load()
+        Course("grounding", self.grounding_out / "state", self.seed, self.grounding).load()
+        self._course("language", self.language).load()
 
     def _export(self) -> None:
         """Write the checkpoint: of joint training, or of the halves where there was none."""
@@ -94,8 +102,7 @@ class Trainer:
             self._take_halves()
         curves = {name: curve_of(self.out / "state" / f"{name}.pt") for name in parts}
         record = {
-            "command": f"python -m scripts.train_sample_model OUT --seed {self.seed} "
-            f"--scale {self.scale}",
+            "command": f"python -m scripts.train_sample_model OUT {' '.join(self.switches)}",
             "minutes": {name: round(curve[-1]["seconds"] / 60, 1)
                         for name, curve in curves.items() if curve},
             "data": "scenes drawn from the seed, style TRAINING of scripts/sample_data/style.py; "
@@ -109,6 +116,16 @@ class Trainer:
         print(f"{self.checkpoint}: {size / 1e6:.2f} MB, trained {record['minutes']} minutes")
 
 
+def switches(arguments: argparse.Namespace) -> list[str]:
+    """The switches that decide the weights, as a command line has them."""
+    named = {
+        "--seed": arguments.seed, "--scale": arguments.scale, "--pictures": arguments.pictures,
+    }  # fmt: skip
+    if arguments.grounding:
+        named["--grounding"] = arguments.grounding
+    return [str(part) for pair in named.items() for part in pair]
+
+
 def side_by_side(arguments: argparse.Namespace, parts: tuple[str, ...]) -> bool:
     """Train parts in processes of their own; say where their output is; tell whether all worked."""
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -117,7 +134,7 @@ def side_by_side(arguments: argparse.Namespace, parts: tuple[str, ...]) -> bool:
         log = arguments.out / f"{part}.log"
         command = [
             sys.executable, "-m", "scripts.train_sample_model", str(arguments.out),
-            "--seed", str(arguments.seed), "--scale", str(arguments.scale), "--part", part,
+            *switches(arguments), "--part", part,
         ]  # fmt: skip
         with log.open("a") as file:
             running.append((log, subprocess.Popen(command, stdout=file, stderr=file)))

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scripts.sample_data.scene import COLOURS, HEIGHT, WIDTH, Scene
-from scripts.sample_data.style import TRAINING
-from scripts.sample_data.write_split import FRAMES, draw_any_scene
+from scripts.train_sample_model.lessons import draw_lesson
 from scripts.train_sample_model.pictures import Painter
 from scripts.train_sample_model.sizes import CELLS
 from submission.sampling import key_frames
@@ -37,7 +36,7 @@ def draw_batch(
     painter: Painter, rng: random.Random, size: int, count: int, *, random_share: float = AT_RANDOM
 ) -> Batch:
     """Draw scenes of various lengths, each in `count` key frames of its own."""
-    scenes = [draw_any_scene(rng, rng.randint(*FRAMES), TRAINING) for _ in range(size)]
+    scenes = [draw_lesson(rng) for _ in range(size)]
     times = [draw_key_frames(rng, s.num_frames, count, random_share) for s in scenes]
     return paint(painter, rng, scenes, times)
 

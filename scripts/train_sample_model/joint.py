@@ -10,12 +10,11 @@ from torch import nn
 
 from scripts.train_sample_model.batches import Batch, targets_mask
 from scripts.train_sample_model.grounding_half import GroundingHalf, Shown, draw_shown
-from scripts.train_sample_model.language_half import LanguageHalf
+from scripts.train_sample_model.language_half import LanguageHalf, draw_count
 from scripts.train_sample_model.loop import Losses, Stage, stretched
 from scripts.train_sample_model.questions import NO_MEANING, Questions
 
 CLIPS, TRACKED = 12, 3
-KEYS = (5, 5, 5, 6, 8)  # pictures that are read and prompted
 
 
 class Joint(nn.Module):
@@ -27,7 +26,9 @@ class Joint(nn.Module):
 
     def step(self, rng: random.Random, _: float) -> Losses:
         """Read clips, answer, and segment for one answer of each clip."""
-        shown = draw_shown(self.grounding.painter, rng, CLIPS, rng.choice(KEYS), TRACKED)
+        shown = draw_shown(
+            self.grounding.painter, rng, CLIPS, draw_count(rng, self.language.pictures), TRACKED
+        )
         told, embedded, questions = self.language.question_losses(
             first_pictures(shown.batch, shown.num_prompted), rng
         )

@@ -33,7 +33,6 @@ from submission.model.vision import IMAGENET_MEAN, IMAGENET_STD
 
 PLACE_LAYER, MEANING_LAYER = 2, 3  # depths at which the guides ask
 QUESTIONS = 8  # for each clip
-KEYS = 5  # pictures of a clip, mostly
 NUM_COLOURS = len(COLOURS)
 
 
@@ -50,8 +49,9 @@ class Read:
 class LanguageHalf(nn.Module):
     """The organs and the guides."""
 
-    def __init__(self, network: Network, asker: Asker, painter: Painter) -> None:
+    def __init__(self, network: Network, asker: Asker, painter: Painter, pictures: int = 5) -> None:
         super().__init__()
+        self.pictures = pictures  # of a clip, mostly
         self.vision, self.language = network.vision, network.language
         self.seg_projector = network.seg_projector
         size = network.language.config.hidden_size
@@ -117,7 +117,7 @@ class LanguageHalf(nn.Module):
         true = displacements(seen, len(batch.scenes), batch.frames.shape[1])
         known = ~true.isnan()
         states = read.states[MEANING_LAYER][at]
-        last = seen.picture == batch.frames.shape[1] - 1
+        last = seen.is_last  # of what has left, too: where it was seen last tells that it leaves
         facts = facts_of(batch, seen)[last]
         of_colour = self.means_of(states[last]).view(-1, NUM_COLOURS, len(MEANINGS))
         of_colour = of_colour[torch.arange(len(facts)), seen.colour[last]]
@@ -183,7 +183,7 @@ class LanguageHalf(nn.Module):
 
     def follow(self, rng: random.Random, _: float) -> Losses:
         """Clips without questions: what moved how."""
-        batch = draw_batch(self.painter, rng, 32, KEYS)
+        batch = draw_batch(self.painter, rng, 32, self.pictures)
         seen = find_shapes(batch)
         read = self.read(batch.frames, None, MEANING_LAYER)
         losses = self.motion_losses(read, batch, seen)
@@ -193,7 +193,7 @@ class LanguageHalf(nn.Module):
 
     def refer(self, rng: random.Random, share: float) -> Losses:
         """Clips with questions."""
-        count = rng.choice((KEYS, KEYS, KEYS, 6, 8)) if share > 0.5 else KEYS
+        count = draw_count(rng, self.pictures) if share > 0.5 else self.pictures
         batch = draw_batch(self.painter, rng, 16, count)
         losses, _, _ = self.question_losses(batch, rng)
         return losses
@@ -225,6 +225,11 @@ class LanguageHalf(nn.Module):
         return [{"params": list(self.parameters())}]
 
 
+def draw_count(rng: random.Random, pictures: int) -> int:
+    """Draw how many pictures a clip is shown in: mostly `pictures`, now and then more."""
+    return pictures + rng.choice((0, 0, 0, 1, 3))
+
+
 def _head(size: int, outputs: int) -> nn.Module:
     return nn.Sequential(nn.LayerNorm(size), nn.Linear(size, outputs))
 
@@ -233,7 +238,7 @@ def stages(half: LanguageHalf, scale: float) -> list[Stage]:
     """The stages of this half; `scale` stretches or shortens all of them."""
     plan = [
         Stage("see", 300, half.see, 1.5e-3, half.groups),
-        Stage("follow", 700, half.follow, 1.5e-3, half.groups, warm_up=60),
-        Stage("refer", 1400, half.refer, 1.5e-3, half.groups, warm_up=60, decay_from=0.5),
+        Stage("follow", 900, half.follow, 1.5e-3, half.groups, warm_up=60),
+        Stage("refer", 2000, half.refer, 1.5e-3, half.groups, warm_up=60, decay_from=0.45),
     ]
     return [stretched(stage, scale) for stage in plan]

@@ -11,6 +11,7 @@ from torch import Tensor
 from scripts.sample_data.scene import COLOURS, Scene
 from scripts.sample_data.sentences import MORE_STATEMENTS, STATEMENTS, worded_sentences
 from scripts.train_sample_model.batches import colours_of
+from scripts.train_sample_model.lessons import draw_sentence
 from scripts.train_sample_model.sizes import CELLS
 from scripts.train_sample_model.words import COLOUR_NAMES, END, FOUND, NOT_THERE
 from submission.model.prompt import IMAGE_CONTEXT, IMAGE_END, SEG, build_prompt
@@ -19,7 +20,7 @@ from submission.model.tokenizer import Tokenizer
 MEANINGS = [statement.meaning for statement in (*STATEMENTS, *MORE_STATEMENTS)]
 NO_MEANING = -1  # of a question that names a colour
 NO_LABEL = -100  # a token that is not to be learned
-BY_COLOUR, NOBODY = 0.1, 0.25  # shares of questions that name a colour; that mean nobody
+BY_COLOUR, NOBODY = 0.1, 0.2  # shares of questions that name a colour; that mean nobody
 TEMPLATE = "qwen_chat"
 
 
@@ -84,7 +85,8 @@ class Asker:
                 text, targets = _by_colour(scene, rng)
                 drawn.append(self._question(text, targets, NO_MEANING))
             else:
-                sentence = rng.choice(nobody if share < BY_COLOUR + NOBODY else meant)
+                asked = nobody if share < BY_COLOUR + NOBODY else meant
+                sentence = draw_sentence(asked, rng)
                 meaning = MEANINGS.index(sentence.meaning)
                 drawn.append(self._question(sentence.text, sentence.targets, meaning))
         return drawn
