@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from scripts.ablation.answers import FIVE, REFERENCE, SETTINGS, THREE, Judge
+from scripts.ablation.answers import (
+    REFERENCE,
+    RULES,
+    SECOND,
+    SETTINGS,
+    WIDER,
+    Judge,
+    electorates,
+    vote_name,
+)
 from scripts.ablation.tables import (
     by_meaning,
     difference,
@@ -77,21 +86,25 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
-def test_every_setting_and_vote_is_scored_on_every_sentence(checkpoint, tmp_path):
+@pytest.mark.parametrize("checkpoints", [1, 2])
+def test_every_setting_and_vote_is_scored_on_every_sentence(checkpoint, tmp_path, checkpoints):
     plan = PLANS["choose"]
     plan = SplitPlan(plan.folder, 1, plan.seed, plan.style)
     write_split(tmp_path / plan.folder, draw_plan(plan))
     split = read_split(tmp_path, plan.folder)
     (video,) = split.videos
-    scores = Judge([checkpoint], split, read_ground_truth(split)).scores(video)
-    votes = {f"vote of {n}, {rule}" for n in (3, 5) for rule in ("majority", "paper")}
-    assert set(scores) == {setting.name for setting in SETTINGS} | votes
+    scores = Judge([checkpoint] * checkpoints, split, read_ground_truth(split)).scores(video)
+    names = {setting.name for setting in SETTINGS}
+    names |= {SECOND + name for name in (REFERENCE, WIDER) if checkpoints == 2}
+    votes = {vote_name(m, rule) for m in electorates(checkpoints) for rule in RULES}
+    assert len(votes) == 4 * checkpoints
+    assert set(scores) == names | votes
     assert {len(own) for own in scores.values()} == {len(video.expressions)}
     assert all(np.isfinite(j_and_f((one, None))) for own in scores.values() for one in own)
 
 
-def test_members_of_votes_are_settings():
+def test_members_of_a_vote_differ_and_are_settings():
     names = [setting.name for setting in SETTINGS]
-    assert REFERENCE in names
-    assert set(FIVE) <= set(names)
-    assert (len(set(THREE)), len(set(FIVE))) == (3, 5)
+    for members in electorates(2):
+        assert {name.removeprefix(SECOND) for name in members} <= set(names)
+        assert len(set(members)) == len(members)

@@ -1,10 +1,10 @@
 """What sampling, procedure, wording and vote do, on clips that no checkpoint was trained on.
 
-    python -m scripts.ablation CHECKPOINT [CHECKPOINT ...] [--split test] [--clips 200]
+    python -m scripts.ablation CHECKPOINT [SECOND] [--split test] [--clips 200]
 
 Every number is J&F of the kit's own scorer over the kit's own way (`submission.model.load` and
 `segment`). In brackets: the 95 % interval of a bootstrap over clips, since the sentences of one
-clip are not independent. The first checkpoint answers all settings; further ones join the votes.
+clip are not independent. The first checkpoint answers all settings; a second one joins the votes.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.ablation.answers import REFERENCE, SETTINGS, Judge
+from scripts.ablation.answers import REFERENCE, RULES, Judge, electorates, vote_name
 from scripts.ablation.tables import Scored, by_meaning, difference, has_target, j_and_f, table
 from scripts.sample_data.write_split import META, PLANS, draw_plan, write_split
 from submission.dataset.ground_truth import GroundTruth, read_ground_truth
@@ -48,6 +48,8 @@ def main() -> int:
     parser.add_argument("--clips", type=int, help="only so many, drawn at random")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
+    if len(arguments.checkpoints) > 2:
+        parser.error("one checkpoint or two")
     for folder in arguments.checkpoints:
         if not (folder / "config.json").is_file():
             print(f"{folder}: no checkpoint; 'make small-model' trains one into build/small",
@@ -70,7 +72,7 @@ def main() -> int:
                 scores.setdefault(name, []).append(pairs)
             print(f"\r{number + 1} of {len(videos)} clips", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    report(scores, f"{plan.folder}, {len(videos)} clips")
+    report(scores, f"{plan.folder}, {len(videos)} clips", len(arguments.checkpoints))
     return 0
 
 
@@ -79,17 +81,17 @@ def mean_with_target(clips: Sequence[Sequence[Scored]]) -> float:
     return float(np.mean([j_and_f(one) for clip in clips for one in clip if has_target(one)]))
 
 
-def report(scores: Mapping[str, Sequence[Sequence[Scored]]], where: str) -> None:
+def report(scores: Mapping[str, Sequence[Sequence[Scored]]], where: str, checkpoints: int) -> None:
     """Print all tables."""
     count = sum(len(clip) for clip in next(iter(scores.values())))
     print(f"J&F on {where}, {count} sentences; mean [95 % interval over clips]\n")
     print("\n".join(table(scores)))
-    singles = [setting.name for setting in SETTINGS]
-    best = max(singles, key=lambda name: mean_with_target(scores[name]))
     print(f"\n{REFERENCE} minus first 5: {difference(scores, REFERENCE, 'first 5')}")
-    for name in scores:
-        if name.startswith("vote"):
-            print(f"{name} minus the best member ({best}): {difference(scores, name, best)}")
+    for members in electorates(checkpoints):
+        best = max(members, key=lambda name: mean_with_target(scores[name]))
+        for rule in RULES:
+            name = vote_name(members, rule)
+            print(f"{name} minus its best member ({best}): {difference(scores, name, best)}")
     print("\n" + by_meaning(scores, ("first 5", REFERENCE, "sa2va-i, uniform 5")))
 
 

@@ -37,9 +37,15 @@ SETTINGS = (
     Setting("sa2va-i, uniform 5", procedure="sa2va-i"),
     Setting("sa2va-i, uniform 8", frames=8, procedure="sa2va-i"),
 )
-REFERENCE = "uniform 5"
-THREE = ("uniform 5", "uniform 8", "sa2va-i, uniform 8")
-FIVE = (*THREE, "uniform 12", "sa2va-i, uniform 5")
+REFERENCE, WIDER = "uniform 5", "uniform 8"
+SECOND = "second checkpoint, "  # before the settings that it is asked in
+# Members of votes, best choices first: of one checkpoint alone, and of two.
+ALONE = ("uniform 5", "uniform 8", "sa2va-i, uniform 8", "uniform 12", "sa2va-i, uniform 5")
+TOGETHER = (
+    "uniform 5", f"{SECOND}uniform 8", "uniform 8", f"{SECOND}uniform 5", "sa2va-i, uniform 8",
+)  # fmt: skip
+SIZES = (3, 5)  # of votes
+RULES = ("majority", "paper")
 
 
 @dataclass(frozen=True)
@@ -66,13 +72,16 @@ class TrackShapes:
 
 
 class Judge:
-    """Answers and scores one video in every setting and vote; lives in a process of its own."""
+    """One or two checkpoints that answer a video in every setting and vote, and are scored.
+
+    It lives in a process of its own.
+    """
 
     def __init__(self, folders: Sequence[Path], split: Split, truth: GroundTruth) -> None:
         import torch
 
         torch.set_num_threads(1)
-        self.models = {folder.name: load(folder, "cpu") for folder in folders}
+        self.models = [load(folder, "cpu") for folder in folders]
         self.frames, self.truth = open_frames(split), truth
 
     def scores(self, video: Video) -> dict[str, list[ExpressionScore]]:
@@ -81,22 +90,35 @@ class Judge:
 
     def _results(self, video: Video) -> list[InMemory]:
         frames = self.frames.read(video)
-        first, *others = (
-            {setting.name: _ask(model, frames, video, setting) for setting in SETTINGS}
-            for model in self.models.values()
-        )
-        results = [InMemory(name, tracks) for name, tracks in first.items()]
-        results += [InMemory(f"second checkpoint, {REFERENCE}", o[REFERENCE]) for o in others[:1]]
-        for names in (THREE, FIVE):
-            members = [first[name] for name in names]
-            members = [*members[: len(members) - len(others)], *(o[REFERENCE] for o in others)]
-            for rule in ("majority", "paper"):
-                voted = {
-                    expression.id: vote_tracks([m[expression.id] for m in members], rule)
-                    for expression in video.expressions
-                }
-                results.append(InMemory(f"vote of {len(members)}, {rule}", voted))
-        return results
+        first, *second = self.models
+        answers = {setting.name: _ask(first, frames, video, setting) for setting in SETTINGS}
+        for model in second:
+            answers |= {
+                SECOND + setting.name: _ask(model, frames, video, setting)
+                for setting in SETTINGS
+                if setting.name in (REFERENCE, WIDER)
+            }
+        voted = {
+            vote_name(members, rule): {
+                expression.id: vote_tracks([answers[m][expression.id] for m in members], rule)
+                for expression in video.expressions
+            }
+            for members in electorates(len(self.models))
+            for rule in RULES
+        }
+        return [InMemory(name, tracks) for name, tracks in (answers | voted).items()]
+
+
+def electorates(checkpoints: int) -> list[tuple[str, ...]]:
+    """Return the members of each vote: results of one checkpoint, and then of both."""
+    alone = [ALONE[:size] for size in SIZES]
+    return alone if checkpoints == 1 else [*alone, *(TOGETHER[:size] for size in SIZES)]
+
+
+def vote_name(members: Sequence[str], rule: str) -> str:
+    """Return what a vote is called in the tables."""
+    both = any(name.startswith(SECOND) for name in members)
+    return f"vote of {len(members)}{' of both' if both else ''}, {rule}"
 
 
 def _ask(model: Sa2VA, frames: np.ndarray, video: Video, setting: Setting) -> dict[str, Track]:
