@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from submission.model.grounding import GroundingNetwork
+from submission.model.attention_kernel import choose_kernel
+from submission.model.grounding import GroundingNetwork, ImageFeatures
 
 
 @dataclass(frozen=True)
@@ -22,93 +23,82 @@ class MemoryKeys:
     """Memory as each layer of the attention sees it, for B objects and N tokens."""
 
     keys: tuple[Tensor, ...]  # per layer (B, N, C), rotated
-    values: tuple[Tensor, ...]  # per layer (B, N, C)
+    values: tuple[Tensor, ...]  # per layer (B, N, C); one (B, N, K) for all with a narrow kernel
 
 
 class MemoryReader:
     """The attention over memory, for the weights that the network has now."""
 
     def __init__(self, network: GroundingNetwork) -> None:
+        self.network = network
         self.attention = network.memory_attention
         self.layers = list(network.memory_attention.layers)
+        self.crosses = [layer.cross_attn_image for layer in self.layers]
         self.place = as_tokens(network.memory_position())  # (1, S*S, K)
+        self.kernel = choose_kernel(self.crosses[0].k_proj.bias)
         device = self.place.device
-        self.rotations = [layer.cross_attn_image.freqs_cis.to(device) for layer in self.layers]
+        self.rotations = [cross.freqs_cis.to(device) for cross in self.crosses]
         slots = network.maskmem_tpos_enc[:, 0]  # (slots, 1, K)
         self.times = [  # per layer (slots, S*S, C): what a slot adds to the keys
             _rotate(
-                F.linear(slots, layer.cross_attn_image.k_proj.weight).expand(
-                    -1, self.place.shape[1], -1
-                ),
-                rotation,
+                F.linear(slots, cross.k_proj.weight).expand(-1, self.place.shape[1], -1), rotation
             )
-            for layer, rotation in zip(self.layers, self.rotations, strict=True)
+            for cross, rotation in zip(self.crosses, self.rotations, strict=True)
         ]
+        self._position: Tensor | None = None
 
     def project(self, memory: Tensor) -> MemoryKeys:
         """Turn a memory map (B, K, S, S) into keys and values, not yet placed in time."""
-        values = as_tokens(memory).to(self.place.dtype)  # (B, S*S, K)
-        keys = values + self.place
+        tokens = as_tokens(memory).to(self.place.dtype)  # (B, S*S, K)
+        placed = tokens + self.place
+        keys = tuple(
+            _rotate(cross.k_proj(placed), rotation)
+            for cross, rotation in zip(self.crosses, self.rotations, strict=True)
+        )
+        return MemoryKeys(keys, self._values(tokens))
+
+    def project_pointers(self, pointers: Sequence[Tensor]) -> MemoryKeys:
+        """Split object pointers (B, C) into C/K tokens of a map's width each, without a place."""
+        size = self.place.shape[-1]
+        parts = [one.to(self.place.dtype).reshape(len(one), -1, size) for one in pointers]
+        tokens = torch.cat(parts, dim=1)
         return MemoryKeys(
-            tuple(
-                _rotate(layer.cross_attn_image.k_proj(keys), rotation)
-                for layer, rotation in zip(self.layers, self.rotations, strict=True)
-            ),
-            tuple(layer.cross_attn_image.v_proj(values) for layer in self.layers),
+            tuple(cross.k_proj(tokens) for cross in self.crosses), self._values(tokens)
         )
 
-    def put_in_time(self, memory: MemoryKeys, slot: int) -> MemoryKeys:
-        """Add the temporal part of a slot to the keys of one memory map."""
-        keys = zip(memory.keys, self.times, strict=True)
-        return MemoryKeys(tuple(key + times[slot] for key, times in keys), memory.values)
+    def _values(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        if self.kernel.is_narrow:
+            return (tokens,)
+        return tuple(cross.v_proj(tokens) for cross in self.crosses)
 
-    def read(
-        self,
-        image: Tensor,
-        position: Tensor,
-        memory: Sequence[MemoryKeys],
-        pointers: Sequence[Tensor],
-    ) -> Tensor:
-        """Fuse a frame's map (1, C, S, S) with memory and object pointers (B, C) each.
+    def read(self, features: ImageFeatures, memory: MemoryKeys) -> Tensor:
+        """Fuse a frame's map (1, C, S, S) with memory.
 
         Returns (B, C, S, S). Until the first look at memory the frame is the same for all objects
         and is computed once.
         """
+        image = features.stride16
         side = image.shape[-1]
-        state = as_tokens(image) + 0.1 * as_tokens(position)  # (1, S*S, C)
-        tokens = self._pointer_tokens(pointers, memory[0].keys[0])
-        for index, layer in enumerate(self.layers):
+        state = as_tokens(image) + self._position_of(features)  # (1, S*S, C)
+        for index, (layer, cross) in enumerate(zip(self.layers, self.crosses, strict=True)):
             normed = layer.norm1(state)
             state = state + layer.self_attn(normed, normed, normed)
-            cross = layer.cross_attn_image
             query = _rotate(cross.q_proj(layer.norm2(state)), self.rotations[index])
-            keys = torch.cat([*(part.keys[index] for part in memory), cross.k_proj(tokens)], dim=1)
-            values = torch.cat(
-                [*(part.values[index] for part in memory), cross.v_proj(tokens)], dim=1
-            )
-            seen = F.scaled_dot_product_attention(
-                query.expand(len(keys), -1, -1)[:, None], keys[:, None], values[:, None]
-            )[:, 0]
+            values = memory.values[0 if self.kernel.is_narrow else index]
+            seen = self.kernel.attend(query, memory.keys[index], values)
+            if self.kernel.is_narrow:
+                seen = cross.v_proj(seen)
             state = state + cross.out_proj(seen)  # (B, S*S, C)
             hidden = layer.activation(layer.linear1(layer.norm3(state)))
             state = state + layer.linear2(hidden)
         fused: Tensor = self.attention.norm(state)
         return fused.transpose(1, 2).reshape(*fused.shape[::2], side, side)
 
-    def _pointer_tokens(self, pointers: Sequence[Tensor], like: Tensor) -> Tensor:
-        """Split object pointers (B, C) into tokens of a memory map's width: (B, N, K)."""
-        size = self.place.shape[-1]
-        parts = [pointer.to(like.dtype).view(len(like), -1, size) for pointer in pointers]
-        return torch.cat(parts, dim=1) if parts else like.new_zeros(len(like), 0, size)
-
-
-def join(parts: Sequence[MemoryKeys]) -> MemoryKeys:
-    """Join memory maps, placed in time, into one long memory."""
-    layers = range(len(parts[0].keys))
-    return MemoryKeys(
-        tuple(torch.cat([part.keys[index] for part in parts], dim=1) for index in layers),
-        tuple(torch.cat([part.values[index] for part in parts], dim=1) for index in layers),
-    )
+    def _position_of(self, features: ImageFeatures) -> Tensor:
+        """Where in the frame a token is, (1, S*S, C): the same in every frame."""
+        if self._position is None:
+            self._position = 0.1 * as_tokens(self.network.position_of(features))
+        return self._position
 
 
 def as_tokens(maps: Tensor) -> Tensor:

@@ -6,19 +6,22 @@ pointers are kept. So memory does not grow with the length of the video. Objects
 another.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from submission.model.approximation import EXACT, Approximation
 from submission.model.grounding import (
     NUM_MEMORY_FRAMES,
     DecodedMasks,
     GroundingNetwork,
     ImageFeatures,
 )
-from submission.model.memory_attention import MemoryKeys, MemoryReader, join
+from submission.model.memory_attention import MemoryKeys, MemoryReader
+from submission.model.memory_bank import MemoryBank
 
 MAX_RECENT_MAPS = NUM_MEMORY_FRAMES - 1  # previous frames whose memory maps are attended to
 MAX_POINTERS = 16  # window of object pointers in frames, the current one included
@@ -29,7 +32,7 @@ PROMPTED_SLOT = NUM_MEMORY_FRAMES - 1  # temporal embedding of prompted frames, 
 class Memory:
     """What frames have left behind, by time."""
 
-    prompted_maps: dict[int, MemoryKeys] = field(default_factory=dict)  # placed in time
+    prompted_maps: dict[int, Tensor] = field(default_factory=dict)  # (B, K, S, S)
     prompted_pointers: dict[int, Tensor] = field(default_factory=dict)  # (B, C)
     recent_maps: dict[int, MemoryKeys] = field(default_factory=dict)  # not placed: time moves on
     recent_pointers: dict[int, Tensor] = field(default_factory=dict)
@@ -55,6 +58,8 @@ class Tracker:
         masks are blanked where the object score says that the object is absent.
     frame_size
         (height, width) of the video; Sa2VA-i makes its masks hard at this size.
+    approximation
+        What tracked frames leave out of sight; nothing by default.
     """
 
     def __init__(
@@ -63,13 +68,15 @@ class Tracker:
         *,
         procedure: str,
         frame_size: tuple[int, int],
+        approximation: Approximation = EXACT,
     ) -> None:
         self.network = network
+        self.approximation = approximation
         self.reader = MemoryReader(network)
         self.procedure = procedure
         self.frame_size = frame_size
         self.memory = Memory()
-        self._prompted: MemoryKeys | None = None  # all prompted maps as one
+        self._bank: MemoryBank | None = None
 
     def prompt(self, time: int, features: ImageFeatures, language: Tensor) -> Tensor:
         """Find the objects of language embeddings (B, C) in a frame, and remember them.
@@ -100,13 +107,12 @@ class Tracker:
 
     def remember(self, time: int, memory_map: Tensor, pointer: Tensor, *, prompted: bool) -> None:
         """Keep a frame's memory map (B, K, S, S) and object pointers (B, C)."""
-        keys = self.reader.project(memory_map)
         if prompted:
-            self.memory.prompted_maps[time] = self.reader.put_in_time(keys, PROMPTED_SLOT)
+            self.memory.prompted_maps[time] = memory_map
             self.memory.prompted_pointers[time] = pointer
-            self._prompted = None
+            self._bank = None
         else:
-            self.memory.recent_maps[time] = keys
+            self.memory.recent_maps[time] = self.reader.project(memory_map)
             self.memory.recent_pointers[time] = pointer
 
     def condition(self, time: int, features: ImageFeatures) -> Tensor:
@@ -115,20 +121,30 @@ class Tracker:
         The frame sees all prompted maps, those of the six frames before it that were tracked, the
         pointers of prompted frames of its past and of up to fifteen tracked frames before it.
         """
-        memory = self.memory
-        if self._prompted is None:
-            self._prompted = join(list(memory.prompted_maps.values()))
+        memory, seen = self.memory, self.approximation
+        shown = seen.prompts_in_sight(memory.prompted_maps, time)
+        bank = self._bank_for(shown)
+        bank.show_prompted({t: memory.prompted_maps[t] for t in shown}, PROMPTED_SLOT)
         recent = [
-            self.reader.put_in_time(keys, time - t - 1)
+            (keys, time - t - 1)
             for t, keys in memory.recent_maps.items()
-            if 0 < time - t <= MAX_RECENT_MAPS
+            if 0 < time - t <= MAX_RECENT_MAPS and seen.sees_recent(time - t)
         ]
-        pointers = [kept for t, kept in memory.prompted_pointers.items() if t <= time]
+        pointers = [memory.prompted_pointers[t] for t in shown if t <= time]
         pointers += [
             kept for t, kept in memory.recent_pointers.items() if 0 < time - t < MAX_POINTERS
         ]
-        position = self.network.position_of(features)
-        return self.reader.read(features.stride16, position, [self._prompted, *recent], pointers)
+        return self.reader.read(features, bank.show(recent, pointers))
+
+    def _bank_for(self, shown: Sequence[int]) -> MemoryBank:
+        """The bank, laid out anew after a change in what was prompted."""
+        if self._bank is None:
+            objects = len(self.memory.prompted_maps[shown[0]])
+            self._bank = MemoryBank(
+                self.reader, objects, prompted=len(shown), recent=MAX_RECENT_MAPS,
+                pointers=len(shown) + MAX_POINTERS - 1,
+            )  # fmt: skip
+        return self._bank
 
     def _harden(self, features: ImageFeatures, soft: DecodedMasks) -> DecodedMasks:
         """Make predicted masks hard at the frame's size and give them to SAM 2 as masks."""
