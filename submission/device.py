@@ -3,6 +3,9 @@
 Imports torch only when asked, so that the CPU half of the kit never waits for it.
 """
 
+import os
+from dataclasses import dataclass
+
 from submission.errors import InputError
 
 DTYPES = ("float32", "bfloat16")
@@ -30,6 +33,30 @@ def settle_device(device: str) -> str:
     return device
 
 
+@dataclass(frozen=True)
+class Place:
+    """The GPU at hand."""
+
+    name: str  # as the driver has it
+    free: float  # bytes
+    total: float
+
+
+def gpu_at_hand(device: str) -> Place | None:
+    """Return the GPU that a run with this device would use, None for a CPU.
+
+    Raises InputError as settle_device does.
+    """
+    if device == "cpu":
+        return None
+    import torch
+
+    if not (settled := settle_device(device)).startswith("cuda"):
+        return None
+    free, total = torch.cuda.mem_get_info(settled)
+    return Place(torch.cuda.get_device_name(settled), free, total)
+
+
 def settle_dtype(dtype: str, device: str) -> str:
     """Return the precision to use: "auto" is bfloat16 on a GPU and float32 on a CPU."""
     if dtype == "auto":
@@ -37,3 +64,12 @@ def settle_dtype(dtype: str, device: str) -> str:
     if dtype not in DTYPES:
         raise InputError(f"dtype is {dtype!r}; known: auto, {', '.join(DTYPES)}")
     return dtype
+
+
+def memory_of(device: str) -> int:
+    """Return the bytes of memory that a device has; a CPU has that of the machine."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.get_device_properties(torch.device(device)).total_memory)
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,109 @@
+"""The cost of a run in words: the table that a dry run prints."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from submission.cost.estimate import Precision, seconds_of_all
+from submission.cost.hardware import SHOWN, Gpu, find_gpu
+from submission.cost.procedures import Stages, sum_stages, total
+from submission.device import Place
+from submission.weights.listing import in_columns
+
+FOOTNOTE = "* with smaller objects_at_once, images_at_once or sentences_at_once, chosen by itself"
+MOST_STAGES = 4  # named, the costliest first
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Peak memory of an expert on one GPU, with the limits that are chosen there."""
+
+    peak: float  # bytes
+    fits: bool
+    is_smaller: bool  # the limits are below those of the recipe
+
+
+@dataclass(frozen=True)
+class MemberCost:
+    """What one expert has still to do."""
+
+    name: str
+    ours: Stages  # empty when nothing is left to do
+    public: Stages
+    reading: float  # core seconds to decode and resize frames
+    peak: float  # bytes at its largest video, with the limits of the recipe
+    on: Mapping[str, Fitting]  # by name of a GPU
+
+
+def cost_lines(
+    members: Sequence[MemberCost], unknown: Mapping[str, str], place: Place | None,
+    precision: Precision,
+) -> list[str]:  # fmt: skip
+    """Return a table of the experts' work, memory and time, and what most of the work is."""
+    lines = [f"cost       {name}: unknown, {why}" for name, why in unknown.items()]
+    busy = [member for member in members if member.ours]
+    if not busy:
+        return lines
+    names = [place.name] if place is not None else list(SHOWN)
+    rows = [("cost of", "work", "public procedure", "GPU memory", *names)]
+    rows += [_row(member.name, [member], names, precision) for member in busy]
+    if len(busy) > 1:
+        rows.append(_row("all", busy, names, precision))
+    lines += ["", *in_columns(rows)]
+    if any(member.on[name].is_smaller for member in busy for name in names):
+        lines.append(FOOTNOTE)
+    cores = sum(member.reading for member in busy)
+    lines += [
+        f"most of the work: {_largest(sum_stages(member.ours for member in busy))}",
+        f"beside it, frames are decoded and resized: {duration(cores)} of one CPU core",
+        "Work is counted; memory and time are estimates: docs/cost.md says how, and how checked.",
+    ]
+    return lines
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds:.1g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def flop_in_words(flop: float) -> str:
+    """Return a number of FLOP with a unit that leaves few digits."""
+    for unit in ("GFLOP", "TFLOP", "PFLOP"):
+        if flop < 1e12:
+            return f"{flop / 1e9:.3g} {unit}"
+        flop /= 1e3
+    return f"{flop / 1e9:.3g} EFLOP"
+
+
+def _row(
+    name: str, members: Sequence[MemberCost], gpus: Sequence[str], precision: Precision
+) -> tuple[str, ...]:
+    ours = total(sum_stages(member.ours for member in members)).flop
+    public = total(sum_stages(member.public for member in members)).flop
+    return (
+        name,
+        flop_in_words(ours),
+        f"{flop_in_words(public)} ({public / ours:.1f} times)",
+        f"{max(member.peak for member in members) / 1e9:.1f} GB",
+        *(_on(gpu, members, precision) for gpu in gpus),
+    )
+
+
+def _on(name: str, members: Sequence[MemberCost], precision: Precision) -> str:
+    """Time on a GPU, or that it does not fit; experts run one after another."""
+    fittings = [member.on[name] for member in members]
+    if not all(fitting.fits for fitting in fittings):
+        return "does not fit"
+    star = " *" if any(fitting.is_smaller for fitting in fittings) else ""
+    gpu: Gpu | None = find_gpu(name)
+    if gpu is None:
+        return f"fits, speed unknown{star}"
+    stages = sum_stages(member.ours for member in members)
+    return f"{duration(seconds_of_all(stages, gpu, precision).expected)}{star}"
+
+
+def _largest(stages: Stages) -> str:
+    flop = total(stages).flop
+    ordered = sorted(stages.items(), key=lambda item: -item[1].flop)[:MOST_STAGES]
+    return ", ".join(f"{stage} {work.flop / flop:.0%}" for stage, work in ordered)

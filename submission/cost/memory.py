@@ -1,0 +1,165 @@
+"""Peak GPU memory by construction: weights, what is kept, and the largest activations.
+
+Counted from shapes, in the precision of the network, as the code holds tensors; attention never
+writes its scores. A test compares every term with the tensors that are alive while the network
+runs at its true shapes. What a library takes besides is one stated allowance.
+"""
+
+from dataclasses import dataclass
+
+from submission.cost import organs
+from submission.cost.operations import add
+from submission.cost.procedures import ANSWER_TOKENS, QUESTION_TOKENS, prefix_tokens
+from submission.cost.sizes import GroundingSizes, Sizes
+from submission.cost.video import (
+    POINTER_WINDOW,
+    RECENT_MAPS,
+    Asking,
+    AtOnce,
+    Clip,
+    shown_frames,
+    sights,
+)
+
+# Context of the driver, workspaces of libraries, holes between tensors. Assumed, not measured.
+ALLOWANCE = 1.2e9  # bytes
+
+# Features of a video's frames stay on the GPU up to this part of its memory, else in host memory.
+FEATURES_SHARE = 1 / 20
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Bytes at the moment when most is held."""
+
+    weights: float
+    cache: float  # keys and values of the language model, kept until the video is done
+    kept: float  # memory of the objects that are followed: keys, values, pointers
+    features: float  # of frames that wait or are in the image encoder's batch, and its tables
+    activations: float  # of the largest stage
+    stage: str  # which stage that is
+
+    @property
+    def total(self) -> float:
+        """All of it, with the allowance."""
+        held = self.weights + self.cache + self.kept + self.features + self.activations
+        return held + ALLOWANCE
+
+
+def peak_memory(
+    sizes: Sizes,
+    clip: Clip,
+    asking: Asking,
+    at_once: AtOnce,
+    *,
+    gpu_bytes: float,
+    value_bytes: int = 2,
+) -> Peak:
+    """Return the peak while one video is answered.
+
+    `gpu_bytes` is the memory of the GPU, which decides where features wait; `value_bytes` is 2 for
+    bfloat16 and 4 for float32.
+    """
+    net, objects = sizes.grounding, min(at_once.objects, clip.sentences)
+    images = min(at_once.images, clip.frames)
+    weights = value_bytes * parameters(sizes, tuned=asking.procedure == "sa2va-i")
+    cache = value_bytes * cache_values(sizes, clip, asking, at_once)
+    kept = value_bytes * memory_values(net, clip, asking, objects)
+    features = features_bytes(net, images, value_bytes)
+    waiting = clip.frames * feature_values(net) * value_bytes
+    features += waiting if waiting <= gpu_bytes * FEATURES_SHARE else 0
+    reading = {
+        "vision encoder": vision_bytes(sizes, shown_frames(clip, asking), value_bytes),
+        "language prefix": language_bytes(sizes, _tokens(sizes, clip, asking), value_bytes),
+    }
+    grounding = {
+        "image encoder": images_bytes(net, images, value_bytes),
+        "tracking": objects_bytes(net, objects, clip, value_bytes),
+    }
+    first, second = max(reading, key=reading.__getitem__), max(grounding, key=grounding.__getitem__)
+    before = Peak(weights, cache, 0, 0, reading[first], first)
+    during = Peak(weights, cache, kept, features, grounding[second], second)
+    return max(before, during, key=lambda peak: peak.total)
+
+
+def parameters(sizes: Sizes, *, tuned: bool = False) -> float:
+    """Parameters of the network; `tuned` adds Sa2VA-i's second mask decoder."""
+    language, net = sizes.language, sizes.grounding
+    decoder = organs.decode_masks(net, 1, prompts=2).weights
+    parts = add(
+        organs.encode_vision(sizes, 1), organs.read_tokens(language, 1, 1),
+        organs.choose_tokens(language, 1), organs.project_seg(sizes, 1),
+        organs.encode_images(net, 1), organs.encode_memory(net, 1), organs.project_memory(net, 1),
+        net.memory_layers
+        * (organs.attend_to_itself(net, 1) + organs.attend_to_memory(net, 1, 1)),
+    )  # fmt: skip
+    return parts.weights + language.vocabulary * language.width + decoder * (2 if tuned else 1)
+
+
+def cache_values(sizes: Sizes, clip: Clip, asking: Asking, at_once: AtOnce) -> float:
+    """Keys and values of the shared prefix and of the sentences packed behind it."""
+    language, packed = sizes.language, min(at_once.sentences, clip.sentences)
+    tokens = _tokens(sizes, clip, asking) + packed * (QUESTION_TOKENS + ANSWER_TOKENS)
+    return 2 * language.layers * language.groups * language.head * tokens
+
+
+def memory_values(net: GroundingSizes, clip: Clip, asking: Asking, objects: int) -> float:
+    """Memory of `objects`: keys and values of every layer, in the bank and before they get a time.
+
+    The bank has room for all prompted and six recent maps; seven recent ones wait beside it, and
+    prompted maps and pointers as they were written.
+    """
+    prompted, tracked = sights(clip.frames, asking)
+    recent = min(RECENT_MAPS, len(tracked))
+    waiting = min(RECENT_MAPS + 1, len(tracked))
+    pointers = prompted + min(POINTER_WINDOW, len(tracked))
+    both = 2 * net.memory_layers * net.hidden_size
+    keys = (prompted + recent + waiting) * net.places * both
+    maps = prompted * net.places * net.memory_size
+    return objects * (keys + maps + pointers * net.hidden_size * (1 + both / net.memory_size))
+
+
+def feature_values(net: GroundingSizes) -> float:
+    """Values of one frame's three feature maps."""
+    return (1 + 4 + 16) * net.places * net.hidden_size
+
+
+def features_bytes(net: GroundingSizes, images: int, value_bytes: int) -> float:
+    """The feature maps of a batch of frames beside those of the batch before, and tables."""
+    tables = (1 / 4 + 1 + 4 + 16) * net.places * net.hidden_size * 4  # sine positions, float32
+    return 2 * images * feature_values(net) * value_bytes + tables
+
+
+def vision_bytes(sizes: Sizes, frames: int, value_bytes: int) -> float:
+    """Activations of the vision encoder: both sides of the MLP's activation, and five states."""
+    vision = sizes.vision
+    return frames * (vision.patches + 1) * (2 * vision.mlp + 5.6 * vision.width) * value_bytes
+
+
+def language_bytes(sizes: Sizes, tokens: int, value_bytes: int) -> float:
+    """Activations of a prefix: gate, its activation and the other half, and four states."""
+    return tokens * (3 * sizes.language.mlp + 4 * sizes.language.width) * value_bytes
+
+
+def images_bytes(net: GroundingSizes, images: int, value_bytes: int) -> float:
+    """Activations of the image encoder, largest where the second stage halves the map.
+
+    Beside the map: windows, queries, keys and values at twice the width, the queries once more,
+    what is pooled of them, and where each maximum lay (eight bytes).
+    """
+    values = (net.image_size // 4) ** 2 * net.hiera.embed_dim
+    return images * values * (11 * value_bytes + 8 / 2)
+
+
+def objects_bytes(net: GroundingSizes, objects: int, clip: Clip, value_bytes: int) -> float:
+    """Activations of following `objects`: the largest of reading memory, writing it, drawing."""
+    square, frame = net.image_size**2, clip.height * clip.width
+    state = net.places * net.hidden_size * value_bytes
+    reading = 2 * net.places * net.memory_ffn * value_bytes + 10 * state
+    writing = square * (3 * 4 + value_bytes) + 9 * state
+    drawing = square * 4 + frame * (4 + 4 + 1 + 1 + 8)
+    return objects * max(reading, writing, drawing)
+
+
+def _tokens(sizes: Sizes, clip: Clip, asking: Asking) -> int:
+    return prefix_tokens(sizes, shown_frames(clip, asking))

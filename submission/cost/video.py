@@ -1,0 +1,72 @@
+"""What is asked of a video, and which memory each of its frames sees: integers in, integers out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from submission.sampling import PromptFrames, Sampling, key_frames, prompted_frames
+
+RECENT_MAPS = 6  # previous frames whose memory maps a tracked frame attends to
+POINTER_WINDOW = 16  # frames whose object pointers it sees, itself included
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How an expert asks: the settings of a recipe that decide its cost."""
+
+    frames: int  # key frames, at most
+    procedure: str = "sa2va"
+    sampling: Sampling = "uniform"
+    prompt_frames: PromptFrames = "sampled"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video as the cost model sees it."""
+
+    frames: int
+    sentences: int
+    height: int  # pixels
+    width: int
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """How much goes through the network at once."""
+
+    objects: int = 16
+    sentences: int = 64
+    images: int = 8
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a tracked frame sees of memory, for each object."""
+
+    maps: int
+    pointers: int
+
+
+def shown_frames(clip: Clip, asking: Asking) -> int:
+    """Key frames that the language model reads."""
+    return len(key_frames(clip.frames, asking.frames, asking.sampling))
+
+
+@lru_cache(maxsize=4096)
+def sights(frames: int, asking: Asking) -> tuple[int, tuple[Sight, ...]]:
+    """Return the number of prompted frames, and what each other frame of the video sees.
+
+    All prompted maps whatever their time, the maps of tracked frames among the six before, the
+    pointers of prompted frames up to now and of tracked frames among the fifteen before.
+    """
+    prompted = prompted_frames(frames, asking.frames, asking.sampling, asking.prompt_frames)
+    others = [time for time in range(frames) if time not in set(prompted)]
+    return len(prompted), tuple(_sight(time, prompted, others) for time in others)
+
+
+def _sight(time: int, prompted: Sequence[int], others: Sequence[int]) -> Sight:
+    recent = [time - other for other in others if 0 < time - other < POINTER_WINDOW]
+    return Sight(
+        maps=len(prompted) + sum(distance <= RECENT_MAPS for distance in recent),
+        pointers=sum(other <= time for other in prompted) + len(recent),
+    )
