@@ -5,47 +5,56 @@ kind needs these few methods and nothing else; the store, the vote and the rest 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from submission.dataset.records import Expression, Video
-from submission.device import settle_device, settle_dtype
+from submission.device import memory_of, settle_device, settle_dtype
 from submission.errors import InputError
+from submission.given_masks import GivenMasks
 from submission.masks.store import Prediction
 from submission.masks.track import Track
-from submission.output.mask_files import open_submission
+from submission.passes import Needs, make_passes
+from submission.pictures import Square
 from submission.progress import Reporter
 from submission.recipe import Compute, MasksMember, Recipe, Sa2VAMember, describe
-from submission.sampling import key_frames
+from submission.sampling import key_frames, prompted_frames
+from submission.showing import Showing
 from submission.weights.finder import CheckpointFinder
 from submission.weights.folders import Weights
 from submission.weights.hashes import checkpoint_files, hash_files
+from submission.weights.tensors import IMAGE_ENCODER, count_values, hash_tensors
 
 if TYPE_CHECKING:
     from submission.model import Answer, Sa2VA
 
-Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB
+MODELS_SHARE = 0.6  # of a device's memory that models of one pass may take; the rest is for work
+BYTES = {"float32": 4, "bfloat16": 2}
 IMAGES_AT_ONCE = {"cpu": 1, "cuda": 8}  # alone on a CPU, where a batch gains nothing
+
+Answers = Iterator[tuple[Expression, Prediction]]
 
 
 class Expert(Protocol):
     """What the rest of the kit needs of an expert."""
 
     name: str
-    needs_frames: bool  # whether `answer` looks at the pixels
 
     def identity(self) -> dict[str, Any]:
         """All that decides the predictions, as JSON values: settings, content hashes, versions."""
 
-    def answer(
-        self, video: Video, frames: Frames | None
-    ) -> Iterator[tuple[Expression, Prediction]]:
-        """Answer the video's sentences, in order; a sentence without an answer is left out."""
+    def looks_at(self, video: Video) -> list[Square]:
+        """The squares of the video that `answer` will ask for, in this order."""
+
+    def answer(self, video: Video, showing: Showing) -> Answers:
+        """Answer the video's sentences, in order; a sentence without an answer is left out.
+
+        The model has done its work when this returns; drawing from the iterator encodes masks, or
+        reads them, and may happen in another thread.
+        """
 
 
 def make_experts(
@@ -61,7 +70,7 @@ def make_experts(
     experts: list[Expert] = []
     for member in recipe.experts:
         if isinstance(member, MasksMember):
-            experts.append(GivenMasks(member))
+            experts.append(GivenMasks(member.name, member.masks))
             continue
         checkpoint = finder.find(member.checkpoint)
         sam2 = finder.find_sam2(member.sam2) if member.sam2 else None
@@ -69,39 +78,70 @@ def make_experts(
     return experts
 
 
+def arrange(
+    experts: Sequence[Expert], share: str = "auto", *, hash_all: bool = False
+) -> list[list[Expert]]:
+    """Put experts together that share a model or an equal image encoder, as far as memory goes.
+
+    Which encoders are equal is told by the content of their weights; `hash_all` trusts no hash that
+    is remembered. With `share` "off" every expert goes alone.
+    """
+    models = [expert for expert in experts if isinstance(expert, Sa2VAExpert)]
+    if share == "off" or len(models) < 2:
+        return [[expert] for expert in experts]
+    if len({model.key for model in models}) > 1:
+        for model in models:
+            model.encoder = hash_tensors(model.checkpoint, IMAGE_ENCODER, again=hash_all)
+    needs = {expert.name: Needs() for expert in experts}
+    needs |= {model.name: model.needs() for model in models}
+    named = {expert.name: expert for expert in experts}
+    room = round(memory_of(models[0].shelf.device) * MODELS_SHARE)
+    passes = [[named[name] for name in one] for one in make_passes(needs, room)]
+    for one in passes:
+        together = [expert for expert in one if isinstance(expert, Sa2VAExpert)]
+        for expert in together:
+            expert.beside = {other.key for other in together}
+    return passes
+
+
+ModelKey = tuple[Path, Path | None]  # folder of the checkpoint, SAM 2's file beside it
+
+
 class ModelShelf:
-    """Holds one loaded model at a time, for the experts that use it one after another."""
+    """Holds the loaded models of one pass."""
 
     def __init__(self, compute: Compute, reporter: Reporter) -> None:
         self.compute = compute
         self.device = settle_device(compute.device)
         self.dtype = settle_dtype(compute.dtype, self.device)
         self.reporter = reporter
-        self._key: tuple[Path, Path | None] | None = None
-        self._model: Sa2VA | None = None
+        self._models: dict[ModelKey, Sa2VA] = {}
 
-    def take(self, checkpoint: Path, sam2: Path | None) -> "Sa2VA":
-        """Return the model of a checkpoint, loading it when another one is on the shelf."""
-        if self._model is None or self._key != (checkpoint, sam2):
-            from submission.model import Limits, load
+    def take(self, key: ModelKey, beside: AbstractSet[ModelKey]) -> "Sa2VA":
+        """Return the model of a checkpoint, loading it when it is not on the shelf.
 
-            self._model = None  # let go of the old weights before the new ones come
-            kind = self.device.partition(":")[0]
-            limits = Limits(
-                sentences_at_once=self.compute.sentences_at_once,
-                objects_at_once=self.compute.objects_at_once,
-                images_at_once=self.compute.images_at_once or IMAGES_AT_ONCE[kind],
-            )
-            self.reporter.detail(f"loading {checkpoint} on {self.device} as {self.dtype}")
-            self._model = load(checkpoint, self.device, self.dtype, sam2=sam2, limits=limits)
-            self._key = (checkpoint, sam2)
-        return self._model
+        All but those that stand `beside` it are let go before it is loaded.
+        """
+        if key not in self._models:
+            self._models = {kept: self._models[kept] for kept in self._models.keys() & beside}
+            self._models[key] = self._load(*key)
+        return self._models[key]
+
+    def _load(self, checkpoint: Path, sam2: Path | None) -> "Sa2VA":
+        from submission.model import Limits, load
+
+        kind = self.device.partition(":")[0]
+        limits = Limits(
+            sentences_at_once=self.compute.sentences_at_once,
+            objects_at_once=self.compute.objects_at_once,
+            images_at_once=self.compute.images_at_once or IMAGES_AT_ONCE[kind],
+        )
+        self.reporter.detail(f"loading {checkpoint} on {self.device} as {self.dtype}")
+        return load(checkpoint, self.device, self.dtype, sam2=sam2, limits=limits)
 
 
 class Sa2VAExpert:
     """One configuration of Sa2VA."""
-
-    needs_frames = True
 
     def __init__(
         self, member: Sa2VAMember, checkpoint: Path, sam2: Path | None, shelf: ModelShelf
@@ -111,6 +151,18 @@ class Sa2VAExpert:
         self.checkpoint = checkpoint
         self.sam2 = sam2
         self.shelf = shelf
+        self.encoder = str(checkpoint)  # names what it sees of images: equal names, equal content
+        self.beside: AbstractSet[ModelKey] = frozenset()  # models that stay loaded beside its own
+
+    @property
+    def key(self) -> ModelKey:
+        """What names its loaded model."""
+        return self.checkpoint, self.sam2
+
+    def needs(self) -> Needs:
+        """With whom it can share."""
+        weights = count_values(self.checkpoint) * BYTES[self.shelf.dtype]
+        return Needs(str(self.key), self.encoder, weights)
 
     def identity(self) -> dict[str, Any]:
         """Settings without paths, hashes of all files, precision, model code and libraries."""
@@ -130,34 +182,44 @@ class Sa2VAExpert:
             "libraries": libraries,
         }
 
-    def answer(
-        self, video: Video, frames: Frames | None
-    ) -> Iterator[tuple[Expression, Prediction]]:
+    def looks_at(self, video: Video) -> list[Square]:
+        """Key frames for the language model, and all frames for SAM 2, prompted ones first."""
+        member, length = self.member, len(video.frame_names)
+        config = self.shelf.take(self.key, self.beside).config
+        shown = key_frames(length, member.frames, member.sampling)
+        prompted = prompted_frames(length, member.frames, member.sampling, member.prompt_frames)
+        tracked = dict.fromkeys([*prompted, *range(length)])
+        return [
+            *((time, config.image_size) for time in shown),
+            *((time, config.grounding.image_size) for time in tracked),
+        ]
+
+    def answer(self, video: Video, showing: Showing) -> Answers:
         """Answer all sentences of a video at once."""
-        assert frames is not None
-        member = self.member
-        try:
-            answers = self._segment(frames, [e.sentence for e in video.expressions], video.name)
-        except InputError as error:
-            raise InputError(f"expert {self.name}, video {video.name}: {error}") from error
-        shown = key_frames(len(frames), member.frames, member.sampling)
+        answers = self._segment(showing, [e.sentence for e in video.expressions], video.name)
+        return self._encode(video, answers)
+
+    def _encode(self, video: Video, answers: Sequence["Answer"]) -> Answers:
+        length = len(video.frame_names)
+        shown = key_frames(length, self.member.frames, self.member.sampling)
         for expression, answer in zip(video.expressions, answers, strict=True):
-            track = Track.encode(answer.masks[time] for time in range(len(frames)))
+            track = Track.encode(answer.masks[time] for time in range(length))
             yield (
                 expression,
                 Prediction(expression.sentence, answer.text, shown, answer.num_seg, track),
             )
 
-    def _segment(self, frames: Frames, sentences: list[str], video: str) -> list["Answer"]:
+    def _segment(self, showing: Showing, sentences: list[str], video: str) -> list["Answer"]:
         """Run the model; when a GPU runs out of memory, go on with smaller batches and say so."""
         import torch
 
         member = self.member
-        model = self.shelf.take(self.checkpoint, self.sam2)
+        model = self.shelf.take(self.key, self.beside)
+        room = round(self.shelf.compute.features_gb * 1e9)
         while True:
             try:
                 return model.segment(
-                    frames,
+                    showing.watch(model, self.encoder, room),
                     sentences,
                     procedure=member.procedure,
                     sampling=member.sampling,
@@ -168,61 +230,25 @@ class Sa2VAExpert:
                 )
             except torch.OutOfMemoryError as error:
                 limits = model.limits.halved()
+                frames, height, width = showing.pictures.shape
                 if limits is None:
                     raise InputError(
-                        f"the GPU's memory does not hold {len(frames)} frames of "
-                        f"{frames.shape[2]} x {frames.shape[1]} even one at a time; "
-                        "set frames lower, or take a smaller checkpoint"
+                        f"the GPU's memory does not hold {frames} frames of {width} x {height} "
+                        "even one at a time; set frames lower, or take a smaller checkpoint"
                     ) from error
                 model.limits = limits
                 self.shelf.reporter.warn(
                     f"video {video}: out of GPU memory, going on with {limits}"
                 )
+            showing.forget()
             torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
-
-
-class GivenMasks:
-    """An expert whose answers lie in a folder or zip of PNGs in the submission layout."""
-
-    needs_frames = False
-
-    def __init__(self, member: MasksMember) -> None:
-        self.name = member.name
-        self.path = member.masks
-        if not self.path.exists():
-            raise InputError(f"expert {self.name}: {self.path}: no such folder or zip of masks")
-        self._files = open_submission(self.path)
-        self._names = self._files.names()
-        self._answered = {name.rpartition("/")[0] for name in self._names}  # folders with PNGs
-
-    def identity(self) -> dict[str, Any]:
-        """A digest of the zip, or of every file's name, size and time of change in the folder."""
-        return {"masks": _masks_digest(self.path, sorted(set(self._names)))}
-
-    def answer(
-        self, video: Video, frames: Frames | None
-    ) -> Iterator[tuple[Expression, Prediction]]:
-        """Read the video's tracks; a sentence of which no frame is there is left out."""
-        for expression in video.expressions:
-            if f"{video.name}/{expression.id}" in self._answered:
-                track = self._files.read_track(video, expression.id)
-                yield expression, Prediction(expression.sentence, "", (), 0, track)
-
-
-def _masks_digest(path: Path, names: list[str]) -> str:
-    if path.is_file():
-        return hash_files([path])[path.name]
-    digest = hashlib.sha256()
-    for name in names:
-        stat = (path / name).stat()
-        digest.update(f"{name}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
 
 
 def model_code_hash() -> str:
     """Digest of the code that turns frames into masks: a store of other code is not resumed."""
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for file in [package / "pictures.py", package / "sampling.py", *sorted((package / "model").glob("*.py"))]:
+    pixels = [package / "pictures.py", package / "sampling.py"]
+    for file in [*pixels, *sorted((package / "model").glob("*.py"))]:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

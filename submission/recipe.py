@@ -64,6 +64,9 @@ class Compute:
     sentences_at_once: int = 64
     objects_at_once: int = 16
     images_at_once: int = 0  # 0: one on a CPU, eight on a GPU
+    share_features: Literal["auto", "off"] = "auto"  # by experts with an equal image encoder
+    features_gb: float = 8.0  # image features of one video that may be kept, on GPU or host
+    frames_gb: float = 2.0  # decoded frames that may wait in host memory
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,9 @@ def _compute(table: Table) -> Compute:
         sentences_at_once=table.count("sentences_at_once", 64),
         objects_at_once=table.count("objects_at_once", 16),
         images_at_once=table.count("images_at_once", 0, least=0),
+        share_features=table.choice("share_features", ("auto", "off"), "auto"),
+        features_gb=table.number("features_gb", 8.0),
+        frames_gb=table.number("frames_gb", 2.0),
     )
     table.refuse_unknown()
     return compute
@@ -208,6 +214,9 @@ def _published(table: Table) -> Published:
 def _contradictions(recipe: Recipe) -> Iterator[Fault]:
     if recipe.team is not None:
         yield from (Fault("[team]", what) for what in team_faults(recipe.team))
+    for key in ("features_gb", "frames_gb"):
+        if not 0 <= (value := getattr(recipe.compute, key)) < float("inf"):
+            yield Fault(f"[compute] {key}", f"it is {value}; it must be at least 0 and finite")
     if not recipe.experts:
         yield Fault("[[expert]]", "there is none; a run needs at least one expert")
     if len(recipe.experts) > MOST_MEMBERS:

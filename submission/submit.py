@@ -11,11 +11,11 @@ from submission.dataset.mevis import read_split
 from submission.dataset.records import Split
 from submission.dataset.selection import Shard, select
 from submission.errors import FaultyResult, InputError
-from submission.experts import make_experts
+from submission.experts import arrange, make_experts
 from submission.judge import CHECK_UNITS, SCORE_UNITS, check_run, score_run
 from submission.output.check import Verdict
 from submission.plan import Plan, make_plan
-from submission.predict import claim_all, predict, remaining
+from submission.predict import Waits, claim_all, predict, remaining
 from submission.progress import Reporter, stopwatch
 from submission.recipe import Recipe, Sa2VAMember, as_json
 from submission.report.video_part import Voting
@@ -89,10 +89,20 @@ class Run:
         store = self.folder.store
         experts = make_experts(self.recipe, self.reporter, self.weights, hash_all=self.hash_all)
         claim_all(store, experts)
-        work = [(expert, remaining(store, expert.name, self.split)) for expert in experts]
-        self.reporter.plan(sum(video.num_masks for _, videos in work for video in videos))
-        with self._timed("predict"):
-            predict(work, open_frames(self.split), store, self.reporter)
+        todo = {expert.name: remaining(store, expert.name, self.split) for expert in experts}
+        self.reporter.plan(sum(video.num_masks for videos in todo.values() for video in videos))
+        compute, waits = self.recipe.compute, Waits()
+        with self._timed("predict") as seconds:
+            asked = [expert for expert in experts if todo[expert.name]]
+            passes = arrange(asked, compute.share_features, hash_all=self.hash_all)
+            work = [[(expert, todo[expert.name]) for expert in one] for one in passes]
+            room = round(compute.frames_gb * 1e9)
+            try:
+                predict(work, open_frames(self.split), store, room, self.reporter, waits)
+            finally:
+                waits.add_to(seconds)
+        if asked:
+            self.reporter.detail(waits.in_words())
 
     def vote(self) -> None:
         """Join the experts' masks and write the PNGs."""
@@ -150,7 +160,7 @@ class Run:
         return Outcome(verdict, self.score(), self.report())
 
     @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
+    def _timed(self, stage: str) -> Iterator[dict[str, float]]:
         """Keep the run record up to date around a stage, also when the stage fails."""
         if self._record is None:
             identities = {
@@ -166,7 +176,7 @@ class Run:
             )
         try:
             with stopwatch(self._record.seconds, stage):
-                yield
+                yield self._record.seconds
         finally:
             self._record.save()
 

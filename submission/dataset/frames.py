@@ -4,8 +4,9 @@ Knows the records and where bytes lie; knows nothing of models, sampling or mask
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from submission.dataset.images import BrokenImage, decode_rgb
 from submission.dataset.records import Split, Video
 from submission.errors import InputError
 
-DECODERS = min(8, os.cpu_count() or 1)  # threads; Pillow decodes outside the interpreter lock
+DECODERS = min(16, os.cpu_count() or 1)  # threads; Pillow decodes outside the interpreter lock
 
 
 class FrameSource:
@@ -31,16 +32,24 @@ class FrameSource:
         another size than the video.
         """
         chosen = range(len(video.frame_names)) if indices is None else indices
-        places = self._files.places(video.name) or {}
         height, width = video.size
         frames = np.empty((len(chosen), height, width, 3), dtype=np.uint8)
+        decode_one = self.reader(video)
 
         def decode(slot: int) -> None:
-            frames[slot] = self._decode(video, places, video.frame_names[chosen[slot]])
+            frames[slot] = decode_one(chosen[slot])
 
         with ThreadPoolExecutor(DECODERS) as pool:
             list(pool.map(decode, range(len(chosen))))  # the list makes a thread's error ours
         return frames
+
+    def reader(self, video: Video) -> Callable[[int], NDArray[np.uint8]]:
+        """Return what decodes one frame of a video, by its place, as uint8 (H, W, 3) RGB.
+
+        It raises what `read` raises, and may be called from several threads.
+        """
+        places = cache(lambda: self._files.places(video.name) or {})
+        return lambda index: self._decode(video, places(), video.frame_names[index])
 
     def _decode(self, video: Video, places: dict[str, Place], name: str) -> NDArray[np.uint8]:
         place = find_frame(places, name)

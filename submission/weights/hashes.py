@@ -86,20 +86,20 @@ def digests(
 
 def recall(file: Path) -> str | None:
     """Return the remembered SHA-256 of a file in its present state, None when there is none."""
-    state = _state(file)
+    now = state(file)
     for memory, key in (
-        (_read_memory(file.parent / RECORD), file.name),
-        (_read_memory(_cache_file()), str(file.resolve())),
+        (read_memory(file.parent / RECORD), file.name),
+        (read_memory(_cache_file()), str(file.resolve())),
     ):
         entry = memory.get(key)
-        if isinstance(entry, list) and entry[:3] == state and len(entry) == 4:
+        if isinstance(entry, list) and entry[:3] == now and len(entry) == 4:
             return str(entry[3])
     return None
 
 
 def leave_record(file: Path, digest: str) -> None:
     """Keep the hash of a file that was just written, beside it."""
-    _keep(file.parent / RECORD, {file.name: [*_state(file), digest]})
+    keep(file.parent / RECORD, {file.name: [*state(file), digest]})
 
 
 def update(digest: "hashlib._Hash", file: Path, on_bytes: Callable[[int], None] | None) -> int:
@@ -117,11 +117,11 @@ def update(digest: "hashlib._Hash", file: Path, on_bytes: Callable[[int], None] 
 
 def _remember(entries: Mapping[Path, list[Any]], beside: bool) -> None:
     if entries:
-        _keep(_cache_file(), {str(file.resolve()): entry for file, entry in entries.items()})
+        keep(_cache_file(), {str(file.resolve()): entry for file, entry in entries.items()})
     if beside:
         for folder in {file.parent for file in entries}:
             inside = {f.name: entry for f, entry in entries.items() if f.parent == folder}
-            _keep(folder / RECORD, inside)
+            keep(folder / RECORD, inside)
 
 
 def _entry(file: Path, on_bytes: Callable[[int], None] | None, stop: threading.Event) -> list[Any]:
@@ -133,13 +133,14 @@ def _entry(file: Path, on_bytes: Callable[[int], None] | None, stop: threading.E
         if on_bytes:
             on_bytes(read)
 
-    state = _state(file)
+    before = state(file)
     digest = hashlib.sha256()
     update(digest, file, count)
-    return [*state, digest.hexdigest()]
+    return [*before, digest.hexdigest()]
 
 
-def _state(file: Path) -> list[int]:
+def state(file: Path) -> list[int]:
+    """Return a file's size and the times of its last change, of content and of anything."""
     stat = file.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
@@ -148,14 +149,16 @@ def _cache_file() -> Path:
     return cache_folder() / "sha256.json"
 
 
-def _keep(path: Path, entries: Memory) -> None:
+def keep(path: Path, entries: Memory) -> None:
+    """Add to a memory; where it cannot be written, it stays as it was."""
     # Read again just before writing: another process may have added to it.
     with _KEEPING, suppress(OSError):
         # A read-only home or folder (a container) costs time at the next start, nothing else.
-        write_json(path, _read_memory(path) | entries)
+        write_json(path, read_memory(path) | entries)
 
 
-def _read_memory(path: Path) -> Memory:
+def read_memory(path: Path) -> Memory:
+    """Return a memory, empty when there is none."""
     try:
         memory = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,0 +1,98 @@
+"""Parts of a checkpoint compared by content: the hash of some tensors, whatever files hold them.
+
+Reads the headers and bytes of safetensors files, and needs no torch.
+"""
+
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from submission.errors import InputError
+from submission.weights.hashes import BLOCK, cache_folder, keep, read_memory, state
+
+IMAGE_ENCODER = "grounding_encoder.sam2_model.image_encoder."  # how its tensors' names begin
+_LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """Where a tensor's bytes lie in a file."""
+
+    file: Path
+    dtype: str  # as the format names it: "BF16", "F32"
+    shape: tuple[int, ...]
+    start: int  # bytes from the beginning of the file
+    stop: int
+
+
+def read_header(file: Path) -> dict[str, StoredTensor]:
+    """Return the tensors of a safetensors file by name; raise InputError when it is none."""
+    try:
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > _LONGEST_HEADER:
+                raise ValueError(f"a header of {length} bytes")
+            header = json.loads(stream.read(length))
+        return {
+            name: StoredTensor(
+                file, entry["dtype"], tuple(entry["shape"]),
+                *(8 + length + offset for offset in entry["data_offsets"]),
+            )
+            for name, entry in header.items() if name != "__metadata__"
+        }  # fmt: skip
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{file}: not a whole safetensors file ({error}); fetch it again"
+        ) from None
+
+
+def count_values(folder: Path) -> int:
+    """Return how many numbers the tensors of a checkpoint folder hold."""
+    files = folder.glob("*.safetensors")
+    return sum(math.prod(one.shape) for file in files for one in read_header(file).values())
+
+
+def hash_tensors(folder: Path, beginning: str, *, again: bool = False) -> str:
+    """Return the SHA-256 of the tensors of a checkpoint folder whose names begin so.
+
+    It is over name, type, shape and bytes of each, in the order of the names, and remembered with
+    the state of the files; `again` trusts no memory. Returns an empty text when there are none.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    key, states = f"{folder.resolve()} {beginning}", [state(file) for file in files]
+    known = None if again else read_memory(_memory()).get(key)
+    if isinstance(known, list) and known[:-1] == states:
+        return str(known[-1])
+    digest = _hash(files, beginning)
+    keep(_memory(), {key: [*states, digest]})
+    return digest
+
+
+def _memory() -> Path:
+    return cache_folder() / "tensors.json"
+
+
+def _hash(files: Sequence[Path], beginning: str) -> str:
+    tensors = {
+        name: tensor
+        for file in files
+        for name, tensor in read_header(file).items()
+        if name.startswith(beginning)
+    }
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        shape = " ".join(map(str, tensor.shape))
+        digest.update(f"{name} {tensor.dtype} {shape}\n".encode())
+        with tensor.file.open("rb") as stream:
+            stream.seek(tensor.start)
+            left = tensor.stop - tensor.start
+            while left > 0 and (block := stream.read(min(left, BLOCK))):
+                digest.update(block)
+                left -= len(block)
+        if left:
+            raise InputError(f"{tensor.file}: it ends within {name}; fetch it again")
+    return digest.hexdigest() if tensors else ""
