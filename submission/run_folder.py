@@ -1,6 +1,7 @@
 """The names inside a run folder, in one place."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from submission.masks.store import PredictionStore
@@ -13,9 +14,9 @@ class RunFolder:
 
     path: Path
 
-    @property
+    @cached_property
     def store(self) -> PredictionStore:
-        """The answers of all experts."""
+        """The answers of all experts; one store, which remembers what it has compared."""
         return PredictionStore(self.path / "predictions")
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from submission.dataset.strict_json import read_json
 from submission.errors import FaultyInput, InputError, StoreMismatch
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
@@ -106,6 +107,26 @@ def test_missing_answers_are_listed(full_store, split):
     assert [(video.name, expression.id) for video, expression in unanswered] == [("dogs", "10")]
     with pytest.raises(InputError, match=r"10\.json: no such prediction"):
         full_store.read("a", split.videos[0], split.videos[0].expressions[2])
+
+
+def test_each_answer_is_read_once_to_be_compared_and_again_when_it_changed(
+    full_store, split, monkeypatch
+):
+    read = []
+    monkeypatch.setattr(
+        "submission.masks.store.read_json", lambda path: read.append(path) or read_json(path)
+    )
+    assert full_store.unanswered("a", split) == []
+    assert read == []  # it wrote them itself
+    later = PredictionStore(full_store.folder)
+    for _ in range(3):
+        assert later.unanswered("a", split) == []
+    assert len(read) == 4
+    path = later.path("a", "dogs", "2")
+    path.write_text(path.read_text().replace("both dogs", "all the dogs"))
+    with pytest.raises(StoreMismatch, match="all the dogs"):
+        later.unanswered("a", split)
+    assert read[4:] == [path]
 
 
 @pytest.mark.parametrize(
