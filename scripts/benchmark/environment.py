@@ -1,0 +1,95 @@
+"""What the machine is and what it can do at most: versions, matrix products, copies, decoding."""
+
+import argparse
+import io
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from statistics import median
+
+import torch
+from PIL import Image
+
+from scripts.benchmark.clips import synthetic_clip
+from scripts.benchmark.resources import available_bytes, revision
+from scripts.benchmark.tables import markdown, size_of
+
+PACKAGES = ("torch", "transformers", "sam2", "numpy", "pillow", "triton", "safetensors")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.benchmark.environment")
+    parser.add_argument("--rehearse", action="store_true", help="small sizes")
+    side = 512 if parser.parse_args(words).rehearse else 8192
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    print(markdown(["", ""], [*facts(device), *ceilings(device, side)]))
+    return 0
+
+
+def facts(device: torch.device) -> list[list[str]]:
+    """Hardware and versions, by name."""
+    lines = [
+        ["revision", revision()], ["Python", platform.python_version()],
+        ["system", platform.platform()], ["CPU cores", str(os.cpu_count())],
+        ["memory free", size_of(available_bytes(torch.device("cpu")))],
+    ]  # fmt: skip
+    lines += [[name, _version(name)] for name in PACKAGES]
+    if device.type == "cuda":
+        card = torch.cuda.get_device_properties(device)
+        lines += [
+            ["GPU", f"{card.name}, {size_of(card.total_memory)}, "
+                    f"{card.multi_processor_count} multiprocessors"],
+            ["GPU memory free", size_of(available_bytes(device))],
+            ["CUDA, cuDNN", f"{torch.version.cuda}, {torch.backends.cudnn.version()}"],
+            ["driver", _driver()],
+        ]  # fmt: skip
+    return lines
+
+
+def ceilings(device: torch.device, side: int) -> list[list[str]]:
+    """The largest rates that are seen here: what shares of them can be judged by."""
+    a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+    product = seconds_of(lambda: a @ b, device)
+    copied = torch.empty_like(a)
+    copy = seconds_of(lambda: copied.copy_(a), device)
+    picture = io.BytesIO()
+    Image.fromarray(synthetic_clip(1, 720, 1280)[0]).save(picture, "JPEG")
+    decode = seconds_of(lambda: Image.open(picture).convert("RGB"), torch.device("cpu"))
+    return [
+        [f"bfloat16 matrix product, {side} wide", f"{2 * side**3 / product / 1e12:.1f} TFLOP/s"],
+        ["copy on the device, read and written", f"{2 * a.nbytes / copy / 1e12:.2f} TB/s"],
+        ["a JPEG of 720 x 1280, one thread", f"{1e3 * decode:.1f} ms"],
+    ]
+
+
+def seconds_of(call: Callable[[], object], device: torch.device, repeats: int = 10) -> float:
+    """Median seconds of a call, after two calls that warm up."""
+    taken = []
+    for _ in range(repeats + 2):
+        started = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        taken.append(time.perf_counter() - started)
+    return median(taken[2:])
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _driver() -> str:
+    words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

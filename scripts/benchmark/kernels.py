@@ -1,0 +1,111 @@
+"""Which exact attention kernels run at the shapes of this network, and how fast each is.
+
+Memory attention has one head of width 256, which not every kernel takes. Each one is tried alone;
+its result is compared with attention in float32 on a part of the queries.
+"""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from scripts.benchmark.environment import seconds_of
+from scripts.benchmark.tables import markdown
+
+BACKENDS = {
+    "flash": SDPBackend.FLASH_ATTENTION,
+    "cuDNN": SDPBackend.CUDNN_ATTENTION,
+    "memory-efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "plain": SDPBackend.MATH,
+}
+COMPARED = 128  # queries
+PLAIN_LIMIT = 2e10  # bytes of the score matrix, which only the plain kernel writes
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Attention of B x heads x queries to keys."""
+
+    name: str
+    batch: int
+    heads: int
+    queries: int
+    keys: int
+    width: int
+
+    @property
+    def flop(self) -> float:
+        """Of the two matrix products."""
+        return 4.0 * self.batch * self.heads * self.queries * self.keys * self.width
+
+
+SHAPES = (
+    Shape("memory attention, M = 5, 16 objects", 16, 1, 4096, 11 * 4096 + 64, 256),
+    Shape("memory attention, M = 20, 16 objects", 16, 1, 4096, 26 * 4096 + 64, 256),
+    Shape("memory attention, M = 5, one object", 1, 1, 4096, 11 * 4096 + 64, 256),
+    Shape("image encoder, global, 8 frames", 8, 8, 4096, 4096, 72),
+    Shape("InternViT-6B, 20 frames", 20, 25, 1025, 1025, 128),
+)
+REHEARSED = (Shape("memory attention, small", 2, 1, 64, 3 * 64, 256),)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Print a table of shapes and kernels."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.benchmark.kernels")
+    parser.add_argument("--rehearse", action="store_true", help="one small shape")
+    shapes = REHEARSED if parser.parse_args(words).rehearse else SHAPES
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    lines = [try_kernel(shape, name, device) for shape in shapes for name in ("choice", *BACKENDS)]
+    header = ["shape, bfloat16", "kernel", "ms", "TFLOP/s", "relative error"]
+    print(markdown(header, lines))
+    return 0
+
+
+@torch.inference_mode()
+def try_kernel(shape: Shape, name: str, device: torch.device) -> list[str]:
+    """Time one kernel at one shape; "choice" is what PyTorch takes by itself."""
+    torch.manual_seed(0)
+    query, key, value = (
+        torch.randn(shape.batch, shape.heads, count, shape.width, device=device,
+                    dtype=torch.bfloat16)
+        for count in (shape.queries, shape.keys, shape.keys)
+    )  # fmt: skip
+    scores = 6.0 * shape.batch * shape.heads * shape.queries * shape.keys
+    if name == "plain" and scores > PLAIN_LIMIT:
+        return [shape.name, name, "", "", f"not tried: {scores / 1e9:.0f} GB of scores"]
+
+    def attend() -> Tensor:
+        if name == "choice":
+            return F.scaled_dot_product_attention(query, key, value)
+        with sdpa_kernel(BACKENDS[name]):
+            return F.scaled_dot_product_attention(query, key, value)
+
+    with warnings.catch_warnings(record=True) as reasons:
+        warnings.simplefilter("always")
+        try:
+            error = relative_error(attend(), query, key, value)
+        except RuntimeError as refusal:
+            reason = " ".join(str(reasons[0].message if reasons else refusal).split())
+            return [shape.name, name, "", "", f"not supported: {reason[:90]}"]
+    seconds = seconds_of(attend, device)
+    return [
+        shape.name, name, f"{1e3 * seconds:.2f}", f"{shape.flop / seconds / 1e12:.1f}",
+        f"{error:.1e}",
+    ]  # fmt: skip
+
+
+def relative_error(result: Tensor, query: Tensor, key: Tensor, value: Tensor) -> float:
+    """Norm of the difference to float32 attention over that of the attention, on some queries."""
+    part = query[:1, :, :COMPARED].float()
+    exact = (part @ key[:1].float().mT / query.shape[-1] ** 0.5).softmax(-1) @ value[:1].float()
+    return float((result[:1, :, :COMPARED].float() - exact).norm() / exact.norm())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
