@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from submission.dataset.records import Expression, Video
-from submission.device import memory_of, settle_device, settle_dtype
+from submission.device import settle_device, settle_dtype
 from submission.errors import InputError
 from submission.given_masks import GivenMasks
 from submission.masks.store import Prediction
 from submission.masks.track import Track
-from submission.passes import Needs, make_passes
 from submission.pictures import Square
 from submission.progress import Reporter
 from submission.recipe import Compute, MasksMember, Recipe, Sa2VAMember, describe
@@ -26,13 +25,10 @@ from submission.showing import Showing
 from submission.weights.finder import CheckpointFinder
 from submission.weights.folders import Weights
 from submission.weights.hashes import checkpoint_files, hash_files
-from submission.weights.tensors import IMAGE_ENCODER, count_values, hash_tensors
 
 if TYPE_CHECKING:
     from submission.model import Answer, Sa2VA
 
-MODELS_SHARE = 0.6  # of a device's memory that models of one pass may take; the rest is for work
-BYTES = {"float32": 4, "bfloat16": 2}
 IMAGES_AT_ONCE = {"cpu": 1, "cuda": 8}  # alone on a CPU, where a batch gains nothing
 
 Answers = Iterator[tuple[Expression, Prediction]]
@@ -76,32 +72,6 @@ def make_experts(
         sam2 = finder.find_sam2(member.sam2) if member.sam2 else None
         experts.append(Sa2VAExpert(member, checkpoint, sam2, shelf))
     return experts
-
-
-def arrange(
-    experts: Sequence[Expert], share: str = "auto", *, hash_all: bool = False
-) -> list[list[Expert]]:
-    """Put experts together that share a model or an equal image encoder, as far as memory goes.
-
-    Which encoders are equal is told by the content of their weights; `hash_all` trusts no hash that
-    is remembered. With `share` "off" every expert goes alone.
-    """
-    models = [expert for expert in experts if isinstance(expert, Sa2VAExpert)]
-    if share == "off" or len(models) < 2:
-        return [[expert] for expert in experts]
-    if len({model.key for model in models}) > 1:
-        for model in models:
-            model.encoder = hash_tensors(model.checkpoint, IMAGE_ENCODER, again=hash_all)
-    needs = {expert.name: Needs() for expert in experts}
-    needs |= {model.name: model.needs() for model in models}
-    named = {expert.name: expert for expert in experts}
-    room = round(memory_of(models[0].shelf.device) * MODELS_SHARE)
-    passes = [[named[name] for name in one] for one in make_passes(needs, room)]
-    for one in passes:
-        together = [expert for expert in one if isinstance(expert, Sa2VAExpert)]
-        for expert in together:
-            expert.beside = {other.key for other in together}
-    return passes
 
 
 ModelKey = tuple[Path, Path | None]  # folder of the checkpoint, SAM 2's file beside it
@@ -158,11 +128,6 @@ class Sa2VAExpert:
     def key(self) -> ModelKey:
         """What names its loaded model."""
         return self.checkpoint, self.sam2
-
-    def needs(self) -> Needs:
-        """With whom it can share."""
-        weights = count_values(self.checkpoint) * BYTES[self.shelf.dtype]
-        return Needs(str(self.key), self.encoder, weights)
 
     def identity(self) -> dict[str, Any]:
         """Settings without paths, hashes of all files, precision, model code and libraries."""

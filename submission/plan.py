@@ -39,6 +39,7 @@ class Plan:
     masks: int
     zip_bytes: int
     experts: tuple[ExpertPlan, ...]
+    sharing: tuple[str, ...] = ()  # in words: which experts share what
 
     def lines(self) -> list[str]:
         """The plan in words, one line each."""
@@ -51,6 +52,7 @@ class Plan:
             state = f"{expert.done} of {self.sentences} sentences done"
             shown = f"{expert.key_frames} key frames, " if expert.key_frames else "given masks, "
             lines.append(f"expert     {expert.name}: {shown}{state}")
+        lines += [f"shared     {words}" for words in self.sharing]
         if self.zip_bytes > LARGE_ZIP:
             lines.append(
                 f"warning    the zip will be above {_size(LARGE_ZIP)}; such uploads often fail. "
@@ -64,15 +66,19 @@ def make_plan(
     png: str,
     sampled: Mapping[str, tuple[int, Sampling] | None],
     done: Mapping[str, int],
+    sharing: Sequence[str] = (),
 ) -> Plan:
-    """Count a run: `sampled` gives each expert's number of key frames and sampling, or None."""
+    """Count a run: `sampled` gives each expert's number of key frames and sampling, or None.
+
+    `sharing` says in words which experts share what.
+    """
     experts = tuple(
         ExpertPlan(name, _key_frames(split, rule) if rule else 0, done[name])
         for name, rule in sampled.items()
     )
     return Plan(
         split.name, len(split.videos), split.num_sentences, split.num_frames, split.num_masks,
-        estimate_zip(split, png), experts,
+        estimate_zip(split, png), experts, tuple(sharing),
     )  # fmt: skip
 
 

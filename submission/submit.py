@@ -11,7 +11,7 @@ from submission.dataset.mevis import read_split
 from submission.dataset.records import Split
 from submission.dataset.selection import Shard, select
 from submission.errors import FaultyResult, InputError
-from submission.experts import arrange, make_experts
+from submission.experts import make_experts
 from submission.judge import CHECK_UNITS, SCORE_UNITS, check_run, score_run
 from submission.output.check import Verdict
 from submission.plan import Plan, make_plan
@@ -23,6 +23,7 @@ from submission.report.writing import REPORT_UNITS, write_report
 from submission.run_folder import RunFolder
 from submission.run_record import RunRecord, describe_checkpoints, describe_data
 from submission.score.score_file import Scores
+from submission.sharing import arrange, foresee
 from submission.weights.folders import Weights
 
 
@@ -67,22 +68,28 @@ class Run:
 
     def plan(self) -> Plan:
         """Count what is to do, without loading anything."""
-        store = self.folder.store
         sampled = {
             member.name: (member.frames, member.sampling)
             if isinstance(member, Sa2VAMember)
             else None
             for member in self.recipe.experts
         }
-        done = {
-            name: sum(
-                store.path(name, video.name, expression.id).exists()
-                for video in self.split.videos
+        missing = {name: self._missing(name) for name in sampled}
+        done = {name: self.split.num_sentences - sum(missing[name].values()) for name in sampled}
+        todo = {name: [v for v in self.split.videos if missing[name][v.name]] for name in sampled}
+        sharing = foresee(self.recipe, self.weights, todo, self.split)
+        return make_plan(self.split, self.recipe.png, sampled, done, sharing)
+
+    def _missing(self, expert: str) -> dict[str, int]:
+        """How many answers of an expert are not there, by video; nothing is opened."""
+        path = self.folder.store.path
+        return {
+            video.name: sum(
+                not path(expert, video.name, expression.id).exists()
                 for expression in video.expressions
             )
-            for name in sampled
+            for video in self.split.videos
         }
-        return make_plan(self.split, self.recipe.png, sampled, done)
 
     def predict(self) -> None:
         """Let every expert answer what it has not answered yet."""
@@ -94,7 +101,7 @@ class Run:
         compute, waits = self.recipe.compute, Waits()
         with self._timed("predict") as seconds:
             asked = [expert for expert in experts if todo[expert.name]]
-            passes = arrange(asked, compute.share_features, hash_all=self.hash_all)
+            passes = arrange(asked, compute, hash_all=self.hash_all)
             work = [[(expert, todo[expert.name]) for expert in one] for one in passes]
             room = round(compute.frames_gb * 1e9)
             try:

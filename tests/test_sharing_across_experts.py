@@ -10,7 +10,7 @@ import pytest
 from model.checkpoints import copy_checkpoint
 from tiny_split import write_meta
 
-from submission import experts
+from submission import experts, sharing
 from submission.cli import main
 from submission.model.grounding import GroundingNetwork
 from submission.pictures import Pictures
@@ -150,7 +150,7 @@ def test_models_that_do_not_fit_side_by_side_go_one_after_another(
     tmp_path, work, write_recipe, monkeypatch
 ):
     other = copy_checkpoint(CHECKPOINT, tmp_path / "other", change("text_hidden_fcs"))
-    monkeypatch.setattr(experts, "memory_of", lambda device: 20_000_000)
+    monkeypatch.setattr(sharing, "memory_of", lambda device: 20_000_000)
     members = {"a": (CHECKPOINT, 3), "b": (other, 3), "c": (CHECKPOINT, 4)}
     predict(write_recipe(tmp_path / "recipe.toml", members), tmp_path / "run")
     assert work == {"decoded": 2 * FRAMES, "encoded": 2 * FRAMES, "loaded": 2}
@@ -188,3 +188,23 @@ def test_a_run_says_how_long_the_model_waited(tmp_path, write_recipe, capsys):
     said = capsys.readouterr().err
     assert f"({FRAMES} were decoded)" in said
     assert "the model waited" in said
+
+
+def test_a_dry_run_foresees_what_is_shared_and_saved(tmp_path, write_recipe, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    equal = copy_checkpoint(CHECKPOINT, tmp_path / "equal", change("text_hidden_fcs"))
+    other = copy_checkpoint(CHECKPOINT, tmp_path / "other", change(IMAGE_ENCODER))
+    members = {"a": (CHECKPOINT, 5), "b": (equal, 5), "c": (CHECKPOINT, 3), "d": (other, 5)}
+    recipe = write_recipe(tmp_path / "recipe.toml", members)
+    predict(recipe, tmp_path / "run", "--dry-run")
+    shared = [line for line in capsys.readouterr().out.splitlines() if line.startswith("shared")]
+    assert shared == [
+        "shared     a, b, c: frames and image features; their image encoders are equal, and "
+        "2 models are loaded side by side",
+        f"shared     {2 * FRAMES} frames decoded and encoded for SAM 2, instead of {4 * FRAMES}",
+    ]
+    predict(write_recipe(recipe, members, ALONE), tmp_path / "run", "--dry-run")
+    assert "shared     nothing" in capsys.readouterr().out
+    recipe.write_text(recipe.read_text().replace(str(other), "Sa2VA-8B").replace(ALONE, ""))
+    predict(recipe, tmp_path / "run", "--dry-run")
+    assert "Sa2VA-8B: not fetched yet" in capsys.readouterr().out

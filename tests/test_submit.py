@@ -155,6 +155,8 @@ def test_a_dry_run_says_what_is_to_do_and_writes_nothing(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "10 videos, 40 sentences" in said
     assert "uniform5: 50 key frames, 0 of 40 sentences done" in said
+    assert "shared     first5, uniform5, uniform8: one loaded model" in said
+    assert "frames decoded and encoded for SAM 2, instead of 693" in said
     assert not run.exists()
 
 

@@ -63,6 +63,8 @@ def hash_tensors(folder: Path, beginning: str, *, again: bool = False) -> str:
     the state of the files; `again` trusts no memory. Returns an empty text when there are none.
     """
     files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        return ""
     key, states = f"{folder.resolve()} {beginning}", [state(file) for file in files]
     known = None if again else read_memory(_memory()).get(key)
     if isinstance(known, list) and known[:-1] == states:

@@ -1,0 +1,117 @@
+"""Which experts of a recipe share a model, frames and image features; for a run, and foreseen.
+
+The content of image encoders tells which are equal, and the memory of the device how many models
+stand side by side; passes.py has the rule.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from submission.dataset.records import Split, Video
+from submission.device import memory_of, settle_device, settle_dtype
+from submission.errors import InputError
+from submission.experts import Expert, Sa2VAExpert
+from submission.passes import Needs, Pass, count_frames, make_passes
+from submission.recipe import Compute, Recipe, Sa2VAMember
+from submission.weights.folders import Weights, find_own
+from submission.weights.tensors import IMAGE_ENCODER, count_values, hash_tensors
+
+MODELS_SHARE = 0.6  # of a device's memory that models of one pass may take; the rest is for work
+BYTES = {"float32": 4, "bfloat16": 2}  # of a weight
+
+
+def arrange(
+    experts: Sequence[Expert], compute: Compute, *, hash_all: bool = False
+) -> list[list[Expert]]:
+    """Put experts together that share a model or an equal image encoder, as far as memory goes.
+
+    `hash_all` trusts no remembered hash. With share_features = "off" every expert goes alone.
+    """
+    models = [expert for expert in experts if isinstance(expert, Sa2VAExpert)]
+    if compute.share_features == "off" or len(models) < 2:
+        return [[expert] for expert in experts]
+    needs = {expert.name: Needs() for expert in experts}
+    several = len({model.key for model in models}) > 1
+    for model in models:
+        if several:
+            found = hash_tensors(model.checkpoint, IMAGE_ENCODER, again=hash_all)
+            model.encoder = found or model.encoder
+        weights = count_values(model.checkpoint) * BYTES[model.shelf.dtype]
+        needs[model.name] = Needs(str(model.key), model.encoder, weights)
+    named = {expert.name: expert for expert in experts}
+    passes = make_passes(needs, _room(models[0].shelf.device) if several else 0)
+    for one in passes:
+        together = [model for model in models if model.name in one]
+        for model in together:
+            model.beside = {other.key for other in together}
+    return [[named[name] for name in one] for one in passes]
+
+
+def foresee(
+    recipe: Recipe, weights: Weights, todo: Mapping[str, Sequence[Video]], split: Split
+) -> list[str]:
+    """Say in words what a run will share, and what that saves; `todo` has each expert's videos.
+
+    Checkpoints are compared where they are on disk, without verifying them.
+    """
+    members = [expert for expert in recipe.experts if isinstance(expert, Sa2VAMember)]
+    members = [member for member in members if todo[member.name]]
+    if len(members) < 2:
+        return []
+    if recipe.compute.share_features == "off":
+        return ['nothing: share_features = "off"']
+    needs, unknown = _foreseen_needs(members, recipe, weights)
+    several = len({need.model for need in needs.values()}) > 1
+    passes = make_passes(needs, _room(settle_device(recipe.compute.device)) if several else 0)
+    lines = [_who_shares(one, needs) for one in passes if len(one) > 1]
+    if unknown:
+        lines.append(
+            f"{', '.join(unknown)}: not fetched yet; then it is seen whether image encoders are "
+            "equal"
+        )
+    asked = {member.name: todo[member.name] for member in members}
+    frames = count_frames(passes, asked, split)
+    alone = count_frames([(name,) for name in asked], asked, split)
+    return [*lines, f"{frames:,} frames decoded and encoded for SAM 2, instead of {alone:,}"]
+
+
+def _foreseen_needs(
+    members: Sequence[Sa2VAMember], recipe: Recipe, weights: Weights
+) -> tuple[dict[str, Needs], list[str]]:
+    """What each member needs, and the checkpoints of several that are not on disk."""
+    needs = {member.name: Needs(f"{member.checkpoint} {member.sam2}".strip()) for member in members}
+    if len({need.model for need in needs.values()}) == 1:
+        return needs, []
+    device = settle_device(recipe.compute.device)
+    value_bytes = BYTES[settle_dtype(recipe.compute.dtype, device)]
+    unknown: dict[str, None] = {}
+    for member in members:
+        locked = weights.lock.find(member.checkpoint)
+        try:
+            folder = (
+                weights.place(locked)
+                if locked
+                else find_own(member.checkpoint, recipe.folder, weights)
+            )
+            encoder = hash_tensors(folder, IMAGE_ENCODER)
+            loaded = count_values(folder) * value_bytes
+        except InputError:
+            encoder = ""
+        if encoder:
+            needs[member.name] = Needs(needs[member.name].model, encoder, loaded)
+        else:
+            unknown[member.checkpoint] = None
+    return needs, list(unknown)
+
+
+def _who_shares(one: Pass, needs: Mapping[str, Needs]) -> str:
+    models = dict.fromkeys(needs[name].model for name in one)
+    if len(models) == 1:
+        return f"{', '.join(one)}: one loaded model, frames and image features"
+    return (
+        f"{', '.join(one)}: frames and image features; their image encoders are equal, and "
+        f"{len(models)} models are loaded side by side"
+    )
+
+
+def _room(device: str) -> int:
+    return round(memory_of(device) * MODELS_SHARE)
