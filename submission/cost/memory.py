@@ -64,7 +64,7 @@ def peak_memory(
     images = min(at_once.images, clip.frames)
     weights = value_bytes * parameters(sizes, tuned=asking.procedure == "sa2va-i")
     cache = value_bytes * cache_values(sizes, clip, asking, at_once)
-    kept = value_bytes * memory_values(net, clip, asking, objects)
+    kept = memory_bytes(net, clip, asking, objects, value_bytes)
     features = features_bytes(net, images, value_bytes)
     waiting = clip.frames * feature_values(net) * value_bytes
     features += waiting if waiting <= gpu_bytes * FEATURES_SHARE else 0
@@ -103,20 +103,24 @@ def cache_values(sizes: Sizes, clip: Clip, asking: Asking, at_once: AtOnce) -> f
     return 2 * language.layers * language.groups * language.head * tokens
 
 
-def memory_values(net: GroundingSizes, clip: Clip, asking: Asking, objects: int) -> float:
+def memory_bytes(
+    net: GroundingSizes, clip: Clip, asking: Asking, objects: int, value_bytes: int
+) -> float:
     """Memory of `objects`: keys and values of every layer, in the bank and before they get a time.
 
     The bank has room for all prompted and six recent maps; seven recent ones wait beside it, and
-    prompted maps and pointers as they were written.
+    prompted maps and pointers as they were written. Tables of times and rotations are there once.
     """
     prompted, tracked = sights(clip.frames, asking)
-    recent = min(RECENT_MAPS, len(tracked))
-    waiting = min(RECENT_MAPS + 1, len(tracked))
+    recent, waiting = (min(count, len(tracked)) for count in (RECENT_MAPS, RECENT_MAPS + 1))
     pointers = prompted + min(POINTER_WINDOW, len(tracked))
-    both = 2 * net.memory_layers * net.hidden_size
+    both = 2 * net.memory_layers * net.hidden_size  # a key and a value in every layer
     keys = (prompted + recent + waiting) * net.places * both
     maps = prompted * net.places * net.memory_size
-    return objects * (keys + maps + pointers * net.hidden_size * (1 + both / net.memory_size))
+    tokens = pointers * net.hidden_size * (1 + both / net.memory_size)
+    table = net.memory_layers * net.places * net.hidden_size
+    tables = (RECENT_MAPS + 1) * table * value_bytes + 4 * table  # rotations are float32
+    return objects * (keys + maps + tokens) * value_bytes + tables
 
 
 def feature_values(net: GroundingSizes) -> float:
@@ -133,32 +137,39 @@ def features_bytes(net: GroundingSizes, images: int, value_bytes: int) -> float:
 def vision_bytes(sizes: Sizes, frames: int, value_bytes: int) -> float:
     """Activations of the vision encoder: both sides of the MLP's activation, and five states."""
     vision = sizes.vision
-    return frames * (vision.patches + 1) * (2 * vision.mlp + 5.6 * vision.width) * value_bytes
+    return frames * (vision.patches + 1) * (2 * vision.mlp + 5 * vision.width) * value_bytes
 
 
 def language_bytes(sizes: Sizes, tokens: int, value_bytes: int) -> float:
-    """Activations of a prefix: gate, its activation and the other half, and four states."""
-    return tokens * (3 * sizes.language.mlp + 4 * sizes.language.width) * value_bytes
+    """Activations of a prefix: gate, its activation and the other half, and three states."""
+    return tokens * (3 * sizes.language.mlp + 3 * sizes.language.width) * value_bytes
 
 
 def images_bytes(net: GroundingSizes, images: int, value_bytes: int) -> float:
-    """Activations of the image encoder, largest where the second stage halves the map.
+    """Activations of the image encoder: of the first stage's MLP, or of the pyramid's positions.
 
-    Beside the map: windows, queries, keys and values at twice the width, the queries once more,
-    what is pooled of them, and where each maximum lay (eight bytes).
+    The MLP holds both sides of its activation and three states. The pyramid holds a map of each
+    stage (each half of the one before), its own levels, and their positions in both precisions.
     """
-    values = (net.image_size // 4) ** 2 * net.hiera.embed_dim
-    return images * values * (11 * value_bytes + 8 / 2)
+    finest = (net.image_size // 4) ** 2 * net.hiera.embed_dim
+    level = 16 * net.places * net.hidden_size
+    stages = sum(0.5**stage for stage in range(len(net.hiera.stages))) * finest
+    mlp = 11 * finest * value_bytes
+    pyramid = (stages + 2.66 * level) * value_bytes + level * 4  # 4/3 of a level, twice
+    return images * max(mlp, pyramid)
 
 
 def objects_bytes(net: GroundingSizes, objects: int, clip: Clip, value_bytes: int) -> float:
-    """Activations of following `objects`: the largest of reading memory, writing it, drawing."""
-    square, frame = net.image_size**2, clip.height * clip.width
+    """Activations of following `objects`: the largest of reading memory, writing it, drawing.
+
+    Reading: three times the width of the feed-forward layer, and four states. Writing: eight
+    times a state on either side of the activation. Drawing: the square and the frame as logits,
+    and their sigmoid, float32.
+    """
     state = net.places * net.hidden_size * value_bytes
-    reading = 2 * net.places * net.memory_ffn * value_bytes + 10 * state
-    writing = square * (3 * 4 + value_bytes) + 9 * state
-    drawing = square * 4 + frame * (4 + 4 + 1 + 1 + 8)
-    return objects * max(reading, writing, drawing)
+    reading = 3 * net.places * net.memory_ffn * value_bytes + 4 * state
+    drawing = net.image_size**2 * 4 + clip.height * clip.width * (4 + 4 + 1)
+    return objects * max(reading, 16 * state, drawing)
 
 
 def _tokens(sizes: Sizes, clip: Clip, asking: Asking) -> int:
