@@ -21,13 +21,14 @@ from sam2.modeling.sam2_utils import MLP
 from torch import Tensor, nn
 
 from submission.model.configuration import GroundingConfig
+from submission.model.quick_organs import attend_to_few_tokens, normalise_channels_last
 
 # The reference keeps these ImageNet constants in bfloat16; the rounding is part of its numbers.
 MEAN = (0.484375, 0.455078125, 0.40625)
 STD = (0.228515625, 0.2236328125, 0.224609375)
 
 NUM_MEMORY_FRAMES = 7  # slots of the temporal embedding: six previous frames, one for prompted ones
-MEMORY_SCALE, MEMORY_BIAS = 20.0, -10.0  # sigmoid(mask logits) -> input of the memory encoder
+MEMORY_SCALE = 10.0  # the memory encoder's input goes from -10 to 10, as 20 sigmoid(x) - 10 does
 HARD_LOGIT = 10.0  # a given mask counts as logits of +10 and -10
 NO_OBJECT_LOGIT = -1024.0  # mask logits of an object that the decoder says is absent
 
@@ -68,6 +69,7 @@ class GroundingNetwork(nn.Module):
             mask_downsampler=MaskDownSampler(size, kernel_size=3, stride=2, padding=1),
             fuser=Fuser(CXBlock(size, kernel_size=7, padding=3), num_layers=2),
         )
+        normalise_channels_last(self.memory_encoder)
         self.sam_prompt_encoder = PromptEncoder(
             embed_dim=size,
             image_embedding_size=(config.feature_size, config.feature_size),
@@ -153,8 +155,9 @@ class GroundingNetwork(nn.Module):
         is what makes tracked frames of two runs differ at all.
         """
         side = self.config.image_size
-        full = F.interpolate(logits, size=(side, side), mode="bilinear", align_corners=False)
-        masks = torch.sigmoid(full) * MEMORY_SCALE + MEMORY_BIAS
+        # 20 sigmoid(x) - 10 is 10 tanh(x / 2), in fewer passes over the largest map there is.
+        half = F.interpolate(logits / 2, size=(side, side), mode="bilinear", align_corners=False)
+        masks = torch.tanh(half) * MEMORY_SCALE
         image = features.stride16
         encoded = self.memory_encoder(image, masks.to(image.dtype), skip_mask_sigmoid=True)
         memory: Tensor = encoded["vision_features"]
@@ -246,11 +249,13 @@ def _memory_attention(config: GroundingConfig) -> MemoryAttention:
 
 
 def _mask_decoder(config: GroundingConfig) -> MaskDecoder:
+    transformer = TwoWayTransformer(
+        depth=2, embedding_dim=config.hidden_size, num_heads=8, mlp_dim=config.decoder_ffn
+    )
+    attend_to_few_tokens(transformer)
     return MaskDecoder(
         transformer_dim=config.hidden_size,
-        transformer=TwoWayTransformer(
-            depth=2, embedding_dim=config.hidden_size, num_heads=8, mlp_dim=config.decoder_ffn
-        ),
+        transformer=transformer,
         num_multimask_outputs=3,
         iou_head_depth=3,
         iou_head_hidden_dim=config.iou_head_size,

@@ -9,7 +9,6 @@ another.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -25,6 +24,7 @@ from submission.model.memory_bank import MemoryBank
 
 MAX_RECENT_MAPS = NUM_MEMORY_FRAMES - 1  # previous frames whose memory maps are attended to
 MAX_POINTERS = 16  # window of object pointers in frames, the current one included
+SIGMOID_IS_HALF = 8.940697e-08  # the largest float32 whose sigmoid is not above 0.5
 PROMPTED_SLOT = NUM_MEMORY_FRAMES - 1  # temporal embedding of prompted frames, near or far
 
 
@@ -161,5 +161,5 @@ class Tracker:
 
 
 def is_foreground(logits: Tensor) -> Tensor:
-    """Threshold mask logits as the references do: sigmoid above one half, in float32."""
-    return torch.sigmoid(logits) > 0.5
+    """Threshold mask logits (float32) as the references do: sigmoid above one half."""
+    return logits > SIGMOID_IS_HALF

@@ -117,9 +117,8 @@ def test_a_map_at_a_wrong_time_is_noticed(network):
 def test_memory_stays_where_it_is_and_maps_are_projected_once(network):
     tracker = Tracker(network, procedure="sa2va", frame_size=(120, 160))
     language = random(OBJECTS, network.config.hidden_size)
-    with patch.object(
-        MemoryReader, "project", autospec=True, side_effect=MemoryReader.project
-    ) as p:
+    project = MemoryReader.project
+    with patch.object(MemoryReader, "project", autospec=True, side_effect=project) as called:
         for time in PROMPTED:
             tracker.prompt(time, features_of(network, time), language)
         places = []
