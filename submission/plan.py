@@ -40,6 +40,7 @@ class Plan:
     zip_bytes: int
     experts: tuple[ExpertPlan, ...]
     sharing: tuple[str, ...] = ()  # in words: which experts share what
+    cost: tuple[str, ...] = ()  # in words: work, memory and time of the experts with a model
 
     def lines(self) -> list[str]:
         """The plan in words, one line each."""
@@ -58,7 +59,7 @@ class Plan:
                 f"warning    the zip will be above {_size(LARGE_ZIP)}; such uploads often fail. "
                 'Set png = "1bit" in [output] if it is not'
             )
-        return lines
+        return [*lines, *self.cost]
 
 
 def make_plan(
@@ -67,10 +68,11 @@ def make_plan(
     sampled: Mapping[str, tuple[int, Sampling] | None],
     done: Mapping[str, int],
     sharing: Sequence[str] = (),
+    cost: Sequence[str] = (),
 ) -> Plan:
     """Count a run: `sampled` gives each expert's number of key frames and sampling, or None.
 
-    `sharing` says in words which experts share what.
+    `sharing` says in words which experts share what, `cost` what that takes.
     """
     experts = tuple(
         ExpertPlan(name, _key_frames(split, rule) if rule else 0, done[name])
@@ -78,7 +80,7 @@ def make_plan(
     )
     return Plan(
         split.name, len(split.videos), split.num_sentences, split.num_frames, split.num_masks,
-        estimate_zip(split, png), experts, tuple(sharing),
+        estimate_zip(split, png), experts, tuple(sharing), tuple(cost),
     )  # fmt: skip
 
 

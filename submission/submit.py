@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from submission.assemble import PACK_UNITS, VOTE_UNITS, pack, refuse_missing, vote
@@ -10,14 +10,16 @@ from submission.dataset.frames import open_frames
 from submission.dataset.mevis import read_split
 from submission.dataset.records import Split
 from submission.dataset.selection import Shard, select
+from submission.device import gpu_at_hand
 from submission.errors import FaultyResult, InputError
 from submission.experts import make_experts
+from submission.forecast import fit_limits, plan_cost
 from submission.judge import CHECK_UNITS, SCORE_UNITS, check_run, score_run
 from submission.output.check import Verdict
 from submission.plan import Plan, make_plan
 from submission.predict import Waits, claim_all, predict, remaining
 from submission.progress import Reporter, stopwatch
-from submission.recipe import Recipe, Sa2VAMember, as_json
+from submission.recipe import Compute, Recipe, Sa2VAMember, as_json
 from submission.report.video_part import Voting
 from submission.report.writing import REPORT_UNITS, write_report
 from submission.run_folder import RunFolder
@@ -78,7 +80,9 @@ class Run:
         done = {name: self.split.num_sentences - sum(missing[name].values()) for name in sampled}
         todo = {name: [v for v in self.split.videos if missing[name][v.name]] for name in sampled}
         sharing = foresee(self.recipe, self.weights, todo, self.split)
-        return make_plan(self.split, self.recipe.png, sampled, done, sharing)
+        place = gpu_at_hand(self.recipe.compute.device)
+        cost = plan_cost(self.recipe, self.weights, todo, place)
+        return make_plan(self.split, self.recipe.png, sampled, done, sharing, cost)
 
     def _missing(self, expert: str) -> dict[str, int]:
         """How many answers of an expert are not there, by video; nothing is opened."""
@@ -94,11 +98,12 @@ class Run:
     def predict(self) -> None:
         """Let every expert answer what it has not answered yet."""
         store = self.folder.store
-        experts = make_experts(self.recipe, self.reporter, self.weights, hash_all=self.hash_all)
+        recipe = replace(self.recipe, compute=self._limits())
+        experts = make_experts(recipe, self.reporter, self.weights, hash_all=self.hash_all)
         claim_all(store, experts)
         todo = {expert.name: remaining(store, expert.name, self.split) for expert in experts}
         self.reporter.plan(sum(video.num_masks for videos in todo.values() for video in videos))
-        compute, waits = self.recipe.compute, Waits()
+        compute, waits = recipe.compute, Waits()
         with self._timed("predict") as seconds:
             asked = [expert for expert in experts if todo[expert.name]]
             passes = arrange(asked, compute, hash_all=self.hash_all)
@@ -110,6 +115,14 @@ class Run:
                 waits.add_to(seconds)
         if asked:
             self.reporter.detail(waits.in_words())
+
+    def _limits(self) -> Compute:
+        """The recipe's [compute], with limits that fit the GPU at hand where one has work."""
+        place = gpu_at_hand(self.recipe.compute.device)
+        if place is None:
+            return self.recipe.compute
+        busy = {e.name for e in self.recipe.experts if any(self._missing(e.name).values())}
+        return fit_limits(self.recipe, self.split, busy, self.weights, place, self.reporter)
 
     def vote(self) -> None:
         """Join the experts' masks and write the PNGs."""
