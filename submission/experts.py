@@ -68,10 +68,21 @@ def make_experts(
         if isinstance(member, MasksMember):
             experts.append(GivenMasks(member.name, member.masks))
             continue
+        if member.approximation:
+            reporter.warn(f"expert {member.name} is an approximation: {member.approximation}")
         checkpoint = finder.find(member.checkpoint)
         sam2 = finder.find_sam2(member.sam2) if member.sam2 else None
         experts.append(Sa2VAExpert(member, checkpoint, sam2, shelf))
     return experts
+
+
+def attention_kernels(experts: Sequence[Expert]) -> dict[str, str]:
+    """The kernel that memory attention ran on, of every expert that used a model."""
+    return {
+        expert.name: expert.shelf.attention
+        for expert in experts
+        if isinstance(expert, Sa2VAExpert) and expert.shelf.attention
+    }
 
 
 ModelKey = tuple[Path, Path | None]  # folder of the checkpoint, SAM 2's file beside it
@@ -85,6 +96,7 @@ class ModelShelf:
         self.device = settle_device(compute.device)
         self.dtype = settle_dtype(compute.dtype, self.device)
         self.reporter = reporter
+        self.attention = ""  # the kernel of memory attention, once a model was loaded
         self._models: dict[ModelKey, Sa2VA] = {}
 
     def take(self, key: ModelKey, beside: AbstractSet[ModelKey]) -> "Sa2VA":
@@ -107,7 +119,10 @@ class ModelShelf:
             images_at_once=self.compute.images_at_once or IMAGES_AT_ONCE[kind],
         )
         self.reporter.detail(f"loading {checkpoint} on {self.device} as {self.dtype}")
-        return load(checkpoint, self.device, self.dtype, sam2=sam2, limits=limits)
+        model = load(checkpoint, self.device, self.dtype, sam2=sam2, limits=limits)
+        self.attention = model.attention
+        self.reporter.detail(f"memory attention runs on {self.attention}")
+        return model
 
 
 class Sa2VAExpert:
@@ -178,6 +193,8 @@ class Sa2VAExpert:
         """Run the model; when a GPU runs out of memory, go on with smaller batches and say so."""
         import torch
 
+        from submission.model import Approximation
+
         member = self.member
         model = self.shelf.take(self.key, self.beside)
         room = round(self.shelf.compute.features_gb * 1e9)
@@ -192,6 +209,7 @@ class Sa2VAExpert:
                     prompt_frames=member.prompt_frames,
                     seg=member.seg,
                     max_new_tokens=member.max_new_tokens,
+                    approximation=Approximation(member.nearest_prompts, member.memory_stride),
                 )
             except torch.OutOfMemoryError as error:
                 limits = model.limits.halved()

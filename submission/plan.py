@@ -4,7 +4,7 @@ Pure arithmetic over a checked split; nothing is opened and no model is loaded.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 
 from submission.dataset.records import Split
@@ -41,6 +41,7 @@ class Plan:
     experts: tuple[ExpertPlan, ...]
     sharing: tuple[str, ...] = ()  # in words: which experts share what
     cost: tuple[str, ...] = ()  # in words: work, memory and time of the experts with a model
+    approximations: Mapping[str, str] = field(default_factory=dict)  # of experts, in words
 
     def lines(self) -> list[str]:
         """The plan in words, one line each."""
@@ -53,6 +54,8 @@ class Plan:
             state = f"{expert.done} of {self.sentences} sentences done"
             shown = f"{expert.key_frames} key frames, " if expert.key_frames else "given masks, "
             lines.append(f"expert     {expert.name}: {shown}{state}")
+        for name, words in self.approximations.items():
+            lines.append(f"warning    expert {name} is an approximation: {words}")
         lines += [f"shared     {words}" for words in self.sharing]
         if self.zip_bytes > LARGE_ZIP:
             lines.append(
@@ -69,10 +72,12 @@ def make_plan(
     done: Mapping[str, int],
     sharing: Sequence[str] = (),
     cost: Sequence[str] = (),
+    approximations: Mapping[str, str] | None = None,
 ) -> Plan:
     """Count a run: `sampled` gives each expert's number of key frames and sampling, or None.
 
-    `sharing` says in words which experts share what, `cost` what that takes.
+    `sharing` says in words which experts share what, `cost` what that takes, `approximations`
+    which experts leave out something, and what.
     """
     experts = tuple(
         ExpertPlan(name, _key_frames(split, rule) if rule else 0, done[name])
@@ -81,6 +86,7 @@ def make_plan(
     return Plan(
         split.name, len(split.videos), split.num_sentences, split.num_frames, split.num_masks,
         estimate_zip(split, png), experts, tuple(sharing), tuple(cost),
+        approximations or {},
     )  # fmt: skip
 
 

@@ -21,6 +21,8 @@ from submission.toml_table import Table
 PACKAGED = Path(__file__).parent / "recipes"
 SAMPLE = "sample"  # the packaged recipe of a call without arguments
 
+RECENT_MAPS = 6  # that SAM 2 looks back on; a longer stride than this means nothing
+
 Procedure = Literal["sa2va", "sa2va-i"]
 Seg = Literal["first", "union"]
 Missing = Literal["error", "skip"]
@@ -40,7 +42,19 @@ class Sa2VAMember:
     seg: Seg = "first"  # with several [SEG] in an answer: the first, or the union of all masks
     sam2: str = ""  # SAM 2.0 large beside a Sa2VA checkpoint, for sa2va-i
     max_new_tokens: int = 2048
+    nearest_prompts: int = 0  # approximation: prompted frames that are seen; 0 for all
+    memory_stride: int = 1  # approximation: every n-th of the recent memory maps is seen
     weight: float = 1.0
+
+    @property
+    def approximation(self) -> str:
+        """What is left out of the model as it was trained, in words; empty for nothing."""
+        seen = []
+        if self.nearest_prompts:
+            seen.append(f"the nearest {self.nearest_prompts} of the prompted frames")
+        if self.memory_stride > 1:
+            seen.append(f"recent memory maps in steps of {self.memory_stride} frames")
+        return f"tracked frames see only {' and '.join(seen)}" if seen else ""
 
 
 @dataclass(frozen=True)
@@ -182,6 +196,8 @@ def _members(top: Table, folder: Path) -> Iterator[Member]:
                 seg=table.choice("seg", get_args(Seg), "first"),
                 sam2=table.text("sam2") or "",
                 max_new_tokens=table.count("max_new_tokens", 2048),
+                nearest_prompts=table.count("nearest_prompts", 0, least=0),
+                memory_stride=table.count("memory_stride", 1),
                 weight=weight,
             )
         table.refuse_unknown()
@@ -235,6 +251,9 @@ def _contradictions(recipe: Recipe) -> Iterator[Fault]:
         seen.add(expert.name)
         if not 0 < expert.weight < float("inf"):
             yield Fault(f"{where}, weight", f"it is {expert.weight}; it must be above 0 and finite")
+        if isinstance(expert, Sa2VAMember) and expert.memory_stride > RECENT_MAPS:
+            yield Fault(f"{where}, memory_stride", f"it is {expert.memory_stride}; there are only "
+                        f"{RECENT_MAPS} recent memory maps")  # fmt: skip
         if isinstance(expert, Sa2VAMember) and not expert.checkpoint:
             yield Fault(where, "it needs either checkpoint (a model answers) or masks (PNGs)")
 

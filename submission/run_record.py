@@ -40,7 +40,9 @@ class RunRecord:
         checkpoints: Sequence[Mapping[str, str]] = (),
     ) -> None:
         self.path = run / NAME
-        self.seconds = _seconds_so_far(self.path, recipe, data, experts)
+        earlier = _earlier(self.path, recipe, data, experts)
+        self.seconds = dict(earlier.get("seconds", {}))  # by stage, of all calls
+        self.attention = dict(earlier.get("attention", {}))  # by expert: the kernel that ran
         self._values = {
             "started": _now(),
             "command": ["mevis-submission", *sys.argv[1:]],
@@ -55,18 +57,20 @@ class RunRecord:
         self.save()
 
     def save(self, **results: Any) -> None:
-        """Write the record, with the seconds so far and what `results` adds."""
-        self._values |= {"seconds": self.seconds, "updated": _now(), **results}
+        """Write the record, with seconds and kernels so far and what `results` adds."""
+        self._values |= {"seconds": self.seconds, "attention": self.attention}
+        self._values |= {"updated": _now(), **results}
         write_json(self.path, self._values)
 
 
-def _seconds_so_far(path: Path, *made_from: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds by stage that earlier calls spent on the same recipe, data and experts."""
+def _earlier(path: Path, *made_from: Mapping[str, Any]) -> dict[str, Any]:
+    """The record that an earlier call left about the same recipe, data and experts, or nothing."""
     try:
-        earlier = read_json(path)
+        earlier = dict(read_json(path))
+        dict(earlier["seconds"])
         same = [earlier[key] for key in ("recipe", "data", "experts")] == list(made_from)
-        return dict(earlier["seconds"]) if same else {}
-    except (InputError, KeyError, TypeError):
+        return earlier if same else {}
+    except (InputError, KeyError, TypeError, ValueError):
         return {}  # no record yet, or one of another kind: time begins anew
 
 

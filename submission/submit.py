@@ -12,7 +12,7 @@ from submission.dataset.records import Split
 from submission.dataset.selection import Shard, select
 from submission.device import gpu_at_hand
 from submission.errors import FaultyResult, InputError
-from submission.experts import make_experts
+from submission.experts import attention_kernels, make_experts
 from submission.forecast import fit_limits, plan_cost
 from submission.judge import CHECK_UNITS, SCORE_UNITS, check_run, score_run
 from submission.output.check import Verdict
@@ -82,7 +82,14 @@ class Run:
         sharing = foresee(self.recipe, self.weights, todo, self.split)
         place = gpu_at_hand(self.recipe.compute.device)
         cost = plan_cost(self.recipe, self.weights, todo, place)
-        return make_plan(self.split, self.recipe.png, sampled, done, sharing, cost)
+        approximations = {
+            member.name: member.approximation
+            for member in self.recipe.experts
+            if isinstance(member, Sa2VAMember) and member.approximation
+        }
+        return make_plan(
+            self.split, self.recipe.png, sampled, done, sharing, cost, approximations
+        )  # fmt: skip
 
     def _missing(self, expert: str) -> dict[str, int]:
         """How many answers of an expert are not there, by video; nothing is opened."""
@@ -115,6 +122,9 @@ class Run:
                 waits.add_to(seconds)
         if asked:
             self.reporter.detail(waits.in_words())
+            assert self._record is not None
+            self._record.attention |= attention_kernels(asked)
+            self._record.save()
 
     def _limits(self) -> Compute:
         """The recipe's [compute], with limits that fit the GPU at hand where one has work."""

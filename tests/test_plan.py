@@ -28,3 +28,11 @@ def test_a_full_hd_mask_is_estimated_as_measured(split):
     one = replace(split, videos=(video,))
     assert 5_000 < estimate_zip(one, "1bit") < 6_000
     assert estimate_zip(one, "8bit") > estimate_zip(one, "1bit") * (EIGHT_BIT_FACTOR - 0.05)
+
+
+def test_an_approximation_is_called_one(split):
+    words = "tracked frames see only the nearest 2 of the prompted frames"
+    lines = make_plan(split, "1bit", {"fast": None}, {"fast": 0}, approximations={"fast": words})
+    assert f"warning    expert fast is an approximation: {words}" in lines.lines()
+    without = make_plan(split, "1bit", {"exact": None}, {"exact": 0})
+    assert "approximation" not in "\n".join(without.lines())

@@ -53,6 +53,25 @@ def test_the_documented_recipe_is_read(tmp_path):
     assert given == MasksMember("uninext-cutie", tmp_path / "masks/uninext-cutie", 2.0)
 
 
+def test_approximations_are_asked_for_by_name_and_say_so(tmp_path):
+    expert = '[[expert]]\nname = "a"\ncheckpoint = "x"\n'
+    exact, fast = (
+        read_recipe(write(tmp_path, expert + more)).experts[0]
+        for more in ("", "nearest_prompts = 4\nmemory_stride = 2\n")
+    )
+    assert exact.approximation == ""
+    assert fast.approximation == (
+        "tracked frames see only the nearest 4 of the prompted frames and recent memory maps in "
+        "steps of 2 frames"
+    )
+    assert describe(exact) != describe(fast)
+    wrong = "nearest_prompts = -1\nmemory_stride = 7\nquantize = 'int8'\n"
+    with pytest.raises(FaultyInput) as error:
+        read_recipe(write(tmp_path, expert + wrong))
+    for words in ("nearest_prompts: it is -1", "memory_stride: it is 7", "quantize: unknown key"):
+        assert words in str(error.value)
+
+
 def test_a_short_recipe_takes_its_name_from_the_file(tmp_path):
     recipe = read_recipe(write(tmp_path, '[[expert]]\nname = "a"\ncheckpoint = "x"\n'))
     assert recipe.name == "my"

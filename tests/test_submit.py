@@ -52,6 +52,7 @@ def test_a_run_leaves_what_the_design_promises(two_clips):
     assert set(record["seconds"]) == {"predict", "vote", "pack", "check", "score"} | waits
     assert sum(record["seconds"][wait] for wait in waits) < record["seconds"]["predict"]
     assert len(record["experts"]["uniform5"]["files"]["model.safetensors"]) == 64
+    assert record["attention"] == dict.fromkeys(record["experts"], "blocks of float32 scores")
     with zipfile.ZipFile(two_clips / "submission.zip") as archive:
         assert archive.namelist()[0] == f"{name}/0/00000.png"
 
@@ -65,7 +66,9 @@ def test_a_second_call_does_no_work_again(run, capsys):
     assert "vote" not in said
     after = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
     assert {path for path in after if after[path] != before.get(path)} == {run / "run.json"}
-    kept = json.loads((run / "run.json").read_text())["seconds"]
+    record = json.loads((run / "run.json").read_text())
+    kept = record["seconds"]
+    assert record["attention"].keys() == record["experts"].keys()
     assert all(kept[stage] >= spent for stage, spent in seconds.items())
     assert seconds["predict"] > 0
 

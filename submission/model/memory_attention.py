@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from submission.model.attention_kernel import choose_kernel
+from submission.model.attention_kernel import AttentionKernel, choose_kernel
 from submission.model.grounding import GroundingNetwork, ImageFeatures
 
 
@@ -35,7 +35,7 @@ class MemoryReader:
         self.layers = list(network.memory_attention.layers)
         self.crosses = [layer.cross_attn_image for layer in self.layers]
         self.place = as_tokens(network.memory_position())  # (1, S*S, K)
-        self.kernel = choose_kernel(self.crosses[0].k_proj.bias)
+        self.kernel = kernel_of(network)
         device = self.place.device
         self.rotations = [cross.freqs_cis.to(device) for cross in self.crosses]
         slots = network.maskmem_tpos_enc[:, 0]  # (slots, 1, K)
@@ -99,6 +99,11 @@ class MemoryReader:
         if self._position is None:
             self._position = 0.1 * as_tokens(self.network.position_of(features))
         return self._position
+
+
+def kernel_of(network: GroundingNetwork) -> AttentionKernel:
+    """The kernel for this network's width, precision and device."""
+    return choose_kernel(network.memory_attention.layers[0].cross_attn_image.k_proj.bias)
 
 
 def as_tokens(maps: Tensor) -> Tensor:

@@ -8,10 +8,11 @@ changes the shapes of matrix products and with them the last bits of float32; a 
 then differ in single pixels, because memory is rounded to bfloat16 (tests bound this).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,9 +23,11 @@ from torch import Tensor
 from submission.errors import InputError
 from submission.model import language, prompt, vision
 from submission.model.answer import Answer, PackedMasks
+from submission.model.approximation import EXACT, Approximation
 from submission.model.configuration import Sa2VAConfig
 from submission.model.drawing import MaskStack
 from submission.model.frame_features import FrameFeatures, Keeping
+from submission.model.memory_attention import kernel_of
 from submission.model.network import Network
 from submission.model.tokenizer import Tokenizer, special_ids
 from submission.model.tracking import Tracker
@@ -65,6 +68,12 @@ class Sa2VA:
         self.limits = limits or Limits()
         self._special_ids = special_ids(tokenizer)
 
+    @property
+    @torch.inference_mode()
+    def attention(self) -> str:
+        """The name of the kernel that the attention over memory runs on."""
+        return kernel_of(self.network.grounding).name
+
     @torch.inference_mode()
     def segment(
         self,
@@ -78,6 +87,7 @@ class Sa2VA:
         answers: Sequence[str] | None = None,
         seg: str = "first",
         max_new_tokens: int = 2048,
+        approximation: Approximation = EXACT,
     ) -> list[Answer]:
         """Segment what each sentence refers to.
 
@@ -100,6 +110,8 @@ class Sa2VA:
             With several [SEG] in an answer: "first" takes the first, "union" joins all masks.
         max_new_tokens
             Where an answer that does not end is cut off; the reference's value by default.
+        approximation
+            What tracked frames leave out of sight; nothing by default.
 
         Raises InputError when the arguments contradict the checkpoint or each other.
         """
@@ -115,7 +127,11 @@ class Sa2VA:
             prefix = self._read_frames(squares, prompts[0])
             replies = self._answer(prefix, prompts, answers, max_new_tokens)
             owners, embeddings = self._embed_segs(replies, seg)
-            masks = self._ground(video, prompted, embeddings, procedure)
+            new_tracker = partial(
+                Tracker, self.network.grounding, procedure=procedure,
+                frame_size=video.pictures.shape[1:], approximation=approximation,
+            )  # fmt: skip
+            masks = self._ground(video, prompted, embeddings, new_tracker)
             return self._join(video.pictures.shape, replies, owners, masks)
 
     def watch(self, pictures: Pictures, keeping: Keeping | None = None) -> FrameFeatures:
@@ -227,8 +243,9 @@ class Sa2VA:
         return owners, self.network.seg_projector(torch.stack(states))
 
     def _ground(
-        self, video: FrameFeatures, prompted: Sequence[int], embeddings: Tensor, procedure: str
-    ) -> list[PackedMasks]:
+        self, video: FrameFeatures, prompted: Sequence[int], embeddings: Tensor,
+        new_tracker: Callable[[], Tracker],
+    ) -> list[PackedMasks]:  # fmt: skip
         """Prompt the key frames, track the others, and keep each frame's masks as bits.
 
         Objects go through in groups; the features of a frame are computed for the first group and
@@ -241,7 +258,7 @@ class Sa2VA:
         for number, group in enumerate(groups, 1):
             again = number < len(groups)
             drawn = MaskStack(len(group), video.pictures.shape)
-            tracker = Tracker(self.network.grounding, procedure=procedure, frame_size=size)
+            tracker = new_tracker()
             for time, seen in video.each(prompted, again=again):
                 drawn.draw(time, self.upsample(tracker.prompt(time, seen, group), size))
             for time, seen in video.each(others, again=again):
