@@ -183,7 +183,7 @@ class Sa2VAExpert:
         length = len(video.frame_names)
         shown = key_frames(length, self.member.frames, self.member.sampling)
         for expression, answer in zip(video.expressions, answers, strict=True):
-            track = Track.encode(answer.masks[time] for time in range(length))
+            track = Track.encode_packed(answer.masks.bits, answer.masks.width)
             yield (
                 expression,
                 Prediction(expression.sentence, answer.text, shown, answer.num_seg, track),

@@ -6,6 +6,7 @@ a damaged text, and because a vote works on the runs themselves.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,66 @@ _SIGN = 0x10  # this bit of the last character says that the number is negative
 _LONGEST = 7  # characters of a number, 35 bits
 
 
+@dataclass(frozen=True)
+class Window:
+    """A part of a mask, bool (h, w), outside of which all is background, and where it lies."""
+
+    pixels: NDArray[np.bool_]
+    top: int
+    left: int
+
+
 def encode(mask: NDArray[np.bool_]) -> bytes:
     """Return the compressed counts of a mask, bool (H, W)."""
-    pixels = mask.T.reshape(-1)
-    edges = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
-    return encode_ends(np.concatenate((edges, [pixels.size])), bool(pixels[0]))
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not rows.size:
+        return encode_window(Window(mask[:0, :0], 0, 0), mask.shape)
+    top, bottom = rows[0], rows[-1] + 1
+    columns = np.flatnonzero(mask[top:bottom].any(axis=0))
+    left, right = columns[0], columns[-1] + 1
+    return encode_window(Window(mask[top:bottom, left:right], top, left), mask.shape)
+
+
+def encode_packed(bits: NDArray[np.uint8], width: int) -> bytes:
+    """Return the compressed counts of a mask at one bit a pixel, uint8 (H, ceil(W / 8)).
+
+    The first pixel is in the highest bit. Only the window with foreground is unpacked.
+    """
+    size = (len(bits), width)
+    rows = np.flatnonzero(bits.any(axis=1))
+    if not rows.size:
+        return encode_window(Window(np.zeros((0, 0), np.bool_), 0, 0), size)
+    top, bottom = rows[0], rows[-1] + 1
+    columns = np.flatnonzero(bits[top:bottom].any(axis=0))
+    first, last = columns[0], columns[-1] + 1
+    count = min(8 * last, width) - 8 * first
+    pixels = np.unpackbits(bits[top:bottom, first:last], axis=1, count=count)
+    return encode_window(Window(pixels.view(np.bool_), top, 8 * first), size)
+
+
+def encode_window(window: Window, size: tuple[int, ...]) -> bytes:
+    """Return the compressed counts of the mask (height, width) that the window is part of."""
+    height, width = size
+    pixels, top = window.pixels, int(window.top)
+    if top + len(pixels) < height:
+        # A row of background below keeps the runs of one column apart from those of the next.
+        pixels = np.pad(pixels, ((0, 1), (0, 0)))
+    elif top > 0:
+        pixels, top = np.pad(pixels, ((1, 0), (0, 0))), top - 1
+    column_major = np.pad(pixels.T.reshape(-1), 1)
+    places = np.flatnonzero(column_major[1:] != column_major[:-1])
+    if not places.size:
+        return encode_ends(np.array([height * width]), False)
+    # A run that begins counts from its first pixel, one that ends from its last.
+    places[1::2] -= 1
+    column, row = np.divmod(places, len(pixels))
+    edges = (column + window.left) * height + row + top
+    edges[1::2] += 1
+    foreground_first = bool(edges[0] == 0)
+    edges = edges[1:] if foreground_first else edges
+    if not edges.size or edges[-1] < height * width:
+        edges = np.append(edges, height * width)
+    return encode_ends(edges, foreground_first)
 
 
 def encode_ends(ends: NDArray[np.int64], foreground_first: bool) -> bytes:
@@ -34,9 +90,39 @@ def encode_ends(ends: NDArray[np.int64], foreground_first: bool) -> bytes:
 
 def decode(counts: bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Return the mask, bool (H, W), stored by columns; `counts` must have been checked."""
+    mask = np.zeros((size[1], size[0]), dtype=np.bool_).T
+    window = decode_window(counts, size)
+    height, width = window.pixels.shape
+    mask[window.top : window.top + height, window.left : window.left + width] = window.pixels
+    return mask
+
+
+def decode_window(counts: bytes, size: tuple[int, int], align: int = 1) -> Window:
+    """Return the part of a mask (height, width) that has foreground, stored by columns.
+
+    Its first column is a multiple of `align`. `counts` must have been checked.
+    """
+    height = size[0]
     runs = read_runs(counts)
-    colours = np.arange(len(runs)) % 2 == 1  # the first run is background
-    return np.repeat(colours, runs).reshape(size[1], size[0]).T
+    ends = np.cumsum(runs)
+    there = runs[1::2] > 0
+    starts, stops = ends[: 2 * len(there) : 2][there], ends[1::2][there]
+    if not starts.size:
+        return Window(np.zeros((0, 0), np.bool_), 0, 0)
+    first_column, first_row = np.divmod(starts, height)
+    last_column, last_row = np.divmod(stops - 1, height)
+    top, bottom = 0, height
+    if (first_column == last_column).all():
+        top, bottom = int(first_row.min()), int(last_row.max()) + 1
+    left = int(first_column[0]) // align * align
+    inside, across = bottom - top, int(last_column[-1]) + 1 - left
+    lengths = np.zeros(2 * len(starts) + 1, dtype=np.int64)
+    begin = (first_column - left) * inside + first_row - top
+    end = (last_column - left) * inside + last_row - top + 1
+    lengths[0::2] = np.append(begin, inside * across) - np.append(0, end)
+    lengths[1::2] = end - begin
+    colours = np.arange(len(lengths)) % 2 == 1
+    return Window(np.repeat(colours, lengths).reshape(across, inside).T, top, left)
 
 
 def decode_union(parts: Sequence[bytes], size: tuple[int, int]) -> NDArray[np.bool_]:

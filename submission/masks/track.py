@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from submission.dataset.rle import decode, encode, read_item
+from submission.dataset.rle import (
+    Window,
+    decode,
+    decode_window,
+    encode,
+    encode_packed,
+    read_item,
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,12 @@ class Track:
         return Track(size, tuple(counts))
 
     @staticmethod
+    def encode_packed(bits: NDArray[np.uint8], width: int) -> "Track":
+        """Encode masks at one bit a pixel, uint8 (T, H, ceil(width / 8)), first pixel highest."""
+        size = (bits.shape[1], width)
+        return Track(size, tuple(encode_packed(frame, width) for frame in bits))
+
+    @staticmethod
     def empty(size: tuple[int, int], num_frames: int) -> "Track":
         """Return a track without any foreground."""
         return Track(size, (encode(np.zeros(size, dtype=np.bool_)),) * num_frames)
@@ -55,6 +68,10 @@ class Track:
     def frame(self, index: int) -> NDArray[np.bool_]:
         """Return one mask, bool (H, W), stored by columns."""
         return decode(self.counts[index], self.size)
+
+    def window(self, index: int, align: int = 1) -> Window:
+        """Return the part of a mask that has foreground; its left is a multiple of `align`."""
+        return decode_window(self.counts[index], self.size, align)
 
     def decode(self) -> NDArray[np.bool_]:
         """Return all masks, bool (T, H, W)."""

@@ -110,16 +110,17 @@ def _vote_counts(members: Sequence[bytes], table: NDArray[np.bool_]) -> bytes:
     if len(set(members)) == 1:
         return members[0]  # all agree, which by every rule is the answer
     ends = [np.cumsum(read_runs(counts)) for counts in members]
-    edges = np.unique(np.concatenate(ends))
-    edges = edges[edges > 0]  # a mask that begins with foreground has a first run of no pixels
-    starts = np.concatenate(([0], edges[:-1]))
-    code = np.zeros(len(starts), dtype=np.int64)
-    for bit, end in enumerate(ends):
-        run = np.searchsorted(end, starts, side="right")
-        code |= (run & 1) << bit  # every second run is foreground
-    answer = table[code]
-    changes = np.append(answer[1:] != answer[:-1], True)
-    return encode_ends(edges[changes], bool(answer[0]))
+    pixels = ends[0][-1]
+    # Each end of a run turns its member's vote; the ends of one member are in order already.
+    edges = np.concatenate(ends)
+    votes = np.repeat(1 << np.arange(len(members)), [len(one) for one in ends])
+    order = np.argsort(edges, kind="stable")
+    edges, code = edges[order], np.bitwise_xor.accumulate(votes[order])
+    settled = np.append(edges[1:] != edges[:-1], True) & (edges < pixels)
+    edges, answer = edges[settled], table[code[settled]]
+    turns = edges[answer != np.append(False, answer[:-1])]
+    foreground_first = bool(turns.size and turns[0] == 0)
+    return encode_ends(np.append(turns[foreground_first:], pixels), foreground_first)
 
 
 def _whole_numbers(num_members: int, weights: Sequence[float] | None) -> list[int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from submission.dataset.images import BrokenImage, decode_image
@@ -31,6 +32,7 @@ from submission.output.mask_files import (
     UnreadableFile,
     open_submission,
 )
+from submission.output.png_files import read_packed_rows
 from submission.output.team import team_file_faults
 
 _MODES = {
@@ -130,6 +132,11 @@ def mask_fault(content: bytes, size: tuple[int, int]) -> tuple[str | None, bool]
     Only PNGs with one channel are: 1-bit, or 8-bit with 0 and 255. In a palette the judge
     counts the luminance of the colour, so that a dark object may vanish.
     """
+    if (plain := read_packed_rows(content)) is not None:
+        rows, (height, width) = plain
+        if (height, width) != size:
+            return _size_fault(width, height, size), False
+        return None, not _without_padding(rows, width).any()
     try:
         image = decode_image(content)
     except BrokenImage as error:
@@ -140,9 +147,20 @@ def mask_fault(content: bytes, size: tuple[int, int]) -> tuple[str | None, bool]
         kind = _MODES.get(image.mode, f"mode {image.mode}")
         return f"a PNG with {kind}; write one channel, 1-bit or 8-bit with 0 and 255", False
     if (image.height, image.width) != size:
-        shape = f"{image.width} x {image.height} pixels"
-        return f"{shape}, but the video has {size[1]} x {size[0]}", False
+        return _size_fault(image.width, image.height, size), False
     return _value_fault(image), image.getbbox() is None
+
+
+def _size_fault(width: int, height: int, size: tuple[int, int]) -> str:
+    return f"{width} x {height} pixels, but the video has {size[1]} x {size[0]}"
+
+
+def _without_padding(rows: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """Packed rows with the bits that fill the last byte of each set to 0; no reader sees them."""
+    if width % 8 == 0:
+        return rows
+    last = rows[:, -1:] & np.uint8(0xFF << (-width % 8) & 0xFF)
+    return np.concatenate([rows[:, :-1], last], axis=1)
 
 
 def _value_fault(image: Image.Image) -> str | None:

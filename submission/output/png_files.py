@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from submission.dataset.images import decode_image
+from submission.dataset.rle import Window
 from submission.masks.track import Track
 from submission.whole_files import write_bytes
 
@@ -26,6 +27,7 @@ WRITERS = min(16, os.cpu_count() or 1)  # threads; zlib works outside the interp
 _COMPRESSION = 6  # zlib level; 9 is 20 % smaller and six times as slow
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY = 0  # PNG colour type: one channel, no palette, no alpha
+_LARGEST = 1 << 26  # pixels; whether a larger image is opened at all is for Pillow to say
 _PLAIN = bytes((1, _GREY, 0, 0, 0))  # how a header ends: 1 bit, grey, not interlaced
 
 
@@ -34,18 +36,27 @@ def encode_png(mask: NDArray[np.bool_], mode: PngMode = "1bit") -> bytes:
 
     The same mask and mode give the same bytes; there is no metadata.
     """
+    return encode_window(Window(mask, 0, 0), mask.shape, mode)
+
+
+def encode_window(window: Window, size: tuple[int, ...], mode: PngMode = "1bit") -> bytes:
+    """Return the PNG of the mask (height, width) that the window is part of, as `encode_png`.
+
+    The window begins at a multiple of eight columns.
+    """
+    height, width = size
+    pixels = np.ascontiguousarray(window.pixels)
     if mode == "1bit":
-        rows, depth = np.packbits(np.ascontiguousarray(mask), axis=1), 1
+        rows, depth, left, across = np.packbits(pixels, axis=1), 1, window.left // 8, -(-width // 8)
     elif mode == "8bit":
-        rows, depth = np.where(mask, np.uint8(255), np.uint8(0)), 8
+        rows, depth, left, across = pixels.view(np.uint8) * np.uint8(255), 8, window.left, width
     else:
         raise ValueError(f'the PNG mode is {mode!r}; it must be "1bit" or "8bit"')
-    height, width = mask.shape
-    lines = np.zeros((height, 1 + rows.shape[1]), dtype=np.uint8)  # each begins with filter 0: none
-    lines[:, 1:] = rows
+    lines = np.zeros((height, 1 + across), dtype=np.uint8)  # each begins with filter 0: none
+    inner = lines[window.top : window.top + len(rows), 1 + left :]
+    inner[:, : rows.shape[1]] = rows
     header = struct.pack(">IIBBBBB", width, height, depth, _GREY, 0, 0, 0)
-    pixels = zlib.compress(lines.tobytes(), _COMPRESSION)
-    return _join(header, pixels)
+    return _join(header, zlib.compress(lines.data, _COMPRESSION))
 
 
 def write_track(
@@ -63,8 +74,10 @@ def write_track(
         raise ValueError(f"{len(masks)} masks for {len(frame_names)} frames")
 
     def write(index: int) -> int:
-        mask = masks.frame(index) if isinstance(masks, Track) else masks[index]
-        content = encode_png(mask, mode)
+        if isinstance(masks, Track):
+            content = encode_window(masks.window(index, align=8), masks.size, mode)
+        else:
+            content = encode_png(masks[index], mode)
         write_bytes(folder / f"{frame_names[index]}.png", content, durable=False)
         return len(content)
 
@@ -99,6 +112,8 @@ def read_packed_rows(content: bytes) -> tuple[NDArray[np.uint8], tuple[int, int]
     if header[8:] != _PLAIN or content != _join(header, body):
         return None
     width, height = struct.unpack(">II", header[:8])
+    if width * height > _LARGEST:
+        return None
     line = 1 + (width + 7) // 8  # bytes; the first is the number of a filter
     stream = zlib.decompressobj()
     try:

@@ -4,7 +4,16 @@ import numpy as np
 import pycocotools.mask as coco
 import pytest
 
-from submission.dataset.rle import counts_fault, decode, decode_union, encode
+from submission.dataset.rle import (
+    counts_fault,
+    decode,
+    decode_union,
+    decode_window,
+    encode,
+    encode_ends,
+    encode_packed,
+    encode_window,
+)
 
 
 def some_masks():
@@ -36,6 +45,35 @@ def test_coco_writes_the_same_text():
         written = coco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"]
         assert encode(mask) == written
         assert encode(np.asfortranarray(mask)) == written
+
+
+def small_masks():
+    """Masks of a few pixels: whatever touches a border, fills a column or joins two of them."""
+    rng = np.random.default_rng(5)
+    for height, width in [(1, 1), (1, 9), (5, 1), (3, 4), (4, 10)]:
+        for density in (0, 0.1, 0.5, 0.9, 1):
+            for _ in range(20):
+                mask = rng.random((height, width)) < density
+                mask[: rng.integers(height), :] = False
+                mask[:, : rng.integers(width)] = False
+                yield mask if rng.random() < 0.5 else mask[::-1, ::-1]
+
+
+def test_windows_at_every_border_are_as_coco_writes_them():
+    for mask in small_masks():
+        written = coco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"]
+        assert encode(mask) == written
+        assert encode_packed(np.packbits(mask, axis=1), mask.shape[1]) == written
+        assert np.array_equal(decode(written, mask.shape), mask)
+        window = decode_window(written, mask.shape, align=8)
+        assert window.left % 8 == 0
+        assert encode_window(window, mask.shape) == written
+
+
+def test_runs_of_no_pixels_are_read_as_such():
+    # Not as COCO writes it, but as other tools may: 2 off, 0 on, 1 off, 1 on, 0 off, 1 on, 1 off.
+    mask = np.array([[False, True], [False, True], [False, False]])
+    assert np.array_equal(decode(encode_ends(np.array([2, 2, 3, 4, 4, 5, 6]), False), (3, 2)), mask)
 
 
 def test_union_of_nothing_is_empty():

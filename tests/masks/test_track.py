@@ -27,6 +27,10 @@ def test_an_iterable_of_frames_encodes_as_the_array_does():
     assert Track.encode(MASKS[::-1, ::-1, ::2]).size == (13, 9)
 
 
+def test_packed_bits_encode_as_the_masks_do():
+    assert Track.encode_packed(np.packbits(MASKS, axis=-1), MASKS.shape[-1]) == Track.encode(MASKS)
+
+
 def test_json_survives_a_round_trip_through_text():
     track = Track.encode(MASKS)
     stored = json.loads(json.dumps(track.to_json()))

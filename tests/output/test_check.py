@@ -5,6 +5,7 @@ import shutil
 import struct
 import warnings
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 
 from submission.errors import InputError
 from submission.output.check import check, mask_fault
-from submission.output.png_files import encode_png
+from submission.output.png_files import _join, encode_png, read_packed_rows
 from submission.output.team import AGREEMENT
 from submission.output.zip_file import write_zip
 
@@ -213,6 +214,25 @@ def test_a_png_with_a_flipped_bit_anywhere():
         damaged[place] ^= 4
         assert mask_fault(bytes(damaged), (24, 40))[0], place
     assert mask_fault(content, (24, 40)) == (None, False)
+
+
+@pytest.mark.parametrize("width", [1, 7, 8, 41])
+@pytest.mark.parametrize("pixel", [None, (0, 0), (2, -1)])
+@pytest.mark.parametrize("padding", [0x00, 0xFF])
+def test_the_quick_look_at_a_plain_file_says_what_pillow_says(monkeypatch, width, pixel, padding):
+    mask = np.zeros((3, width), bool)
+    if pixel is not None:
+        mask[pixel] = True
+    rows = np.packbits(mask, axis=1)
+    rows[:, -1] |= padding & (1 << -width % 8) - 1  # bits beyond the last pixel
+    lines = np.pad(rows, ((0, 0), (1, 0)))
+    header = encode_png(mask)[16:29]
+    content = _join(header, zlib.compress(lines.tobytes()))
+    assert read_packed_rows(content) is not None
+    quick = [mask_fault(content, size) for size in ((3, width), (4, width))]
+    monkeypatch.setattr("submission.output.check.read_packed_rows", lambda content: None)
+    assert quick == [mask_fault(content, size) for size in ((3, width), (4, width))]
+    assert quick[0] == (None, pixel is None)
 
 
 def test_one_fault_of_a_whole_sentence_is_one_line(answer, split):

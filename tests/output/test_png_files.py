@@ -43,11 +43,14 @@ def test_an_unknown_mode_is_refused():
         encode_png(np.zeros((2, 2), bool), "4bit")
 
 
-def test_a_track_and_an_array_write_the_same_files(tmp_path):
-    masks = RNG.random((3, 9, 10)) < 0.5
+@pytest.mark.parametrize("mode", ["1bit", "8bit"])
+def test_a_track_and_an_array_write_the_same_files(tmp_path, mode):
+    masks = RNG.random((3, 9, 20)) < 0.5
+    masks[0, :4], masks[0, :, :11] = False, False  # a window inside the frame; the others fill it
+    masks[2, 1:] = False
     names = ["00000", "00001", "00002"]
-    size = write_track(tmp_path / "a", names, masks)
-    write_track(tmp_path / "b", names, Track.encode(masks))
+    size = write_track(tmp_path / "a", names, masks, mode)
+    write_track(tmp_path / "b", names, Track.encode(masks), mode)
     files = sorted((tmp_path / "a").iterdir())
     assert [path.name for path in files] == [f"{name}.png" for name in names]
     assert size == sum(path.stat().st_size for path in files)
