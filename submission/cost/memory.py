@@ -163,12 +163,13 @@ def objects_bytes(net: GroundingSizes, objects: int, clip: Clip, value_bytes: in
     """Activations of following `objects`: the largest of reading memory, writing it, drawing.
 
     Reading: three times the width of the feed-forward layer, and four states. Writing: eight
-    times a state on either side of the activation. Drawing: the square and the frame as logits,
-    and their sigmoid, float32.
+    times a state on either side of the activation. Drawing: the square or the masks beside the
+    frame's logits in float32; masks as bool, as bytes, weighed, and packed.
     """
     state = net.places * net.hidden_size * value_bytes
     reading = 3 * net.places * net.memory_ffn * value_bytes + 4 * state
-    drawing = net.image_size**2 * 4 + clip.height * clip.width * (4 + 4 + 1)
+    frame = clip.height * clip.width
+    drawing = 4 * frame + max(4 * net.image_size**2, (3 + 1 / 8) * frame)
     return objects * max(reading, 16 * state, drawing)
 
 

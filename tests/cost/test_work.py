@@ -76,7 +76,11 @@ def test_the_image_encoder_is_counted_to_the_last_flop(sized):
     assert organs.encode_images(sizes.grounding, 2).flop == counted
 
 
-@pytest.mark.parametrize("procedure", ["sa2va", "sa2va-i"])
+@pytest.mark.parametrize(
+    ("sized", "procedure"),
+    [("small", "sa2va"), ("small", "sa2va-i"), ("Sa2VA-1B", "sa2va-i")],
+    indirect=["sized"],
+)
 def test_a_whole_clip_is_counted_within_one_percent(sized, procedure):
     network, sizes = sized
     asking, clip = Asking(KEY_FRAMES, procedure), Clip(FRAMES, OBJECTS, 96, 128)
