@@ -80,7 +80,6 @@ class Trainer:
         elif part == "language":
             self._course(part, self.language).run(language_half.stages(self.language, self.scale))
         elif part == "joint":
-            torch.set_num_threads(2)
             self._take_halves()
             self._course(part, self.joint).run(joint.stages(self.joint, self.scale))
         else:
