@@ -5,16 +5,22 @@ from typing import Any
 import torch
 
 from scripts.benchmark.cases import Case
-from scripts.benchmark.flop import count, parameters, total
 from scripts.benchmark.measure import Method, measure
 from scripts.benchmark.random_model import make_model
 from scripts.benchmark.resources import available_bytes, describe_machine, revision
+from scripts.benchmark.sizes import config_values
 from scripts.benchmark.tables import size_of
+from submission.cost.estimate import video_limit
+from submission.cost.memory import peak_memory
+from submission.cost.procedures import ours, public, total
+from submission.cost.sizes import Sizes, parse_sizes
+from submission.cost.video import Asking, AtOnce, Clip
 from submission.device import settle_device, settle_dtype
-from submission.model import Sa2VA
+from submission.experts import IMAGES_AT_ONCE
+from submission.model import Limits, Sa2VA
+from submission.model.attention_kernel import choose_kernel
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-ROOM = 1.5e9  # bytes beside weights, masks and memory: activations of one pass, libraries
 
 
 class ModelBench:
@@ -23,44 +29,82 @@ class ModelBench:
     def __init__(self, device: str, dtype: str, method: Method) -> None:
         place = settle_device(device)
         self.device = torch.device(place)
-        self.dtype = DTYPES[settle_dtype(dtype, place)]
+        self.precision = settle_dtype(dtype, place)
+        self.dtype = DTYPES[self.precision]
         self.method = method
+        self.limits = Limits(images_at_once=IMAGES_AT_ONCE[self.device.type])
+        self.at_once = AtOnce(
+            self.limits.objects_at_once, self.limits.sentences_at_once, self.limits.images_at_once
+        )
         self.machine = describe_machine(self.device, self.dtype)
         self.revision = revision()
         self._name = ""
         self._model: Sa2VA | None = None
 
     def flop(self, case: Case) -> tuple[float, float]:
-        """FLOP of the public procedure and of ours, as torch counts them."""
-        both = total(
-            count(
-                case.size, frames=case.frames, key_frames=min(case.key_frames, case.frames),
-                sentences=case.sentences,
-            )
-        )  # fmt: skip
-        return both.public, both.ours
+        """FLOP of the public procedure and of ours, by the cost model."""
+        sizes, clip, asking = _as_costs(case)
+        alone, shared = public(sizes, clip, asking), ours(sizes, clip, asking, self.at_once)
+        return total(alone).flop, total(shared).flop
 
     def shortage(self, case: Case) -> str:
-        """Compare weights, masks of both procedures and the clip with the memory that is free."""
-        weights = parameters(case.size) * self.dtype.itemsize
-        masks = case.masks * case.height * case.width // 8  # packed, in the machine's memory
-        clip = 3 * case.frames * (case.height * case.width + 2 * 1024 * 1024)
-        held = weights if self._name == case.size else 0
-        needed = weights + ROOM + (0 if self.device.type == "cuda" else 2 * masks + clip)
+        """Compare the peak that the cost model expects with the memory that is free."""
+        sizes, clip, asking = _as_costs(case)
+        on_gpu = self.device.type == "cuda"
+        capacity = torch.cuda.get_device_properties(self.device).total_memory if on_gpu else 0.0
+        peak = peak_memory(
+            sizes, clip, asking, self.at_once, gpu_bytes=capacity, value_bytes=self.dtype.itemsize
+        )
+        needed = peak.total if on_gpu else peak.total + _host_bytes(case)
+        held = peak.weights if self._name == case.size else 0  # what this model holds already
         free = available_bytes(self.device) + held
         if needed <= free:
             return ""
         return f"it needs about {size_of(needed)}, and {size_of(free)} are free"
 
     def measure(self, case: Case) -> dict[str, Any]:
-        """Time the case."""
-        return measure(self.model(case.size), case, self.method)
+        """Time the case; with the limit that the hardware sets, where its data sheet is known."""
+        model = self._model_of(case.size)
+        found = measure(model, case, self.method)
+        limit = video_limit(
+            config_values(case.size), self.machine["device"], frames=case.frames,
+            sentences=case.sentences, key_frames=case.key_frames, size=(case.height, case.width),
+            procedure=case.procedure, precision=self.precision,  # type: ignore[arg-type]
+            objects_at_once=self.at_once.objects, images_at_once=self.at_once.images,
+        )  # fmt: skip
+        if limit is not None:
+            found["limit"] = {
+                "seconds": limit.seconds.at_best, "expected": limit.seconds.expected,
+                "flop": limit.flop, "public_flop": limit.public_flop,
+            }  # fmt: skip
+        return {**found, "memory_attention": self._kernel(model)}
 
-    def model(self, size: str) -> Sa2VA:
+    def _kernel(self, model: Sa2VA) -> str:
+        layer = model.network.grounding.memory_attention.layers[0]
+        with torch.inference_mode():
+            return choose_kernel(layer.cross_attn_image.k_proj.bias).name
+
+    def _model_of(self, size: str) -> Sa2VA:
         """Return the model of a size; the one before it is let go first."""
         if self._model is None or self._name != size:
             self._model = None
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
             self._model, self._name = make_model(size, self.device, self.dtype), size
+            self._model.limits = self.limits
         return self._model
+
+
+def _as_costs(case: Case) -> tuple[Sizes, Clip, Asking]:
+    """A case in the words of the cost model."""
+    return (
+        parse_sizes(config_values(case.size)),
+        Clip(case.frames, case.sentences, case.height, case.width),
+        Asking(case.key_frames, case.procedure),
+    )
+
+
+def _host_bytes(case: Case) -> float:
+    """The clip, its squares for SAM 2, and the masks of both procedures, packed."""
+    pixels = case.height * case.width
+    return case.frames * 3 * (pixels + 1024**2) + 2 * case.masks * pixels / 8

@@ -30,13 +30,24 @@ def read_clip(folder: Path, num_frames: int) -> Frames:
 
     Raises InputError for a folder without pictures, and for pictures of different sizes.
     """
-    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES)
-    if not files:
-        raise InputError(f"{folder}: no .jpg or .png files; name a folder that holds one clip")
-    pictures = [np.asarray(Image.open(path).convert("RGB")) for path in files[:num_frames]]
+    files = _pictures(folder)[:num_frames]
+    pictures = [np.asarray(Image.open(path).convert("RGB")) for path in files]
     if len({picture.shape for picture in pictures}) > 1:
         raise InputError(f"{folder}: the pictures have different sizes; name a folder of one clip")
     return np.stack([pictures[index] for index in there_and_back(len(pictures), num_frames)])
+
+
+def clip_size(folder: Path) -> tuple[int, int]:
+    """(height, width) of a folder's first picture; raises InputError where there is none."""
+    with Image.open(_pictures(folder)[0]) as picture:
+        return picture.height, picture.width
+
+
+def _pictures(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES)
+    if not files:
+        raise InputError(f"{folder}: no .jpg or .png files; name a folder that holds one clip")
+    return files
 
 
 def there_and_back(available: int, wanted: int) -> Sequence[int]:

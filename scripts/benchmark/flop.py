@@ -62,11 +62,6 @@ def total(stages: list[Stage]) -> Stage:
     return Stage("together", sum(s.public for s in stages), sum(s.ours for s in stages))
 
 
-def parameters(size: str) -> int:
-    """Number of values of a model."""
-    return sum(value.numel() for value in _network(size)[0].parameters())
-
-
 @cache
 def _network(size: str) -> tuple[Network, Sa2VAConfig]:
     values = config_values(size)
@@ -152,11 +147,14 @@ def _follow_flop(size: str, key_frames: int, objects: int) -> _FollowFlop:
     features = network.encode_images(_empty(1, 3, config.image_size, config.image_size))[0]
     language = _empty(objects, config.hidden_size)
     tracker = Tracker(network, procedure="sa2va", frame_size=(480, 854))
-    prompts = [
-        _count(lambda t=time: tracker.prompt(t, features, language)) for time in range(key_frames)
-    ]
-    for time in range(key_frames, key_frames + FULL_MEMORY):
-        tracked = _count(lambda t=time: tracker.track(t, features))
+    prompt = _count(lambda: tracker.prompt(0, features, language))
+    full = key_frames + FULL_MEMORY
+    with torch.inference_mode():  # without the counter, which is slow
+        for time in range(1, key_frames):
+            tracker.prompt(time, features, language)
+        for time in range(key_frames, full):
+            tracker.track(time, features)
+    tracked = _count(lambda: tracker.track(full, features))
     conditioned = features.stride16.expand(objects, -1, -1, -1)
     heads = _count(
         lambda: network.encode_memory(
@@ -164,7 +162,7 @@ def _follow_flop(size: str, key_frames: int, objects: int) -> _FollowFlop:
         )
     )
     return _FollowFlop(
-        prompts[0], tracked - heads, heads, _public_memory(size, key_frames)
+        prompt, tracked - heads, heads, _public_memory(size, key_frames)
     )  # fmt: skip
 
 

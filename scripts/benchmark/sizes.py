@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scripts.released_sizes import RELEASED, config_json
+from submission.cost.released import RELEASED, config_json
 
 ROOT = Path(__file__).parents[2]
 

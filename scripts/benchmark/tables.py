@@ -22,7 +22,10 @@ def comparison(rows: Sequence[Row], clock: str = "wall") -> str:
         "frames/s", "lowest IoU", "equal pixels", "peak public", "peak ours", "of the limit",
     ]  # fmt: skip
     key = CLOCKS[clock]
-    return markdown(header, [_comparison_line(row, key) for row in rows])
+    lines = [_comparison_line(row, key) for row in rows]
+    if not any("limit" in row for row in rows):
+        header, lines = header[:-1], [line[:-1] for line in lines]
+    return markdown(header, lines)
 
 
 def _comparison_line(row: Row, key: str) -> list[str]:
@@ -49,7 +52,7 @@ def describe_model(case: Mapping[str, Any]) -> str:
 def stages(row: Row) -> str:
     """Seconds per stage of one row, public and ours, the largest of the public first."""
     public, ours = row["public"]["stages"], row["ours"]["stages"]
-    names = sorted({*public, *ours} - {REST}, key=lambda name: -public.get(name, 0.0))
+    names = sorted({*public, *ours} - {REST}, key=lambda name: (-public.get(name, 0.0), name))
     lines = [_stage_line(name, public, ours) for name in [*names, REST]]
     sums = {"together": sum(public.values())}, {"together": sum(ours.values())}
     return markdown(
@@ -83,7 +86,7 @@ def machine_line(row: Row) -> str:
     return (
         f"{machine['device']}, {machine['dtype']}, Python {machine['python']}, "
         f"torch {machine['torch']}, transformers {machine['transformers']}, "
-        f"revision {row['revision']}"
+        f"memory attention by {row['memory_attention']}, revision {row['revision']}"
     )
 
 

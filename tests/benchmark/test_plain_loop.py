@@ -1,0 +1,102 @@
+"""The public procedure as a plain loop: what it counts, draws and costs, beside ours."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+
+from scripts.benchmark.clips import sentences, synthetic_clip
+from scripts.benchmark.flop import count, total
+from scripts.benchmark.procedures import Load, agreement, ours, public
+from scripts.benchmark.random_model import make_model
+from scripts.benchmark.stages import MEMORY_ATTENTION, timed_organs
+from submission.model.memory_attention import MemoryReader
+
+
+@pytest.fixture(scope="module")
+def model():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield make_model("reference-internlm2", torch.device("cpu"), torch.float32)
+    torch.set_num_threads(before)
+
+
+def load(procedure="sa2va", frames=9, key_frames=3, seed=0):
+    clip = synthetic_clip(frames, 48, 64, seed)
+    return Load(clip, sentences(2), key_frames, procedure)
+
+
+@pytest.mark.parametrize("procedure", ["sa2va", "sa2va-i"])
+def test_the_public_loop_draws_the_same_masks(model, procedure):
+    slow, fast = public(model, load(procedure)), ours(model, load(procedure))
+    same = agreement(slow, fast)
+    assert same.lowest_iou > 0.999
+    assert same.equal_pixels > 0.999
+    assert [one.num_seg for one in slow] == [one.num_seg for one in fast] == [1, 1]
+    elsewhere = agreement(slow, ours(model, load(procedure, seed=1)))
+    assert elsewhere.lowest_iou < 0.99  # the comparison can fail
+
+
+@pytest.mark.parametrize(("procedure", "passes"), [("sa2va", 1), ("sa2va-i", 2)])
+def test_the_public_loop_encodes_key_frames_again_and_shares_nothing(model, procedure, passes):
+    counted = Counter()
+    hooks = [
+        model.network.grounding.image_encoder.register_forward_hook(
+            lambda _, inputs, __: counted.update(images=len(inputs[0]))
+        ),
+        model.network.vision.register_forward_hook(
+            lambda _, inputs, __: counted.update(key_frames=len(inputs[0]))
+        ),
+    ]
+    public(model, load(procedure))
+    for hook in hooks:
+        hook.remove()
+    assert counted == {"images": 2 * (9 + 3 * passes), "key_frames": 2 * 3}
+
+
+def test_seconds_are_told_for_both_ways_and_nothing_stays_hooked(model):
+    before = dict(vars(MemoryReader))
+    for procedure in (public, ours):
+        with timed_organs(model) as seconds:
+            procedure(model, load())
+        wanted = {"vision encoder", "language model", "image encoder", "mask decoder"}
+        assert {*wanted, "memory encoder", MEMORY_ATTENTION} == set(seconds)
+        assert min(seconds.values()) > 0
+    assert dict(vars(MemoryReader)) == before
+    assert not model.network.vision._forward_hooks
+
+
+def test_agreement_by_hand(model):
+    answers = ours(model, load())
+    flipped = [replace(answers[0], masks=inverted(answers[0].masks)), answers[1]]
+    same = agreement(answers, flipped)
+    assert (same.lowest_iou, same.equal_pixels) == (0.0, 0.5)
+
+
+def inverted(masks):
+    other = type(masks).empty(masks.shape)
+    for time in range(len(masks)):
+        other.write(time, ~masks[time])
+    return other
+
+
+def test_flop_of_what_is_shared_and_of_memory_attention():
+    found = {
+        stage.name: stage
+        for stage in count("reference-qwen2", frames=20, key_frames=4, sentences=3)
+    }
+    assert found["vision encoder"].public == 3 * found["vision encoder"].ours
+    assert found["image encoder"].public / found["image encoder"].ours == pytest.approx(
+        3 * (20 + 4) / 20
+    )
+    # Both products of attention to ten maps and the frame itself: 4 FLOP for each query, key and
+    # channel. Projections and pointers come on top.
+    side, width, layers = 64 // 16, 64, 1
+    queries = side**2
+    attended = 4 * queries * (4 + 6 + 1) * queries * width * layers * (20 - 4) * 3
+    memory = found["memory attention"]
+    assert attended < memory.public < 4 * attended
+    assert memory.ours < memory.public
+    whole = total(list(found.values()))
+    assert whole.public == sum(stage.public for stage in found.values())
