@@ -111,6 +111,29 @@ def test_the_prefix_is_given_back_as_it_was(model):
         assert all(map(torch.equal, one.seg_states, other.seg_states))
 
 
+def test_the_prefix_is_kept_once_however_many_sentences_share_it(model):
+    """Values in the cache at every step: the prefix once, and each token that was read once."""
+    llm = model.network.language
+    prefix = language.read_prefix(llm, frames_embeddings(llm))
+    layers = prefix.cache.layers
+    a_token = sum(2 * layer.keys[:, :, 0].numel() for layer in layers)
+    read, held = [], []
+
+    def note(module: object, arguments: object, output: Any) -> None:
+        assert output.hidden_states is None  # last states alone, of no layer below
+        read.append(output.last_hidden_state.shape[1])
+        held.append(sum(layer.keys.numel() + layer.values.numel() for layer in layers))
+
+    handle = llm.model.register_forward_hook(note)
+    try:
+        language.answer(llm, prefix, QUESTIONS * 4, decoding(), ANSWERS * 4)
+    finally:
+        handle.remove()
+    assert held == [(40 + sum(read[: step + 1])) * a_token for step in range(len(read))]
+    assert read[0] == 4 * sum(map(len, QUESTIONS))
+    assert read[1:] == [12, 8, 8, 8, 4, 4, 4, 4]  # a finished answer is not read on
+
+
 def test_sentences_do_not_see_each_other(model):
     llm = model.network.language
     prefix = language.read_prefix(llm, frames_embeddings(llm))

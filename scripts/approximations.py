@@ -1,0 +1,129 @@
+"""What the named approximations cost in masks and bring in time, as a table in Markdown.
+
+python -m scripts.approximations                       # the sample that comes along
+python -m scripts.approximations --frames 12 --videos 3
+
+Seconds are of the processor, of the model alone; on a machine that does other work, too, compare
+them within one table only. The small checkpoint says how masks react, not how much time a released
+size would save: there, memory attention weighs more.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from scripts.ablation.answers import InMemory
+from submission.dataset.frames import open_frames
+from submission.dataset.ground_truth import GroundTruth, read_ground_truth
+from submission.dataset.mevis import read_split
+from submission.dataset.records import Video
+from submission.masks.track import Track
+from submission.model import Answer, Approximation, Sa2VA, load
+from submission.score.scoring import ExpressionScore, Score, score_video
+
+SAMPLES = Path(__file__).parents[1] / "submission" / "samples"
+EXACT = "exact"
+SETTINGS = {
+    EXACT: Approximation(),
+    "nearest_prompts = 4": Approximation(nearest_prompts=4),
+    "nearest_prompts = 2": Approximation(nearest_prompts=2),
+    "nearest_prompts = 1": Approximation(nearest_prompts=1),
+    "memory_stride = 2": Approximation(memory_stride=2),
+    "memory_stride = 3": Approximation(memory_stride=3),
+    "memory_stride = 6": Approximation(memory_stride=6),
+    "both: nearest_prompts = 4, memory_stride = 2": Approximation(4, 2),
+}
+
+
+@dataclass
+class Tally:
+    """What one setting gave so far."""
+
+    seconds: float = 0.0
+    equal: int = 0  # pixels that are as in the exact masks
+    pixels: int = 0
+    scores: list[ExpressionScore] = field(default_factory=list)
+
+    def add(
+        self, seconds: float, masks: np.ndarray, exact: np.ndarray, scores: list[ExpressionScore]
+    ) -> None:
+        """Count one video; masks are bool (E, T, H, W)."""
+        self.seconds += seconds
+        self.equal += int(np.count_nonzero(masks == exact))
+        self.pixels += masks.size
+        self.scores += scores
+
+    @property
+    def j_and_f(self) -> float:
+        """Mean over the sentences, in percent."""
+        return 100 * Score(tuple(self.scores)).means()["J&F"]
+
+
+def main() -> None:
+    """Answer every video in every setting in turn, and print the table."""
+    arguments = _parse()
+    torch.set_num_threads(1)
+    split = read_split(arguments.data, arguments.split)
+    frames, truth = open_frames(split), read_ground_truth(split)
+    model = load(arguments.checkpoint, "cpu")
+    tallies = {name: Tally() for name in SETTINGS}
+    for video in split.videos[: arguments.videos]:
+        pictures, exact = frames.read(video), np.empty(0)
+        for name, answers, seconds in _ask(model, pictures, video, arguments.frames):
+            masks = np.stack([np.asarray(answer.masks) for answer in answers])
+            exact = masks if name == EXACT else exact
+            tallies[name].add(seconds, masks, exact, _judge(video, truth, answers))
+    print("\n".join(_lines(tallies)))
+
+
+def _ask(
+    model: Sa2VA, frames: np.ndarray, video: Video, num_frames: int
+) -> Iterator[tuple[str, Sequence[Answer], float]]:
+    """Name, answers and seconds of each setting, the exact one first."""
+    sentences = [expression.sentence for expression in video.expressions]
+    for name, approximation in SETTINGS.items():
+        started = time.process_time()
+        answers = model.segment(
+            frames, sentences, num_frames=num_frames, approximation=approximation
+        )  # fmt: skip
+        yield name, answers, time.process_time() - started
+
+
+def _judge(video: Video, truth: GroundTruth, answers: Sequence[Answer]) -> list[ExpressionScore]:
+    tracks = {
+        expression.id: Track.encode(answer.masks[time] for time in range(len(video.frame_names)))
+        for expression, answer in zip(video.expressions, answers, strict=True)
+    }
+    return score_video(video, truth, [InMemory("it", tracks)])["it"]
+
+
+def _lines(tallies: dict[str, Tally]) -> Iterator[str]:
+    exact = tallies[EXACT]
+    yield "| setting | J&F | difference | equal pixels | seconds |"
+    yield "|---|---|---|---|---|"
+    for name, tally in tallies.items():
+        yield (
+            f"| {name} | {tally.j_and_f:.2f} | {tally.j_and_f - exact.j_and_f:+.2f} "
+            f"| {tally.equal / tally.pixels:.5f} | {tally.seconds:.1f} |"
+        )
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--checkpoint", type=Path, default=SAMPLES / "checkpoint")
+    parser.add_argument("--data", type=Path, default=SAMPLES / "mevis")
+    parser.add_argument("--split", default="valid_u")
+    parser.add_argument("--frames", type=int, default=8, help="key frames")
+    parser.add_argument("--videos", type=int, help="only the first so many")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
