@@ -162,7 +162,14 @@ def _member(
         expert.name,
         f"{expert.checkpoint} {expert.sam2}",
         find_sizes(expert.checkpoint, recipe, weights),
-        Asking(expert.frames, expert.procedure, expert.sampling, expert.prompt_frames),
+        Asking(
+            expert.frames,
+            expert.procedure,
+            expert.sampling,
+            expert.prompt_frames,
+            expert.nearest_prompts,
+            expert.memory_stride,
+        ),
         {
             video.name: Clip(len(video.frame_names), len(video.expressions), *video.size)
             for video in videos

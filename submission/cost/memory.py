@@ -113,9 +113,10 @@ def memory_bytes(
     """
     prompted, tracked = sights(clip.frames, asking)
     recent, waiting = (min(count, len(tracked)) for count in (RECENT_MAPS, RECENT_MAPS + 1))
-    pointers = prompted + min(POINTER_WINDOW, len(tracked))
+    shown = min(prompted, asking.nearest_prompts or prompted)
+    pointers = shown + min(POINTER_WINDOW, len(tracked))
     both = 2 * net.memory_layers * net.hidden_size  # a key and a value in every layer
-    keys = (prompted + recent + waiting) * net.places * both
+    keys = (shown + recent + waiting) * net.places * both
     maps = prompted * net.places * net.memory_size
     tokens = pointers * net.hidden_size * (1 + both / net.memory_size)
     table = net.memory_layers * net.places * net.hidden_size

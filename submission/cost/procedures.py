@@ -53,7 +53,11 @@ def ours(sizes: Sizes, clip: Clip, asking: Asking, at_once: AtOnce) -> Stages:
 
 
 def public(sizes: Sizes, clip: Clip, asking: Asking) -> Stages:
-    """Work of one video when every sentence is answered for itself and nothing is kept."""
+    """Work of one video when every sentence is answered for itself and nothing is kept.
+
+    Exact also where `asking` is not: the public procedure knows no approximations.
+    """
+    asking = asking.exact
     prompted, tracked = sights(clip.frames, asking)
     alone = ours(sizes, replace(clip, sentences=1), asking, AtOnce(1, 1, 1))
     net = sizes.grounding

@@ -1,7 +1,7 @@
 """What is asked of a video, and which memory each of its frames sees: integers in, integers out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from submission.sampling import PromptFrames, Sampling, key_frames, prompted_frames
@@ -18,6 +18,13 @@ class Asking:
     procedure: str = "sa2va"
     sampling: Sampling = "uniform"
     prompt_frames: PromptFrames = "sampled"
+    nearest_prompts: int = 0  # approximation: so many prompted frames are seen; 0 for all
+    memory_stride: int = 1  # approximation: every n-th of the recent maps is seen
+
+    @property
+    def exact(self) -> "Asking":
+        """The same without approximations."""
+        return replace(self, nearest_prompts=0, memory_stride=1)
 
 
 @dataclass(frozen=True)
@@ -57,16 +64,20 @@ def sights(frames: int, asking: Asking) -> tuple[int, tuple[Sight, ...]]:
     """Return the number of prompted frames, and what each other frame of the video sees.
 
     All prompted maps whatever their time, the maps of tracked frames among the six before, the
-    pointers of prompted frames up to now and of tracked frames among the fifteen before.
+    pointers of prompted frames up to now and of tracked frames among the fifteen before; less
+    with an approximation.
     """
     prompted = prompted_frames(frames, asking.frames, asking.sampling, asking.prompt_frames)
     others = [time for time in range(frames) if time not in set(prompted)]
-    return len(prompted), tuple(_sight(time, prompted, others) for time in others)
+    return len(prompted), tuple(_sight(time, prompted, others, asking) for time in others)
 
 
-def _sight(time: int, prompted: Sequence[int], others: Sequence[int]) -> Sight:
+def _sight(time: int, prompted: Sequence[int], others: Sequence[int], asking: Asking) -> Sight:
+    nearest = sorted(prompted, key=lambda other: (abs(other - time), other))
+    shown = nearest[: asking.nearest_prompts or None]
     recent = [time - other for other in others if 0 < time - other < POINTER_WINDOW]
+    maps = [n for n in recent if n <= RECENT_MAPS and (n - 1) % asking.memory_stride == 0]
     return Sight(
-        maps=len(prompted) + sum(distance <= RECENT_MAPS for distance in recent),
-        pointers=sum(other <= time for other in prompted) + len(recent),
+        maps=len(shown) + len(maps),
+        pointers=sum(other <= time for other in shown) + len(recent),
     )

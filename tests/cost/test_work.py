@@ -115,6 +115,13 @@ def test_frames_see_the_memory_that_can_be_counted_by_hand():
     assert [sight.pointers for sight in tracked] == [1, 2, 3, 4, 6, 7, 8, 9]
 
 
+def test_approximations_see_less():
+    prompted, tracked = sights(11, Asking(3, nearest_prompts=1, memory_stride=2))
+    assert prompted == 3
+    assert [sight.maps for sight in tracked] == [1, 2, 2, 3, 3, 4, 3, 4]
+    assert [sight.pointers for sight in tracked] == [1, 2, 2, 3, 5, 6, 6, 7]
+
+
 # Counted once with the public modules at released sizes, outside of this project: FLOP of one
 # frame (and one object), without the attention that ran inside a fused kernel.
 RECORDED = {

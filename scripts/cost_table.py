@@ -1,0 +1,203 @@
+"""Print the tables of docs/cost.md: work, time and memory of released sizes on MeViS valid.
+
+python -m scripts.cost_table            print them
+python -m scripts.cost_table --write    put them into docs/cost.md
+python -m scripts.cost_table --reading  time decoding and resizing of a frame on this machine
+"""
+
+import argparse
+import io
+import time
+from collections.abc import Sequence
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from submission.cost.estimate import Seconds, seconds_of, seconds_of_all
+from submission.cost.fitting import fit
+from submission.cost.hardware import GPUS, SHOWN, Gpu
+from submission.cost.lines import duration, flop_in_words
+from submission.cost.memory import ALLOWANCE, Peak, peak_memory
+from submission.cost.procedures import Stages, ours, public, sum_stages, total
+from submission.cost.released import config_json
+from submission.cost.sizes import Sizes, parse_sizes
+from submission.cost.video import Asking, AtOnce, Clip
+from submission.dataset.images import decode_rgb
+from submission.whole_files import write_bytes
+
+DOCUMENT = Path(__file__).parents[1] / "docs/cost.md"
+BEGIN, END = "<!-- tables: python -m scripts.cost_table --write -->\n", "<!-- end of tables -->\n"
+
+# MeViS valid: 140 videos, 2,236 sentences, about 79 frames each; 720p stands for its many sizes.
+LARGER, SMALLER = Clip(79, 16, 720, 1280), Clip(79, 15, 720, 1280)
+VALID = [LARGER] * 136 + [SMALLER] * 4
+CHECKPOINTS = ("Sa2VA-1B", "Sa2VA-4B", "Sa2VA-8B", "Sa2VA-26B", "Sa2VA-i-26B")
+KEY_FRAMES = (5, 12, 20)
+BY_STAGE = ("Sa2VA-26B", 20)
+PROMISED = (("Sa2VA-26B", 20, 80e9), ("Sa2VA-8B", 20, 24e9), ("Sa2VA-1B", 5, 8e9))
+FULL_HD = Clip(79, 16, 1080, 1920)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/cost.md")
+    parser.add_argument("--reading", action="store_true", help="time decoding and resizing")
+    arguments = parser.parse_args()
+    if arguments.reading:
+        print(_time_reading())
+    elif arguments.write:
+        text = DOCUMENT.read_text(encoding="utf-8")
+        before, _, rest = text.partition(BEGIN)
+        after = rest.partition(END)[2]
+        write_bytes(DOCUMENT, f"{before}{BEGIN}{tables()}{END}{after}".encode())
+    else:
+        print(tables())
+
+
+def tables() -> str:
+    """All tables in Markdown."""
+    return "\n".join(
+        [
+            "**Work and time of one pass over MeViS valid**, ours, expected (at best):\n",
+            *_markdown(_pass_rows()),
+            f"\n**By stage**, {BY_STAGE[0]} with {BY_STAGE[1]} key frames; seconds on an H200:\n",
+            *_markdown(_stage_rows()),
+            "\n**Peak memory at 1080p**, 79 frames, 16 sentences, bfloat16, in GB:\n",
+            *_markdown(_memory_rows()),
+            "",
+        ]
+    )
+
+
+def _pass_rows() -> list[Sequence[str]]:
+    head = ["checkpoint", "M", "ours", "public", "factor", *SHOWN]
+    gpus = [_gpu(name) for name in SHOWN]
+    rows: list[Sequence[str]] = [head]
+    for name in CHECKPOINTS:
+        for frames in KEY_FRAMES:
+            mine, theirs = _stages(name, frames)
+            factor = total(theirs).flop / total(mine).flop
+            cells = [_cell(name, frames, gpu, mine) for gpu in gpus]
+            rows.append(
+                [
+                    name,
+                    str(frames),
+                    flop_in_words(total(mine).flop),
+                    flop_in_words(total(theirs).flop),
+                    f"{factor:.1f}",
+                    *cells,
+                ]
+            )
+    return rows
+
+
+def _cell(name: str, frames: int, gpu: Gpu, stages: Stages) -> str:
+    if _fitting(name, frames, LARGER, gpu.memory) is None:
+        return "does not fit"
+    taken = seconds_of_all(stages, gpu, "bfloat16")
+    return f"{duration(taken.expected)} ({duration(taken.at_best)})"
+
+
+def _stage_rows() -> list[Sequence[str]]:
+    mine, theirs = _stages(*BY_STAGE)
+    gpu = _gpu("H200")
+    rows: list[Sequence[str]] = [
+        ["stage", "ours", "share", "public", "at best", "expected", "public, expected"]
+    ]
+    for stage, work in mine.items():
+        taken, slow = (seconds_of(stage, one[stage], gpu, "bfloat16") for one in (mine, theirs))
+        share = f"{work.flop / total(mine).flop:.1%}"
+        rows.append(_stage_row(stage, work.flop, share, theirs[stage].flop, taken, slow))
+    taken, slow = (seconds_of_all(one, gpu, "bfloat16") for one in (mine, theirs))
+    rows.append(_stage_row("all", total(mine).flop, "", total(theirs).flop, taken, slow))
+    return rows
+
+
+def _stage_row(
+    name: str, flop: float, share: str, public_flop: float, taken: Seconds, slow: Seconds
+) -> Sequence[str]:
+    times = [f"{value:.0f}" for value in (taken.at_best, taken.expected, slow.expected)]
+    return [name, flop_in_words(flop), share, flop_in_words(public_flop), *times]
+
+
+def _memory_rows() -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = [
+        ["checkpoint", "M", "GPU", "objects, images at once", "weights", "language cache",
+         "memory of objects", "features", "activations", "allowance", "peak"]
+    ]  # fmt: skip
+    for name, frames, memory in PROMISED:
+        at_once = _fitting(name, frames, FULL_HD, memory)
+        assert at_once is not None
+        peak = _peak(name, frames, FULL_HD, memory, at_once)
+        parts = (peak.weights, peak.cache, peak.kept, peak.features, peak.activations, ALLOWANCE)
+        rows.append(
+            [
+                name, str(frames), f"{memory / 1e9:.0f}", f"{at_once.objects}, {at_once.images}",
+                *(f"{part / 1e9:.1f}" for part in (*parts, peak.total)),
+            ]
+        )  # fmt: skip
+    return rows
+
+
+@cache
+def _stages(name: str, frames: int) -> tuple[Stages, Stages]:
+    sizes, asking = _sizes(name), _asking(name, frames)
+    mine = sum_stages(ours(sizes, clip, asking, AtOnce()) for clip in VALID)
+    return mine, sum_stages(public(sizes, clip, asking) for clip in VALID)
+
+
+def _asking(name: str, frames: int) -> Asking:
+    return Asking(frames, "sa2va-i" if "-i-" in name else "sa2va")
+
+
+@cache
+def _sizes(name: str) -> Sizes:
+    return parse_sizes(config_json(name))
+
+
+def _gpu(name: str) -> Gpu:
+    return next(gpu for gpu in GPUS if gpu.name == name)
+
+
+def _peak(name: str, frames: int, clip: Clip, memory: float, at_once: AtOnce) -> Peak:
+    asking = _asking(name, frames)
+    return peak_memory(_sizes(name), clip, asking, at_once, gpu_bytes=memory)
+
+
+def _fitting(name: str, frames: int, clip: Clip, memory: float) -> AtOnce | None:
+    need = partial(_peak, name, frames, clip, memory)
+    return fit([lambda at_once: need(at_once).total], AtOnce(), memory)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return [lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]
+
+
+def _time_reading(repeats: int = 20) -> str:
+    """Nanoseconds of one core for each pixel of a noisy 1080p JPEG, the best of three rounds."""
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (68, 121, 3), np.uint8)).resize((1920, 1080))
+    noisy = np.asarray(coarse).astype(int) + rng.integers(-12, 13, (1080, 1920, 3))
+    file = io.BytesIO()
+    Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
+    frame = Image.fromarray(decode_rgb(file.getvalue()))
+    squash = partial(frame.resize, (1024, 1024), Image.Resampling.BICUBIC)
+    taken = {}
+    for name, work in (("decode", lambda: decode_rgb(file.getvalue())), ("resize", squash)):
+        rounds = []
+        for _ in range(3):
+            started = time.process_time()
+            for _ in range(repeats):
+                work()
+            rounds.append((time.process_time() - started) / repeats / (1080 * 1920))
+        taken[name] = min(rounds)
+    return ", ".join(f"{name} {value * 1e9:.1f} ns a pixel" for name, value in taken.items())
+
+
+if __name__ == "__main__":
+    main()
