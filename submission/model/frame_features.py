@@ -49,10 +49,11 @@ class FrameFeatures:
         self.dtype = dtype
         self.images_at_once = images_at_once
         self.keeping = keeping or Keeping()
-        self.encoded = 0  # frames
+        self.encoded = 0  # frames, each time they were encoded
+        self.held = 0  # bytes that are kept for later
         self._kept: dict[int, ImageFeatures] = {}
+        self._finished: set[int] = set()  # frames that nobody will ask for again
         self._latest: dict[int, ImageFeatures] = {}  # the group encoded last, on the device
-        self._held = 0  # bytes of `_kept`
 
     @property
     def side(self) -> int:
@@ -71,14 +72,14 @@ class FrameFeatures:
                 self._encode(self._group(self._start(time)))
             seen = self._latest.get(time) or _on(self._kept[time], self.device)
             if not (again or self.keeping.shared):
-                self._drop(time)
+                self._finish(time)
             yield time, seen
 
     def close(self) -> None:
         """Let go of everything."""
         self._latest.clear()
         self._kept.clear()
-        self._held = 0
+        self.held = 0
 
     def _start(self, time: int) -> int:
         return time - time % self.images_at_once
@@ -93,22 +94,24 @@ class FrameFeatures:
         self._latest = dict(zip(group, encoded, strict=True))
         cost, place = _bytes(encoded[0]), self._place(encoded[0])
         for time, seen in self._latest.items():
-            if time not in self._kept and self._held + cost <= self.keeping.room:
+            has_room = self.held + cost <= self.keeping.room
+            if has_room and time not in self._kept and time not in self._finished:
                 # A slice of a batch is copied out of it, or the whole batch would be kept with it.
                 self._kept[time] = _on(seen, place, copy=len(group) > 1)
-                self._held += cost
+                self.held += cost
 
     def _place(self, one: ImageFeatures) -> torch.device:
         """Where the features of this video are kept: on the device, or in host memory."""
         if self.device.type != "cuda":
             return self.device
         total = torch.cuda.get_device_properties(self.device).total_memory
-        fits = _bytes(one) * self.pictures.shape[0] <= total // GPU_SHARE
-        return self.device if fits else torch.device("cpu")
+        is_small = _bytes(one) * self.pictures.shape[0] <= total // GPU_SHARE
+        return self.device if is_small else torch.device("cpu")
 
-    def _drop(self, time: int) -> None:
+    def _finish(self, time: int) -> None:
+        self._finished.add(time)
         if (seen := self._kept.pop(time, None)) is not None:
-            self._held -= _bytes(seen)
+            self.held -= _bytes(seen)
 
 
 def _levels(features: ImageFeatures) -> tuple[Tensor, Tensor, Tensor]:
