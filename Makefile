@@ -1,6 +1,6 @@
 # Each target does the set-up it needs; PYTHON=, TORCH= and TORCH_INDEX= are explained in scripts/setup.sh.
 .DEFAULT_GOAL := help
-.PHONY: help submit report test regress regress-accept bench small-model ablation check format weights image run-image prove-image sbom lock clean set-up
+.PHONY: help submit report test regress regress-accept bench bench-small small-model ablation check format weights image run-image prove-image sbom lock clean set-up
 MAKEFLAGS += --no-print-directory
 export PYTHON TORCH TORCH_INDEX
 
@@ -28,6 +28,9 @@ regress-accept: set-up  ## Make the outputs of now the golden ones, and print wh
 
 bench: set-up  ## Sentences scored per second, ours and the straightforward way; ARGS="--videos 50"
 	@OMP_NUM_THREADS=1 .venv/bin/python scripts/benchmark_score.py $(ARGS)
+
+bench-small: set-up  ## Take the tables and the picture of docs/performance.md anew on this CPU; some minutes
+	@OMP_NUM_THREADS=1 .venv/bin/python -m scripts.benchmark.document $(ARGS)
 
 small-model: set-up  ## Train the small model from nothing into build/small, and go on where it stopped; ARGS="--seed 2"
 	@.venv/bin/python -m scripts.train_sample_model build/small $(ARGS)
