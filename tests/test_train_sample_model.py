@@ -113,6 +113,24 @@ def test_questions_are_the_kits_own_prompts_with_answers(made, painter):
     assert said == {True, False}
 
 
+def test_a_question_with_gaps_lacks_words_of_its_sentence_and_nothing_else(made, painter):
+    _, _, tokenizer, language, _ = made
+    scenes = draw_batch(painter, random.Random(4), 6, 2).scenes
+    whole = language.asker.ask(scenes, random.Random(0), 8)
+    gapped = language.asker.ask(scenes, random.Random(0), 8, with_gaps=True)
+    shorter = 0
+    for before, after in zip(sum(whole.rows, []), sum(gapped.rows, []), strict=True):
+        shorter += len(after.ids) < len(before.ids)
+        (a, b), (c, d) = before.words, after.words
+        assert (after.ids[:c], after.ids[d:]) == (before.ids[:a], before.ids[b:])
+        left = iter(before.ids[a:b])
+        assert all(token in left for token in after.ids[c:d])  # in the order they had
+        assert after.ids[after.answer :] == before.ids[before.answer :]
+        if after.seg is not None:
+            assert after.ids[after.seg] == tokenizer.find("[SEG]")
+    assert len(sum(whole.rows, [])) / 5 < shorter
+
+
 def test_no_meaning_is_rare_and_none_means_nobody_as_a_rule():
     rng = random.Random(6)
     asked, by_chance = Counter(), Counter()  # (meaning, whether it means anybody)

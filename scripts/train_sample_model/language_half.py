@@ -194,15 +194,18 @@ class LanguageHalf(nn.Module):
     def refer(self, rng: random.Random, share: float) -> Losses:
         """Clips with questions."""
         count = draw_count(rng, self.pictures) if share > 0.5 else self.pictures
-        batch = draw_batch(self.painter, rng, 16, count)
-        losses, _, _ = self.question_losses(batch, rng)
-        return losses
+        return self.question_losses(draw_batch(self.painter, rng, 16, count), rng)[0]
+
+    def reword(self, rng: random.Random, _: float) -> Losses:
+        """Clips with questions, some of which lack words."""
+        batch = draw_batch(self.painter, rng, 16, draw_count(rng, self.pictures))
+        return self.question_losses(batch, rng, with_gaps=True)[0]
 
     def question_losses(
-        self, batch: Batch, rng: random.Random
+        self, batch: Batch, rng: random.Random, *, with_gaps: bool = False
     ) -> tuple[dict[str, Tensor], Tensor, Questions]:
         """All losses of this half on a batch, the embeddings of [SEG], and what was asked."""
-        questions = self.asker.ask(batch.scenes, rng, QUESTIONS)
+        questions = self.asker.ask(batch.scenes, rng, QUESTIONS, with_gaps=with_gaps)
         seen = find_shapes(batch)
         read = self.read(batch.frames, questions, len(self.language.model.layers))
         losses, embedded = self.answer_losses(read, questions)
@@ -240,5 +243,6 @@ def stages(half: LanguageHalf, scale: float) -> list[Stage]:
         Stage("see", 300, half.see, 1.5e-3, half.groups),
         Stage("follow", 900, half.follow, 1.5e-3, half.groups, warm_up=60),
         Stage("refer", 2000, half.refer, 1.5e-3, half.groups, warm_up=60, decay_from=0.45),
+        Stage("reword", 700, half.reword, 7e-4, half.groups, decay_from=0.2),
     ]
     return [stretched(stage, scale) for stage in plan]

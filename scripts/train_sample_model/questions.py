@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -21,6 +21,7 @@ MEANINGS = [statement.meaning for statement in (*STATEMENTS, *MORE_STATEMENTS)]
 NO_MEANING = -1  # of a question that names a colour
 NO_LABEL = -100  # a token that is not to be learned
 BY_COLOUR, NOBODY = 0.1, 0.2  # shares of questions that name a colour; that mean nobody
+GAPPED, DROPPED = 0.5, 0.25  # where words go missing: share of sentences, and of their words
 TEMPLATE = "qwen_chat"
 
 
@@ -70,9 +71,14 @@ class Asker:
         """The token that visual tokens take the place of."""
         return self.tokenizer.find(IMAGE_CONTEXT) or 0
 
-    def ask(self, scenes: Sequence[Scene], rng: random.Random, count: int) -> Questions:
-        """Draw `count` questions for each scene."""
-        return _pad([self._draw(scene, rng, count) for scene in scenes], scenes)
+    def ask(
+        self, scenes: Sequence[Scene], rng: random.Random, count: int, *, with_gaps: bool = False
+    ) -> Questions:
+        """Draw `count` questions for each scene; `with_gaps`, some sentences lack words."""
+        rows = [self._draw(scene, rng, count) for scene in scenes]
+        if with_gaps:
+            rows = [[drop_words(question, rng) for question in row] for row in rows]
+        return _pad(rows, scenes)
 
     def _draw(self, scene: Scene, rng: random.Random, count: int) -> list[Question]:
         clear = list(worded_sentences(scene, rng))
@@ -103,6 +109,23 @@ class Asker:
     def _encode(self, text: str) -> list[int]:
         ids = self.tokenizer.encode(build_prompt(TEMPLATE, text, 1, 1, "sa2va"))
         return ids[ids.index(self.tokenizer.find(IMAGE_END)) + 1 :]  # type: ignore[arg-type]
+
+
+def drop_words(question: Question, rng: random.Random) -> Question:
+    """Leave words out of a sentence, so that no phrase is learned as one whole.
+
+    A held-out phrase is made of known words; each of them should mean something by itself.
+    """
+    if question.meaning == NO_MEANING or rng.random() >= GAPPED:
+        return question
+    begin, end = question.words
+    kept = [token for token in question.ids[begin:end] if rng.random() >= DROPPED]
+    gone = end - begin - len(kept)
+    return replace(
+        question, ids=[*question.ids[:begin], *kept, *question.ids[end:]],
+        words=(begin, end - gone), answer=question.answer - gone,
+        seg=None if question.seg is None else question.seg - gone,
+    )  # fmt: skip
 
 
 def verdicts(scene: Scene) -> Tensor:
