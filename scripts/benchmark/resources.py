@@ -64,7 +64,10 @@ class Peak:
 
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[Peak]:
-    """Measure the peak while the block runs; it is filled in at the end."""
+    """Measure the peak while the block runs; it is filled in at the end.
+
+    PyTorch's cache on a GPU is emptied first, so what runs inside allocates anew.
+    """
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
