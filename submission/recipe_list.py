@@ -1,9 +1,10 @@
 """List the packaged recipes with what they download and the GPU memory they need."""
 
+from submission.forecast import memory_of_released
 from submission.recipe import MasksMember, Recipe, Sa2VAMember, packaged_recipes, read_recipe
 from submission.weights.listing import in_columns
 from submission.weights.lock import Lock
-from submission.weights.sizes import ALLOWANCE, BYTES_PER_PARAMETER, download, in_words, memory
+from submission.weights.sizes import download, in_words
 
 HEADINGS = ("recipe", "experts", "checkpoints", "download", "GPU memory")
 
@@ -19,8 +20,8 @@ def recipe_lines(lock: Lock) -> list[str]:
         *in_columns(rows),
         "",
         "Downloads are sums over checkpoints; `about` where weights.lock does not pin all sizes.",
-        f"GPU memory is estimated, not measured: {BYTES_PER_PARAMETER} bytes for each parameter of "
-        f"the largest checkpoint, and {in_words(ALLOWANCE)} for everything else.",
+        "GPU memory is estimated, not measured: a 1080p video with 16 sentences, in bfloat16, with",
+        "the recipe's limits; where less is free, smaller limits are chosen (docs/cost.md).",
         "Run one: mevis-submission submit --recipe NAME --data DIR --split NAME. A recipe before a",
         "slash (table2) runs all of its kind, one after another.",
     ]
@@ -40,7 +41,7 @@ def _row(name: str, recipe: Recipe, lock: Lock) -> tuple[str, ...]:
         f"{len(recipe.experts)}" + (f" ({given} given masks)" if given else ""),
         ", ".join(named) or "comes along",
         _download(list(named), lock),
-        _memory([member.checkpoint for member in members if member.checkpoint in named]),
+        _memory(recipe, [member for member in members if member.checkpoint in named]),
     )
 
 
@@ -54,8 +55,8 @@ def _download(names: list[str], lock: Lock) -> str:
     return ("" if all(exact for _, exact in sizes) else "about ") + in_words(sum(known))
 
 
-def _memory(names: list[str]) -> str:
-    needs = [memory(name) for name in names]
+def _memory(recipe: Recipe, members: list[Sa2VAMember]) -> str:
+    needs = [memory_of_released(member, recipe.compute) for member in members]
     known = [need for need in needs if need is not None]
     if not needs:
         return "small"

@@ -13,8 +13,9 @@ from submission.dataset.selection import Shard, select
 from submission.device import gpu_at_hand
 from submission.errors import FaultyResult, InputError
 from submission.experts import attention_kernels, make_experts
-from submission.forecast import fit_limits, plan_cost
+from submission.forecast import plan_cost
 from submission.judge import CHECK_UNITS, SCORE_UNITS, check_run, score_run
+from submission.limits import fit_limits
 from submission.output.check import Verdict
 from submission.plan import Plan, make_plan
 from submission.predict import Waits, claim_all, predict, remaining

@@ -14,7 +14,8 @@ from submission.cost.sizes import parse_sizes, read_sizes
 from submission.dataset.records import Expression, Split, Video
 from submission.device import Place
 from submission.errors import InputError
-from submission.forecast import fit_limits, plan_cost
+from submission.forecast import plan_cost
+from submission.limits import fit_limits
 from submission.model.configuration import parse_config
 from submission.progress import Reporter
 from submission.recipe import PACKAGED, read_recipe
@@ -182,5 +183,5 @@ def test_a_config_that_cannot_be_read_is_named(tmp_path, content, what):
 
 
 def test_the_cost_room_needs_no_torch():
-    code = "import sys, submission.forecast; sys.exit('torch' in sys.modules)"
+    code = "import sys, submission.forecast, submission.limits; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -19,7 +19,7 @@ WITHOUT_TORCH = ("errors", "whole_files", "sampling", "dataset", "masks", "outpu
 TORCH = {"torch", "transformers", "sam2"}
 MODEL_KNOWS = {"errors", "whole_files", "sampling", "pictures", "device", "model"}
 KNOW_THE_RECIPE = {"recipe", "cli", "cli_data", "cli_score", "submit", "experts", "assemble"}
-KNOW_THE_RECIPE |= {"forecast", "published", "recipe_list", "sharing"}
+KNOW_THE_RECIPE |= {"forecast", "limits", "published", "recipe_list", "sharing"}
 NOT_IMPORTED = {"scripts", "tests"}
 
 # What reaches the network, and where it may: the Hub, and the container engine.

@@ -30,7 +30,6 @@ from submission.cost.video import Asking, AtOnce, Clip, sights
 from submission.model.language import _PackedAnswers, read_prefix
 from submission.model.tracking import Tracker
 from submission.recipe import PACKAGED
-from submission.weights.sizes import PARAMETERS
 
 SMALL = json.loads((PACKAGED.parent / "samples/checkpoint/config.json").read_text())
 CONFIGS = {"small": SMALL, "Sa2VA-1B": config_json("Sa2VA-1B")}
@@ -183,6 +182,15 @@ def decoder_attention(net, tokens: int) -> float:
 
 
 # --- what follows from it ------------------------------------------------------------------------
+# Parameters of the released checkpoints, as third parties counted them.
+PARAMETERS = {
+    "Sa2VA-1B": 1_163_665_714,
+    "Sa2VA-4B": 3_941_809_714,
+    "Sa2VA-8B": 8_317_666_866,
+    "Sa2VA-26B": 25_778_005_938,
+}
+
+
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameters_of_released_sizes(name):
     told = parameters(parse_sizes(config_json(name)))

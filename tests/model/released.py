@@ -2,7 +2,7 @@
 
 from model.cases import REFERENCE
 
-from scripts.released_sizes import INTERN, NEW_TOKENS, RELEASED, Language, Vision, config_json
+from submission.cost.released import INTERN, NEW_TOKENS, RELEASED, Language, Vision, config_json
 
 __all__ = ["RELEASED", "Shapes", "config_json", "stored_shapes"]
 

@@ -1,0 +1,101 @@
+"""Limits with which a recipe fits the GPU at hand, chosen before anything is loaded.
+
+A run that would go out of memory half-way is mended here: less goes through at once. What cannot
+be mended so is warned of or refused, naming the setting that would.
+"""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import replace
+
+from submission.cost.fitting import fit, most
+from submission.cost.video import AtOnce
+from submission.dataset.records import Split
+from submission.device import Place
+from submission.errors import InputError
+from submission.forecast import Member, read_member, wanted_at_once
+from submission.passes import Needs, make_passes
+from submission.progress import Reporter
+from submission.recipe import Compute, Recipe, Sa2VAMember
+from submission.sharing import MODELS_SHARE
+from submission.weights.folders import Weights
+from submission.weights.sizes import in_words
+
+
+def fit_limits(
+    recipe: Recipe, split: Split, busy: AbstractSet[str], weights: Weights, place: Place,
+    reporter: Reporter,
+) -> Compute:  # fmt: skip
+    """Return the recipe's [compute] with limits that fit the GPU at hand, and say what changed.
+
+    `busy` names the experts that have something to do. Raises InputError when the weights of one
+    of them alone do not fit; warns when only the estimate of everything else does not.
+    """
+    members = []
+    for expert in recipe.experts:
+        if isinstance(expert, Sa2VAMember) and expert.name in busy:
+            with suppress(InputError):  # what is wrong with a checkpoint is said when it is opened
+                members.append(read_member(expert, recipe, weights, split.videos))
+    for member in members:
+        _refuse_weights(member, place)
+    wanted = chosen = wanted_at_once(recipe.compute)
+    for member in _side_by_side(members, recipe.compute, place):
+        fitting = fit(member.needs(place.total), chosen, place.free)
+        if fitting is None:
+            reporter.warn(_does_not_fit(member, place))
+        chosen = fitting or AtOnce(1, 1, 1)
+    if chosen == wanted:
+        return recipe.compute
+    reporter.detail(
+        f"for the {in_words(place.free)} that {place.name} has free: "
+        f"objects_at_once = {chosen.objects}, images_at_once = {chosen.images}, "
+        f"sentences_at_once = {chosen.sentences}"
+    )
+    return replace(
+        recipe.compute, objects_at_once=chosen.objects, images_at_once=chosen.images,
+        sentences_at_once=chosen.sentences,
+    )  # fmt: skip
+
+
+def _side_by_side(members: Sequence[Member], compute: Compute, place: Place) -> list[Member]:
+    """The members, each with the weight of the models that may stay loaded beside its own.
+
+    Taken as if all image encoders were equal, which only the content of checkpoints can tell.
+    """
+    if compute.share_features == "off":
+        return list(members)
+    needs = {one.name: Needs(one.model, "equal", round(one.weights)) for one in members}
+    beside: dict[str, float] = {}
+    for one in make_passes(needs, round(MODELS_SHARE * place.total)):
+        models = {needs[name].model: needs[name].weights for name in one}
+        beside |= {name: sum(models.values()) - needs[name].weights for name in one}
+    return [replace(one, beside=beside[one.name]) for one in members]
+
+
+def _refuse_weights(member: Member, place: Place) -> None:
+    if member.weights > place.free:
+        raise InputError(
+            f"expert {member.name}: the weights alone take {in_words(member.weights)}, and "
+            f"{place.name} has {in_words(place.free)} free of {in_words(place.total)}: take a "
+            "smaller checkpoint, or a larger GPU"
+        )
+
+
+def _does_not_fit(member: Member, place: Place) -> str:
+    least = most(member.needs(place.total), AtOnce(1, 1, 1))
+    fewer = [
+        frames
+        for frames in range(1, member.asking.frames)
+        if most(
+            replace(member, asking=replace(member.asking, frames=frames)).needs(place.total),
+            AtOnce(1, 1, 1),
+        )
+        <= place.free
+    ]
+    remedy = f"set frames = {fewer[-1]} for it, or take" if fewer else "take"
+    return (
+        f"expert {member.name}: one object and one image at a time still need about "
+        f"{in_words(least)}, and {place.name} has {in_words(place.free)} free: if it runs out of "
+        f"memory, {remedy} a smaller checkpoint"
+    )
