@@ -21,28 +21,26 @@ class Part:
 def lease_parts(out: Path, *, rehearse: bool) -> list[Part]:
     """The parts of a lease; a rehearsal runs small models and a few frames on any machine."""
     rows = _Rows(out / "rows.jsonl", rehearse)
-    module = _rehearsed_module if rehearse else _module
+
+    def script(name: str) -> tuple[str, ...]:
+        return _python(f"scripts.benchmark.{name}", *(("--rehearse",) if rehearse else ()))
+
     return [
-        Part("Environment", module("environment"), 40, needs_gpu=False),
-        Part("Attention kernels", module("kernels"), 60),
-        Part("Same masks as on the CPU", module("same_masks"), 60, needs_gpu=False),
+        Part("Environment", script("environment"), 40, needs_gpu=False),
+        Part("Attention kernels", script("kernels"), 60),
+        Part("Same masks as on the CPU", script("same_masks"), 60, needs_gpu=False),
         rows.part("Sa2VA-1B", key_frames=5, sentences=2, seconds=70),
         rows.part("Sa2VA-8B", key_frames=5, sentences=2, seconds=100),
         rows.part("Sa2VA-26B", key_frames=20, sentences=1, seconds=150, full_hd=True),
-        Part("Small model, `submit` on GPU and CPU", module("submit_twice"), 100),
-        Part("Feeding: JPEG files to stored answers", module("feeding"), 80, needs_gpu=False),
+        Part("Small model, `submit` on GPU and CPU", script("submit_twice"), 100),
+        Part("Feeding: JPEG files to stored answers", script("feeding"), 80, needs_gpu=False),
         rows.part("Sa2VA-8B", key_frames=20, sentences=1, seconds=100, full_hd=True),
         rows.grid("Grid, as far as time allows", seconds=600),
-    ]  # fmt: skip
+    ]
 
 
-def _module(name: str, *words: str) -> tuple[str, ...]:
-    package = "scripts.benchmark" if name else "scripts"
-    return (sys.executable, "-m", f"{package}.{name}" if name else "scripts.benchmark", *words)
-
-
-def _rehearsed_module(name: str) -> tuple[str, ...]:
-    return _module(name, "--rehearse")
+def _python(module: str, *words: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module, *words)
 
 
 @dataclass(frozen=True)
@@ -76,4 +74,7 @@ class _Rows:
 
     def _bench(self, name: str, words: tuple[str, ...], seconds: float) -> Part:
         words = ("--rows", str(self.file), "--budget", "{budget}", *words)
-        return Part(name, _module("", *words), seconds, least=30.0, needs_gpu=not self.rehearse)
+        return Part(
+            name, _python("scripts.benchmark", *words), seconds, least=30.0,
+            needs_gpu=not self.rehearse,
+        )  # fmt: skip
