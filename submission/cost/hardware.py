@@ -57,7 +57,7 @@ SHARES: Mapping[str, float] = {
     "language prefix": LARGE,
     "image encoder": NARROW,  # widths from 144 to 1152, windows of 64 to 256 tokens
 }
-ATTENTION_STAGES = ("memory attention, shared", "memory attention, per object")
+ATTENTION_STAGES = ("memory attention of frames", "memory attention of objects")
 
 
 def find_gpu(name: str) -> Gpu | None:

@@ -24,7 +24,7 @@ ANSWER_TOKENS = 6  # "Sure, [SEG]." and the end
 
 VISION, PREFIX, ANSWERS = "vision encoder", "language prefix", "language answers"
 IMAGES, PROMPTED, MEMORY = "image encoder", "prompted decode", "memory encode"
-KEYS, SHARED, OWN = "memory keys", "memory attention, shared", "memory attention, per object"
+KEYS, SHARED, OWN = "memory keys", "memory attention of frames", "memory attention of objects"
 TRACKED, DRAW = "mask decode", "upsample and pack"
 
 
