@@ -7,8 +7,9 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from statistics import median
 
 import torch
@@ -16,7 +17,7 @@ from PIL import Image
 
 from scripts.benchmark.clips import synthetic_clip
 from scripts.benchmark.resources import available_bytes, revision
-from scripts.benchmark.tables import markdown, size_of
+from scripts.benchmark.tables import print_table, size_of
 
 PACKAGES = ("torch", "transformers", "sam2", "numpy", "pillow", "triton", "safetensors")
 
@@ -27,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--rehearse", action="store_true", help="small sizes")
     side = 512 if parser.parse_args(words).rehearse else 8192
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    print(markdown(["", ""], [*facts(device), *ceilings(device, side)]))
+    print_table(["", ""], chain(facts(device), ceilings(device, side)))
     return 0
 
 
@@ -51,20 +52,18 @@ def facts(device: torch.device) -> list[list[str]]:
     return lines
 
 
-def ceilings(device: torch.device, side: int) -> list[list[str]]:
+def ceilings(device: torch.device, side: int) -> Iterator[list[str]]:
     """The largest rates that are seen here: what shares of them can be judged by."""
     a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
     product = seconds_of(lambda: a @ b, device)
+    yield [f"bfloat16 matrix product, {side} wide", f"{2 * side**3 / product / 1e12:.1f} TFLOP/s"]
     copied = torch.empty_like(a)
     copy = seconds_of(lambda: copied.copy_(a), device)
+    yield ["copy on the device, read and written", f"{2 * a.nbytes / copy / 1e12:.2f} TB/s"]
     picture = io.BytesIO()
     Image.fromarray(synthetic_clip(1, 720, 1280)[0]).save(picture, "JPEG")
     decode = seconds_of(lambda: Image.open(picture).convert("RGB"), torch.device("cpu"))
-    return [
-        [f"bfloat16 matrix product, {side} wide", f"{2 * side**3 / product / 1e12:.1f} TFLOP/s"],
-        ["copy on the device, read and written", f"{2 * a.nbytes / copy / 1e12:.2f} TB/s"],
-        ["a JPEG of 720 x 1280, one thread", f"{1e3 * decode:.1f} ms"],
-    ]
+    yield ["a JPEG of 720 x 1280, one thread", f"{1e3 * decode:.1f} ms"]
 
 
 def seconds_of(call: Callable[[], object], device: torch.device, repeats: int = 10) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from scripts.benchmark.environment import seconds_of
-from scripts.benchmark.tables import markdown
+from scripts.benchmark.tables import print_table
 
 BACKENDS = {
     "flash": SDPBackend.FLASH_ATTENTION,
@@ -61,9 +61,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--rehearse", action="store_true", help="one small shape")
     shapes = REHEARSED if parser.parse_args(words).rehearse else SHAPES
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    lines = [try_kernel(shape, name, device) for shape in shapes for name in ("choice", *BACKENDS)]
-    header = ["shape, bfloat16", "kernel", "ms", "TFLOP/s", "relative error"]
-    print(markdown(header, lines))
+    lines = (try_kernel(shape, name, device) for shape in shapes for name in ("choice", *BACKENDS))
+    print_table(["shape, bfloat16", "kernel", "ms", "TFLOP/s", "relative error"], lines)
     return 0
 
 
@@ -92,7 +91,7 @@ def try_kernel(shape: Shape, name: str, device: torch.device) -> list[str]:
             error = relative_error(attend(), query, key, value)
         except RuntimeError as refusal:
             reason = " ".join(str(reasons[0].message if reasons else refusal).split())
-            return [shape.name, name, "", "", f"not supported: {reason[:90]}"]
+            return [shape.name, name, "", "", f"not supported: {reason[:160]}"]
     seconds = seconds_of(attend, device)
     return [
         shape.name, name, f"{1e3 * seconds:.2f}", f"{shape.flop / seconds / 1e12:.1f}",

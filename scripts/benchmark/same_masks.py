@@ -9,7 +9,7 @@ import torch
 from scripts.benchmark.clips import sentences, synthetic_clip
 from scripts.benchmark.procedures import Load, agreement, ours, public
 from scripts.benchmark.sizes import CARRIED
-from scripts.benchmark.tables import markdown
+from scripts.benchmark.tables import print_table
 from submission.model import load
 
 
@@ -19,14 +19,14 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--rehearse", action="store_true", help="a few frames")
     frames = 8 if parser.parse_args(words).rehearse else 40
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    lines = [line for name in CARRIED for line in compare(name, device, frames)]
+    lines = (line for name in CARRIED for line in compare(name, device, frames))
     header = [
         "checkpoint, procedure",
         f"{device} against CPU float32",
         "lowest IoU",
         "equal pixels",
     ]
-    print(markdown(header, lines))
+    print_table(header, lines)
     return 0
 
 

@@ -1,6 +1,6 @@
 """Rows of a benchmark as Markdown tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.benchmark.records import Row
@@ -9,10 +9,24 @@ from scripts.benchmark.stages import REST
 CLOCKS = {"wall": "seconds", "cpu": "cpu_seconds"}
 
 
-def markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A Markdown table; the first column is text, the others are numbers."""
+    return "\n".join(table_lines(header, lines))
+
+
+def print_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    """Print a table line by line as it comes, so that a run that is ended leaves what it had."""
+    for line in table_lines(header, lines):
+        print(line, flush=True)
+
+
+def table_lines(header: Sequence[str], lines: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The lines of a Markdown table."""
     rule = ["---", *("---:" for _ in header[1:])]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *lines])
+    for line in (header, rule):
+        yield f"| {' | '.join(line)} |"
+    for line in lines:
+        yield f"| {' | '.join(line)} |"
 
 
 def comparison(rows: Sequence[Row], clock: str = "wall") -> str:
