@@ -11,11 +11,13 @@ ROOT = Path(__file__).parents[1]
 # Order inside a folder: as the data flows; what is not named here follows in alphabetical order.
 FLOW = """
 cli __main__ recipe recipes submit plan dataset records meta_file strict_json names mevis
-selection frame_files images frames rle ground_truth sampling weights lock fetch folders hashes
-experts model configuration network tensor_names checkpoint loading tokenizer prompt vision
-language grounding tracking memory sa2va answer device predict masks track store voting assemble
-output layout png_files mask_files team zip_file check judge score region_and_boundary scoring
-report run_folder run_record stages progress whole_files errors
+selection frame_files images frames rle ground_truth sampling cost forecast limits weights lock
+fetch folders hashes experts given_masks passes sharing pictures showing model configuration
+network tensor_names checkpoint loading tokenizer prompt vision language frame_features grounding
+quick_organs tracking memory_bank memory_attention attention_kernel approximation sa2va answer
+drawing device predict keeping masks track store voting assemble output layout png_files mask_files
+team zip_file check judge score region_and_boundary scoring report run_folder run_record stages
+progress whole_files errors
 """.split()  # noqa: SIM905
 
 
