@@ -126,14 +126,14 @@ def _stage_row(
 
 def _memory_rows() -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [
-        ["checkpoint", "M", "GPU", "objects, images at once", "weights", "language cache",
-         "memory of objects", "features", "activations", "allowance", "peak"]
+        ["checkpoint", "M", "GPU", "objects, images at once", "weights", "memory of objects",
+         "features", "activations", "allowance", "peak"]
     ]  # fmt: skip
     for name, frames, memory in PROMISED:
         at_once = _fitting(name, frames, FULL_HD, memory)
         assert at_once is not None
         peak = _peak(name, frames, FULL_HD, memory, at_once)
-        parts = (peak.weights, peak.cache, peak.kept, peak.features, peak.activations, ALLOWANCE)
+        parts = (peak.weights, peak.kept, peak.features, peak.activations, ALLOWANCE)
         rows.append(
             [
                 name, str(frames), f"{memory / 1e9:.0f}", f"{at_once.objects}, {at_once.images}",

@@ -266,8 +266,7 @@ def test_an_exported_checkpoint_says_what_was_said_in_training(made, tmp_path, p
         chosen = [k for k, question in enumerate(questions.rows[0]) if question.targets]
         asked = [questions.rows[0][k] for k in chosen]
         prompts = [[*language.asker.prefix(3).tolist(), *q.ids[: q.answer]] for q in asked]
-        prefix = model._read_frames(frames[0].numpy(), prompts[0])
-        replies = model._answer(prefix, prompts, [FOUND] * len(prompts), 20)
+        replies = model._answer(frames[0].numpy(), prompts, [FOUND] * len(prompts), 20)
         _, found = model._embed_segs(replies, "first")
     torch.testing.assert_close(found, embedded[0, chosen], atol=2e-4, rtol=1e-3)
     clip = np.zeros((4, 128, 192, 3), np.uint8)

@@ -33,9 +33,9 @@ class Peak:
     """Bytes at the moment when most is held."""
 
     weights: float
-    cache: float  # keys and values of the language model, kept until the video is done
+    cache: float  # keys and values of the language model, kept until all sentences are answered
     kept: float  # memory of the objects that are followed: keys, values, pointers
-    features: float  # of frames that wait or are in the image encoder's batch, and its tables
+    features: float  # of frames that wait or are in the image encoder's batch
     activations: float  # of the largest stage
     stage: str  # which stage that is
 
@@ -62,7 +62,7 @@ def peak_memory(
     """
     net, objects = sizes.grounding, min(at_once.objects, clip.sentences)
     images = min(at_once.images, clip.frames)
-    weights = value_bytes * parameters(sizes, tuned=asking.procedure == "sa2va-i")
+    weights = weight_bytes(sizes, asking, value_bytes)
     cache = value_bytes * cache_values(sizes, clip, asking, at_once)
     kept = memory_bytes(net, clip, asking, objects, value_bytes)
     features = features_bytes(net, images, value_bytes)
@@ -70,7 +70,9 @@ def peak_memory(
     features += waiting if waiting <= gpu_bytes * FEATURES_SHARE else 0
     reading = {
         "vision encoder": vision_bytes(sizes, shown_frames(clip, asking), value_bytes),
-        "language prefix": language_bytes(sizes, _tokens(sizes, clip, asking), value_bytes),
+        "language prefix": language_bytes(
+            sizes, _tokens(sizes, clip, asking), value_bytes, asking.quantize
+        ),
     }
     grounding = {
         "image encoder": images_bytes(net, images, value_bytes),
@@ -78,8 +80,16 @@ def peak_memory(
     }
     first, second = max(reading, key=reading.__getitem__), max(grounding, key=grounding.__getitem__)
     before = Peak(weights, cache, 0, 0, reading[first], first)
-    during = Peak(weights, cache, kept, features, grounding[second], second)
+    during = Peak(weights, 0, kept, features, grounding[second], second)
     return max(before, during, key=lambda peak: peak.total)
+
+
+def weight_bytes(sizes: Sizes, asking: Asking, value_bytes: int) -> float:
+    """Bytes of the loaded network; the layers of a language model in int8 take one for a weight."""
+    tuned = asking.procedure == "sa2va-i"
+    narrow, scales = organs.layer_matrices(sizes.language)
+    saved = (value_bytes - 1) * narrow - value_bytes * scales if asking.quantize == "int8" else 0
+    return value_bytes * parameters(sizes, tuned=tuned) - saved
 
 
 def parameters(sizes: Sizes, *, tuned: bool = False) -> float:
@@ -106,21 +116,24 @@ def cache_values(sizes: Sizes, clip: Clip, asking: Asking, at_once: AtOnce) -> f
 def memory_bytes(
     net: GroundingSizes, clip: Clip, asking: Asking, objects: int, value_bytes: int
 ) -> float:
-    """Memory of `objects`: keys and values of every layer, in the bank and before they get a time.
+    """Memory of `objects`: keys and values of every layer, and keys before they get a time.
 
-    The bank has room for all prompted and six recent maps; seven recent ones wait beside it, and
-    prompted maps and pointers as they were written. Tables of times and rotations are there once.
+    The bank has room for all prompted and six recent maps. Beside it wait the keys of recent ones,
+    and maps and pointers as they were written. Tables of positions, times and rotations are there
+    once.
     """
     prompted, tracked = sights(clip.frames, asking)
-    recent, waiting = (min(count, len(tracked)) for count in (RECENT_MAPS, RECENT_MAPS + 1))
+    recent = min(RECENT_MAPS, len(tracked))
     shown = min(prompted, asking.nearest_prompts or prompted)
     pointers = shown + min(POINTER_WINDOW, len(tracked))
     both = 2 * net.memory_layers * net.hidden_size  # a key and a value in every layer
-    keys = (shown + recent + waiting) * net.places * both
-    maps = prompted * net.places * net.memory_size
+    keys = (shown + 1.5 * recent) * net.places * both
+    maps = (prompted + recent) * net.places * net.memory_size
     tokens = pointers * net.hidden_size * (1 + both / net.memory_size)
     table = net.memory_layers * net.places * net.hidden_size
-    tables = (RECENT_MAPS + 1) * table * value_bytes + 4 * table  # rotations are float32
+    positions = net.places * (net.hidden_size + net.memory_size)
+    tables = ((RECENT_MAPS + 1) * table + positions) * value_bytes
+    tables += 4 * (table + positions)  # rotations, and positions as they are made, are float32
     return objects * (keys + maps + tokens) * value_bytes + tables
 
 
@@ -130,9 +143,8 @@ def feature_values(net: GroundingSizes) -> float:
 
 
 def features_bytes(net: GroundingSizes, images: int, value_bytes: int) -> float:
-    """The feature maps of a batch of frames beside those of the batch before, and tables."""
-    tables = (1 / 4 + 1 + 4 + 16) * net.places * net.hidden_size * 4  # sine positions, float32
-    return 2 * images * feature_values(net) * value_bytes + tables
+    """The feature maps of a batch of frames beside those of the batch before."""
+    return 2 * images * feature_values(net) * value_bytes
 
 
 def vision_bytes(sizes: Sizes, frames: int, value_bytes: int) -> float:
@@ -141,37 +153,42 @@ def vision_bytes(sizes: Sizes, frames: int, value_bytes: int) -> float:
     return frames * (vision.patches + 1) * (2 * vision.mlp + 5 * vision.width) * value_bytes
 
 
-def language_bytes(sizes: Sizes, tokens: int, value_bytes: int) -> float:
-    """Activations of a prefix: gate, its activation and the other half, and three states."""
-    return tokens * (3 * sizes.language.mlp + 3 * sizes.language.width) * value_bytes
+def language_bytes(
+    sizes: Sizes, tokens: int, value_bytes: int, quantize: str = "none"
+) -> float:
+    """Activations of a prefix: gate, its activation and the other half, and three states.
+
+    With int8 the weight of one layer stands beside them in the precision of the network.
+    """
+    mlp, width = sizes.language.mlp, sizes.language.width
+    weight = mlp * width if quantize == "int8" else 0
+    return (tokens * (3 * mlp + 3 * width) + weight) * value_bytes
 
 
 def images_bytes(net: GroundingSizes, images: int, value_bytes: int) -> float:
-    """Activations of the image encoder: of the first stage's MLP, or of the pyramid's positions.
+    """Activations of the image encoder: of the first stage's MLP, or of the pyramid.
 
     The MLP holds both sides of its activation and three states. The pyramid holds a map of each
-    stage (each half of the one before), its own levels, and their positions in both precisions.
+    stage (each half of the one before) and its own levels.
     """
     finest = (net.image_size // 4) ** 2 * net.hiera.embed_dim
-    level = 16 * net.places * net.hidden_size
+    levels = 4 / 3 * 16 * net.places * net.hidden_size
     stages = sum(0.5**stage for stage in range(len(net.hiera.stages))) * finest
-    mlp = 11 * finest * value_bytes
-    pyramid = (stages + 2.66 * level) * value_bytes + level * 4  # 4/3 of a level, twice
-    return images * max(mlp, pyramid)
+    return images * max(11 * finest, stages + levels) * value_bytes
 
 
 def objects_bytes(net: GroundingSizes, objects: int, clip: Clip, value_bytes: int) -> float:
     """Activations of following `objects`: the largest of reading memory, writing it, drawing.
 
-    Reading: three times the width of the feed-forward layer, and four states. Writing: eight
-    times a state on either side of the activation. Drawing: the square or the masks beside the
+    Reading: the feed-forward layer and four states. Writing: four times a state on either side of
+    the activation, and four more. Drawing: the square or the masks beside the
     frame's logits in float32; masks as bool, as bytes, weighed, and packed.
     """
     state = net.places * net.hidden_size * value_bytes
-    reading = 3 * net.places * net.memory_ffn * value_bytes + 4 * state
+    reading = net.places * net.memory_ffn * value_bytes + 4 * state
     frame = clip.height * clip.width
     drawing = 4 * frame + max(4 * net.image_size**2, (3 + 1 / 8) * frame)
-    return objects * max(reading, 16 * state, drawing)
+    return objects * max(reading, 12 * state, drawing)
 
 
 def _tokens(sizes: Sizes, clip: Clip, asking: Asking) -> int:

@@ -21,7 +21,11 @@ from sam2.modeling.sam2_utils import MLP
 from torch import Tensor, nn
 
 from submission.model.configuration import GroundingConfig
-from submission.model.quick_organs import attend_to_few_tokens, normalise_channels_last
+from submission.model.quick_organs import (
+    NoPosition,
+    attend_to_few_tokens,
+    normalise_channels_last,
+)
 
 # The reference keeps these ImageNet constants in bfloat16; the rounding is part of its numbers.
 MEAN = (0.484375, 0.455078125, 0.40625)
@@ -61,11 +65,13 @@ class GroundingNetwork(nn.Module):
         size, memory = config.hidden_size, config.memory_size
         self.config = config
         self.image_encoder = _image_encoder(config)
+        self.image_position_encoding = PositionEmbeddingSine(size, warmup_cache=False)
+        self.memory_position_encoding = PositionEmbeddingSine(memory, warmup_cache=False)
         self.memory_attention = _memory_attention(config)
         self.memory_encoder = MemoryEncoder(
             out_dim=memory,
             in_dim=size,
-            position_encoding=PositionEmbeddingSine(memory, warmup_cache=False),
+            position_encoding=NoPosition(),
             mask_downsampler=MaskDownSampler(size, kernel_size=3, stride=2, padding=1),
             fuser=Fuser(CXBlock(size, kernel_size=7, padding=3), num_layers=2),
         )
@@ -99,7 +105,7 @@ class GroundingNetwork(nn.Module):
 
     def position_of(self, features: ImageFeatures) -> Tensor:
         """Sine position encoding (1, C, S, S) of the stride-16 map."""
-        position: Tensor = self.image_encoder.neck.position_encoding(features.stride16)
+        position: Tensor = self.image_position_encoding(features.stride16)
         return position.to(features.stride16.dtype)
 
     def decode_language(self, features: ImageFeatures, language: Tensor) -> DecodedMasks:
@@ -154,20 +160,24 @@ class GroundingNetwork(nn.Module):
         Stored as bfloat16 in every precision, because the reference does so; one rounding there
         is what makes tracked frames of two runs differ at all.
         """
+        image = features.stride16
+        masks = self._as_input(logits).to(image.dtype)
+        encoded = self.memory_encoder(image, masks, skip_mask_sigmoid=True)
+        memory: Tensor = encoded["vision_features"]
+        return memory.to(torch.bfloat16)
+
+    def _as_input(self, logits: Tensor) -> Tensor:
+        """Mask logits (B, 1, 4S, 4S) as the memory encoder takes them: (B, 1, 16S, 16S)."""
         side = self.config.image_size
         # 20 sigmoid(x) - 10 is 10 tanh(x / 2), in fewer passes over the largest map there is.
         half = F.interpolate(logits / 2, size=(side, side), mode="bilinear", align_corners=False)
-        masks = torch.tanh(half) * MEMORY_SCALE
-        image = features.stride16
-        encoded = self.memory_encoder(image, masks.to(image.dtype), skip_mask_sigmoid=True)
-        memory: Tensor = encoded["vision_features"]
-        return memory.to(torch.bfloat16)
+        return torch.tanh(half) * MEMORY_SCALE
 
     def memory_position(self) -> Tensor:
         """Sine position encoding (1, K, S, S) of memory maps, in the precision of the network."""
         side = self.config.feature_size
         like = self.maskmem_tpos_enc.new_empty(1, self.config.memory_size, side, side)
-        position: Tensor = self.memory_encoder.position_encoding(like)
+        position: Tensor = self.memory_position_encoding(like)
         return position.to(like.dtype)
 
     def _empty_points(self, objects: int) -> Tensor:
@@ -220,7 +230,7 @@ def normalise(pixels: Tensor) -> Tensor:
 def _image_encoder(config: GroundingConfig) -> ImageEncoder:
     trunk = Hiera(**vars(config.hiera))
     neck = FpnNeck(
-        position_encoding=PositionEmbeddingSine(config.hidden_size, warmup_cache=False),
+        position_encoding=NoPosition(),
         d_model=config.hidden_size,
         backbone_channel_list=trunk.channel_list,
         fpn_top_down_levels=[2, 3],

@@ -26,6 +26,14 @@ class MemoryKeys:
     values: tuple[Tensor, ...]  # per layer (B, N, C); one (B, N, K) for all with a narrow kernel
 
 
+@dataclass(frozen=True)
+class RecentMap:
+    """A memory map whose distance to the reader changes with every frame."""
+
+    memory: Tensor  # (B, K, S, S)
+    keys: tuple[Tensor, ...]  # per layer (B, S*S, C), rotated, not yet placed in time
+
+
 class MemoryReader:
     """The attention over memory, for the weights that the network has now."""
 
@@ -47,15 +55,17 @@ class MemoryReader:
         ]
         self._position: Tensor | None = None
 
-    def project(self, memory: Tensor) -> MemoryKeys:
-        """Turn a memory map (B, K, S, S) into keys and values, not yet placed in time."""
-        tokens = as_tokens(memory).to(self.place.dtype)  # (B, S*S, K)
-        placed = tokens + self.place
-        keys = tuple(
+    def project_keys(self, memory: Tensor) -> tuple[Tensor, ...]:
+        """Turn a memory map (B, K, S, S) into each layer's keys, not yet placed in time."""
+        placed = self._tokens(memory) + self.place
+        return tuple(
             _rotate(cross.k_proj(placed), rotation)
             for cross, rotation in zip(self.crosses, self.rotations, strict=True)
         )
-        return MemoryKeys(keys, self._values(tokens))
+
+    def project_values(self, memory: Tensor) -> tuple[Tensor, ...]:
+        """Turn a memory map (B, K, S, S) into values, which know no time."""
+        return self._values(self._tokens(memory))
 
     def project_pointers(self, pointers: Sequence[Tensor]) -> MemoryKeys:
         """Split object pointers (B, C) into C/K tokens of a map's width each, without a place."""
@@ -65,6 +75,9 @@ class MemoryReader:
         return MemoryKeys(
             tuple(cross.k_proj(tokens) for cross in self.crosses), self._values(tokens)
         )
+
+    def _tokens(self, memory: Tensor) -> Tensor:
+        return as_tokens(memory).to(self.place.dtype)  # (B, S*S, K)
 
     def _values(self, tokens: Tensor) -> tuple[Tensor, ...]:
         if self.kernel.is_narrow:
@@ -81,18 +94,24 @@ class MemoryReader:
         side = image.shape[-1]
         state = as_tokens(image) + self._position_of(features)  # (1, S*S, C)
         for index, (layer, cross) in enumerate(zip(self.layers, self.crosses, strict=True)):
-            normed = layer.norm1(state)
-            state = state + layer.self_attn(normed, normed, normed)
+            state = state + self._attend_to_itself(index, layer.norm1(state))
             query = _rotate(cross.q_proj(layer.norm2(state)), self.rotations[index])
             values = memory.values[0 if self.kernel.is_narrow else index]
             seen = self.kernel.attend(query, memory.keys[index], values)
             if self.kernel.is_narrow:
                 seen = cross.v_proj(seen)
             state = state + cross.out_proj(seen)  # (B, S*S, C)
-            hidden = layer.activation(layer.linear1(layer.norm3(state)))
-            state = state + layer.linear2(hidden)
+            # In place, and under no name: it is the widest map, and would outlive its layer.
+            state = state + layer.linear2(layer.linear1(layer.norm3(state)).relu_())
         fused: Tensor = self.attention.norm(state)
         return fused.transpose(1, 2).reshape(*fused.shape[::2], side, side)
+
+    def _attend_to_itself(self, index: int, tokens: Tensor) -> Tensor:
+        """Self-attention of a layer over the places of a frame, (1 or B, S*S, C)."""
+        own, rotation = self.layers[index].self_attn, self.rotations[index]
+        query, key = (_rotate(turn(tokens), rotation) for turn in (own.q_proj, own.k_proj))
+        seen: Tensor = own.out_proj(self.kernel.attend(query, key, own.v_proj(tokens)))
+        return seen
 
     def _position_of(self, features: ImageFeatures) -> Tensor:
         """Where in the frame a token is, (1, S*S, C): the same in every frame."""

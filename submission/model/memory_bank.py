@@ -6,15 +6,16 @@ Per layer one block of tokens, (B, N, C) each:
 
 So whatever is in sight is one slice without gaps, and nothing is copied to join it. Prompted maps
 are written once, placed in time. Recent maps move back in time with every frame: their keys are
-written anew with the time of now, 6 of M + 6 maps. The order of keys does not change attention.
+written anew with the time of now, 6 of M + 6 maps; their values stay where they are. The order of
+keys does not change attention.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from submission.model.memory_attention import MemoryKeys, MemoryReader
+from submission.model.memory_attention import MemoryKeys, MemoryReader, RecentMap
 
 
 class MemoryBank:
@@ -41,7 +42,8 @@ class MemoryBank:
             like.new_zeros(objects, length, values)
             for _ in range(1 if reader.kernel.is_narrow else layers)
         ]
-        self._slots: dict[int, int] = {}  # time of a prompted map -> its place among them
+        self._prompted: dict[int, int] = {}  # time of a map -> its place among the prompted ones
+        self._recent: dict[int, int] = {}  # time of a map in sight -> its place, behind those
 
     @property
     def num_bytes(self) -> int:
@@ -54,22 +56,30 @@ class MemoryBank:
         What is there already stays; a map that has come takes the place of one that has gone.
         """
         assert len(maps) == self.room
-        kept = {time: place for time, place in self._slots.items() if time in maps}
-        free = sorted(set(range(self.room)) - set(kept.values()))
-        for time, place in zip((t for t in maps if t not in kept), free, strict=True):
-            self._write_map(place, self.reader.project(maps[time]), slot)
-            kept[time] = place
-        self._slots = kept
+        self._prompted, moved = _seat(self._prompted, maps)
+        for time in moved:
+            place = self._prompted[time]
+            self._write_keys(place, self.reader.project_keys(maps[time]), slot)
+            self._write_values(place, self.reader.project_values(maps[time]))
 
     def show(
-        self, recent: Sequence[tuple[MemoryKeys, int]], pointers: Sequence[Tensor]
+        self, recent: Mapping[int, tuple[RecentMap, int]], pointers: Sequence[Tensor]
     ) -> MemoryKeys:
-        """Write recent maps, each with its slot of the temporal table, and pointers (B, C).
+        """Write recent maps, by time, each with its slot of the temporal table; pointers (B, C).
 
         Returns all that is in sight: a view into the bank, valid until the next call.
         """
-        for place, (keys, slot) in enumerate(recent, self.room):
-            self._write_map(place, keys, slot)
+        before = self._recent
+        self._recent, moved = _seat(before, recent, first=self.room)
+        for time in moved:
+            values = (
+                [self._at(block, before[time]) for block in self.values]
+                if time in before
+                else self.reader.project_values(recent[time][0].memory)
+            )
+            self._write_values(self._recent[time], values)
+        for time, (one, slot) in recent.items():
+            self._write_keys(self._recent[time], one.keys, slot)
         begin = self.start
         if pointers:
             tokens = self.reader.project_pointers(pointers)
@@ -81,17 +91,37 @@ class MemoryBank:
             tuple(_seen(block, begin, end) for block in self.values),
         )
 
-    def _write_map(self, place: int, memory: MemoryKeys, slot: int) -> None:
+    def _write_keys(self, place: int, keys: Sequence[Tensor], slot: int) -> None:
+        for block, some, times in zip(self.keys, keys, self.reader.times, strict=True):
+            _add_into(self._at(block, place), some, times[slot])
+
+    def _write_values(self, place: int, values: Sequence[Tensor]) -> None:
+        for block, some in zip(self.values, values, strict=True):
+            self._at(block, place).copy_(some)
+
+    def _at(self, block: Tensor, place: int) -> Tensor:
+        """The part of a block that holds a map, (B, S*S, C)."""
         begin = self.start + place * self.cells
-        for block, keys, times in zip(self.keys, memory.keys, self.reader.times, strict=True):
-            _add_into(block[:, begin : begin + self.cells], keys, times[slot])
-        for block, values in zip(self.values, memory.values, strict=True):
-            block[:, begin : begin + self.cells] = values
+        return block[:, begin : begin + self.cells]
 
     def _write(self, begin: int, memory: MemoryKeys) -> None:
         blocks = zip([*self.keys, *self.values], [*memory.keys, *memory.values], strict=True)
         for block, tokens in blocks:
             block[:, begin : begin + tokens.shape[1]] = tokens
+
+
+def _seat(
+    before: Mapping[int, int], times: Collection[int], first: int = 0
+) -> tuple[dict[int, int], list[int]]:
+    """Give maps the places from `first` on, without gaps; who sits in one of them stays there.
+
+    Returns the place of each, and the times of those that have to be written there.
+    """
+    wanted = range(first, first + len(times))
+    kept = {time: place for time, place in before.items() if time in times and place in wanted}
+    free = sorted(set(wanted) - set(kept.values()))
+    moved = [time for time in times if time not in kept]
+    return kept | dict(zip(moved, free, strict=True)), moved
 
 
 def _add_into(place: Tensor, first: Tensor, second: Tensor) -> None:

@@ -124,8 +124,7 @@ class Sa2VA:
             prompted = prompted_frames(length, num_frames, sampling, prompt_frames)
             prompts = self._tokenize(sentences, len(shown), procedure)
             squares = video.pictures.squash(shown, self.config.image_size)
-            prefix = self._read_frames(squares, prompts[0])
-            replies = self._answer(prefix, prompts, answers, max_new_tokens)
+            replies = self._answer(squares, prompts, answers, max_new_tokens)
             owners, embeddings = self._embed_segs(replies, seg)
             new_tracker = partial(
                 Tracker, self.network.grounding, procedure=procedure,
@@ -207,9 +206,11 @@ class Sa2VA:
         return len(ids) - list(reversed(ids)).index(self._special_ids[prompt.IMAGE_END])
 
     def _answer(
-        self, prefix: language.Prefix, prompts: Sequence[Sequence[int]],
-        answers: Sequence[str] | None, max_new_tokens: int,
+        self, squares: Frames, prompts: Sequence[Sequence[int]], answers: Sequence[str] | None,
+        max_new_tokens: int,
     ) -> list[language.Reply]:  # fmt: skip
+        """Show the key frames and ask every question; the cache ends with this, before tracking."""
+        prefix = self._read_frames(squares, prompts[0])
         stop_words = prompt.TEMPLATES[self.config.template].stop_words
         room = int(self.config.llm.max_position_embeddings) - max(map(len, prompts))
         decoding = language.Decoding(

@@ -19,7 +19,7 @@ from submission.model.grounding import (
     GroundingNetwork,
     ImageFeatures,
 )
-from submission.model.memory_attention import MemoryKeys, MemoryReader
+from submission.model.memory_attention import MemoryReader, RecentMap
 from submission.model.memory_bank import MemoryBank
 
 MAX_RECENT_MAPS = NUM_MEMORY_FRAMES - 1  # previous frames whose memory maps are attended to
@@ -34,7 +34,7 @@ class Memory:
 
     prompted_maps: dict[int, Tensor] = field(default_factory=dict)  # (B, K, S, S)
     prompted_pointers: dict[int, Tensor] = field(default_factory=dict)  # (B, C)
-    recent_maps: dict[int, MemoryKeys] = field(default_factory=dict)  # not placed: time moves on
+    recent_maps: dict[int, RecentMap] = field(default_factory=dict)
     recent_pointers: dict[int, Tensor] = field(default_factory=dict)
 
     def forget_before(self, time: int) -> None:
@@ -96,10 +96,10 @@ class Tracker:
 
         Returns mask logits (B, 1, 4S, 4S), float32.
         """
-        self.memory.forget_before(time)
         found = self.network.decode_tracked(
             features, self.condition(time, features), consistent=self.procedure == "sa2va-i"
         )
+        self.memory.forget_before(time + 1)
         self.remember(
             time, self.network.encode_memory(features, found.logits), found.pointer, prompted=False
         )
@@ -112,7 +112,8 @@ class Tracker:
             self.memory.prompted_pointers[time] = pointer
             self._bank = None
         else:
-            self.memory.recent_maps[time] = self.reader.project(memory_map)
+            keys = self.reader.project_keys(memory_map)
+            self.memory.recent_maps[time] = RecentMap(memory_map, keys)
             self.memory.recent_pointers[time] = pointer
 
     def condition(self, time: int, features: ImageFeatures) -> Tensor:
@@ -125,11 +126,11 @@ class Tracker:
         shown = seen.prompts_in_sight(memory.prompted_maps, time)
         bank = self._bank_for(shown)
         bank.show_prompted({t: memory.prompted_maps[t] for t in shown}, PROMPTED_SLOT)
-        recent = [
-            (keys, time - t - 1)
-            for t, keys in memory.recent_maps.items()
+        recent = {
+            t: (kept, time - t - 1)
+            for t, kept in memory.recent_maps.items()
             if 0 < time - t <= MAX_RECENT_MAPS and seen.sees_recent(time - t)
-        ]
+        }
         pointers = [memory.prompted_pointers[t] for t in shown if t <= time]
         pointers += [
             kept for t, kept in memory.recent_pointers.items() if 0 < time - t < MAX_POINTERS

@@ -49,7 +49,7 @@ def shown_maps(model: Sa2VA, frames: np.ndarray, **settings: int) -> list[tuple[
         return show_prompted(bank, maps, slot)
 
     def note(bank, recent, pointers):
-        seen[-1][1].extend(sorted(slot for _, slot in recent))
+        seen[-1][1].extend(sorted(slot for _, slot in recent.values()))
         return show(bank, recent, pointers)
 
     with (

@@ -70,7 +70,7 @@ def test_grounding(network, procedure):
     assert (logits.device, logits.dtype) == (ELSEWHERE, torch.float32)
     assert features.stride16.dtype == torch.bfloat16
     kept = tracker.memory
-    assert (len(kept.prompted_maps), len(kept.recent_maps)) == (KEY_FRAMES, 7)
+    assert (len(kept.prompted_maps), len(kept.recent_maps)) == (KEY_FRAMES, 6)
 
 
 @smallest

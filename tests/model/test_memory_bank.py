@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from submission.model import attention_kernel, memory_attention
+from submission.model import Approximation, attention_kernel, memory_attention
 from submission.model.attention_kernel import AttentionKernel, attend_in_blocks, choose_kernel
 from submission.model.grounding import GroundingNetwork, ImageFeatures
 from submission.model.memory_attention import MemoryReader
@@ -117,8 +117,7 @@ def test_a_map_at_a_wrong_time_is_noticed(network):
 def test_memory_stays_where_it_is_and_maps_are_projected_once(network):
     tracker = Tracker(network, procedure="sa2va", frame_size=(120, 160))
     language = random(OBJECTS, network.config.hidden_size)
-    project = MemoryReader.project
-    with patch.object(MemoryReader, "project", autospec=True, side_effect=project) as called:
+    with counted("project_keys") as keys, counted("project_values") as values:
         for time in PROMPTED:
             tracker.prompt(time, features_of(network, time), language)
         places = []
@@ -126,7 +125,35 @@ def test_memory_stays_where_it_is_and_maps_are_projected_once(network):
             tracker.track(time, features_of(network, 0))
             places.append([block.data_ptr() for block in tracker._bank.keys])
     assert all(one == other for one, other in pairwise(places))
-    assert called.call_count == LENGTH
+    assert keys.call_count == LENGTH
+    assert values.call_count == LENGTH - 1  # nobody looks at what the last frame left
+
+
+def counted(name: str):
+    """Count the calls of a method of the reader."""
+    method = getattr(MemoryReader, name)
+    return patch.object(MemoryReader, name, autospec=True, side_effect=method)
+
+
+@pytest.mark.parametrize("rough", [{}, {"memory_stride": 2}, {"nearest_prompts": 1}], ids=str)
+def test_a_bank_that_was_used_for_long_shows_what_a_new_one_shows(network, rough):
+    """Maps change their places where a prompted frame was passed; the order is of no account."""
+    settings = {"approximation": Approximation(**rough)}
+    whole = Recorded(network, LENGTH)
+    tracker = Tracker(network, procedure="sa2va", frame_size=(120, 160), **settings)
+    image = features_of(network, 0)
+    for time in PROMPTED:
+        tracker.remember(time, whole.maps[time], whole.pointers[time], prompted=True)
+    moved = 0
+    for time in (t for t in range(LENGTH) if t not in PROMPTED):
+        before = dict(tracker._bank._recent) if tracker._bank else {}
+        used = tracker.condition(time, image)
+        after = tracker._bank._recent
+        moved += sum(after[t] != before[t] for t in before.keys() & after.keys())
+        assert_close(used, Recorded(network, time, **settings).tracker.condition(time, image))
+        tracker.memory.forget_before(time + 1)
+        tracker.remember(time, whole.maps[time], whole.pointers[time], prompted=False)
+    assert moved
 
 
 def test_the_bytes_of_the_bank_are_what_its_description_says(network):

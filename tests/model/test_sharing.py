@@ -1,5 +1,6 @@
 """What depends on the video alone is computed once for all its sentences, and changes nothing."""
 
+import weakref
 from collections import Counter
 
 import numpy as np
@@ -8,7 +9,7 @@ from model.cases import assert_same_masks
 from model.conftest import ANSWERS, SENTENCES
 from model.trace import hooked
 
-from submission.model import Answer, Limits, Sa2VA
+from submission.model import Answer, Limits, Sa2VA, language
 from submission.model.prompt import IMAGE_END, build_prompt
 
 PROCEDURES = ("sa2va", "sa2va-i")
@@ -74,6 +75,29 @@ def test_small_limits_encode_nothing_twice(sa2va_i, frames, procedure):
     _, together = count(sa2va_i, frames, procedure)
     assert lengths[0] == together[0]
     assert sum(lengths) == sum(together)
+
+
+def test_what_the_language_model_remembers_is_gone_before_objects_are_followed(
+    sa2va, frames, monkeypatch
+):
+    answer, ground = language.answer, Sa2VA._ground
+    cached, alive = [], []
+
+    def note_answer(llm, prefix, *arguments):
+        replies = answer(llm, prefix, *arguments)
+        cached.extend(weakref.ref(layer.keys) for layer in prefix.cache.layers)
+        alive.append(sum(tensor() is not None for tensor in cached))
+        return replies
+
+    def note_ground(*arguments):
+        alive.append(sum(tensor() is not None for tensor in cached))
+        return ground(*arguments)
+
+    monkeypatch.setattr(language, "answer", note_answer)
+    monkeypatch.setattr(Sa2VA, "_ground", note_ground)
+    sa2va.segment(frames, SENTENCES, **FORCED)
+    assert alive == [len(cached), 0]
+    assert cached
 
 
 def prompt_ids(model: Sa2VA, sentence: str, procedure: str) -> list[int]:
