@@ -71,6 +71,12 @@ def test_training_pictures_show_what_the_clips_show(painter):
         assert (owner == NOBODY).mean() > 0.7
 
 
+def test_a_clip_is_long_enough_for_the_pictures_that_are_wanted(painter):
+    for seed in range(4):
+        shown = draw_shown(painter, random.Random(seed), 1, 11, 3)
+        assert len(shown.times) == 14 == len(set(shown.times))
+
+
 def test_sightings_are_where_the_shape_is(painter):
     batch = draw_batch(painter, random.Random(1), 3, 4)
     seen = find_shapes(batch)

@@ -63,7 +63,7 @@ def draw_shown(
     painter: Painter, rng: random.Random, size: int, prompted: int, tracked: int
 ) -> Shown:
     """Draw clips of one length, prompted where key frames would be, and a run of tracked frames."""
-    num_frames = rng.randint(*FRAMES)
+    num_frames = rng.randint(max(FRAMES[0], prompted + tracked), FRAMES[1])
     scenes = [draw_any_scene(rng, num_frames, TRAINING) for _ in range(size)]
     keys = draw_key_frames(rng, num_frames, prompted, random_share=0.4)
     others = [time for time in range(num_frames) if time not in keys]
