@@ -2,6 +2,7 @@
 
 from submission.forecast import memory_of_released
 from submission.recipe import MasksMember, Recipe, Sa2VAMember, packaged_recipes, read_recipe
+from submission.sharing import MODELS_SHARE
 from submission.weights.listing import in_columns
 from submission.weights.lock import Lock
 from submission.weights.sizes import download, in_words
@@ -10,9 +11,10 @@ HEADINGS = ("recipe", "experts", "checkpoints", "download", "GPU memory")
 
 
 def recipe_lines(lock: Lock) -> list[str]:
-    """Return `recipes` in lines; experts run one after another, so memory is that of the largest.
+    """Return `recipes` in lines.
 
-    Downloads are sums over the checkpoints of a recipe.
+    Downloads are sums over the checkpoints of a recipe. Memory is that of its largest expert
+    alone: models of others stay loaded beside it only where there is room (sharing.py).
     """
     recipes = {name: read_recipe(name) for name in packaged_recipes()}
     rows = [HEADINGS, *(_row(name, recipe, lock) for name, recipe in recipes.items())]
@@ -21,7 +23,9 @@ def recipe_lines(lock: Lock) -> list[str]:
         "",
         "Downloads are sums over checkpoints; `about` where weights.lock does not pin all sizes.",
         "GPU memory is estimated, not measured: a 1080p video with 16 sentences, in bfloat16, with",
-        "the recipe's limits; where less is free, smaller limits are chosen (docs/cost.md).",
+        "the recipe's limits; where less is free, smaller limits are chosen (docs/cost.md). It is",
+        "that of the largest expert: models with equal image encoders stand side by side where",
+        f"together they take at most {MODELS_SHARE:.0%} of the GPU, and one at a time elsewhere.",
         "Run one: mevis-submission submit --recipe NAME --data DIR --split NAME. A recipe before a",
         "slash (table2) runs all of its kind, one after another.",
     ]

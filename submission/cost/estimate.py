@@ -29,7 +29,6 @@ VALUE_BYTES: Mapping[str, int] = {"bfloat16": 2, "float32": 4}
 # The CPU half, measured on one core of an Intel Xeon with Pillow 13 (docs/cost.md has the command).
 DECODE_PIXEL = 7e-9  # seconds to decode one pixel of a JPEG
 RESIZE_PIXEL = 8e-9  # seconds to squash one to SAM 2's square, bicubic
-LOAD_RATE = 1e9  # bytes/s from a local disk to the GPU; assumed
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def attend_in_blocks(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Attend block by block of queries, whose scores stay in a core's cache: (B, Q, K).
 
     On a CPU this takes 0.8 of the time of torch's flash kernel, which asks for values as wide as
-    keys (docs/performance.md).
+    keys (docs/log.md).
     """
     objects, length, width = keys.shape
     rows = max(1, min(queries.shape[1], BLOCK // length))

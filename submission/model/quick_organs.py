@@ -1,7 +1,7 @@
 """Organs of SAM 2 that compute the same in less time: drop-in replacements, same parameters.
 
 Each equals the library's module up to rounding (tests/model/test_quick_organs.py); what they gain
-is in docs/performance.md.
+is in docs/log.md.
 """
 
 import torch
