@@ -85,7 +85,8 @@ def attention_kernels(experts: Sequence[Expert]) -> dict[str, str]:
     }
 
 
-ModelKey = tuple[Path, Path | None]  # folder of the checkpoint, SAM 2's file beside it
+# Folder of the checkpoint, SAM 2's file beside it, how the language model's weights are kept.
+ModelKey = tuple[Path, Path | None, str]
 
 
 class ModelShelf:
@@ -109,7 +110,7 @@ class ModelShelf:
             self._models[key] = self._load(*key)
         return self._models[key]
 
-    def _load(self, checkpoint: Path, sam2: Path | None) -> "Sa2VA":
+    def _load(self, checkpoint: Path, sam2: Path | None, quantize: str) -> "Sa2VA":
         from submission.model import Limits, load
 
         kind = self.device.partition(":")[0]
@@ -119,7 +120,9 @@ class ModelShelf:
             images_at_once=self.compute.images_at_once or IMAGES_AT_ONCE[kind],
         )
         self.reporter.detail(f"loading {checkpoint} on {self.device} as {self.dtype}")
-        model = load(checkpoint, self.device, self.dtype, sam2=sam2, limits=limits)
+        model = load(
+            checkpoint, self.device, self.dtype, sam2=sam2, limits=limits, quantize=quantize
+        )
         self.attention = model.attention
         self.reporter.detail(f"memory attention runs on {self.attention}")
         return model
@@ -142,7 +145,7 @@ class Sa2VAExpert:
     @property
     def key(self) -> ModelKey:
         """What names its loaded model."""
-        return self.checkpoint, self.sam2
+        return self.checkpoint, self.sam2, self.member.quantize
 
     def identity(self) -> dict[str, Any]:
         """Settings without paths, hashes of all files, precision, model code and libraries."""

@@ -13,7 +13,7 @@ from submission.cost.estimate import VALUE_BYTES, Precision, seconds_of_reading
 from submission.cost.fitting import Needs, fit, most
 from submission.cost.hardware import GPUS, SHOWN, Gpu
 from submission.cost.lines import Fitting, MemberCost, cost_lines
-from submission.cost.memory import parameters, peak_memory
+from submission.cost.memory import peak_memory, weight_bytes
 from submission.cost.procedures import IMAGES, Stages, ours, public, sum_stages
 from submission.cost.released import RELEASED, config_json
 from submission.cost.sizes import Sizes, parse_sizes, read_sizes
@@ -52,8 +52,7 @@ class Member:
     @property
     def weights(self) -> float:
         """Bytes of the weights alone."""
-        tuned = self.asking.procedure == "sa2va-i"
-        return self.value_bytes * parameters(self.sizes, tuned=tuned)
+        return weight_bytes(self.sizes, self.asking, self.value_bytes)
 
 
 def plan_cost(
@@ -112,7 +111,7 @@ def memory_of_released(expert: Sa2VAMember, compute: Compute) -> float | None:
 def _asking(expert: Sa2VAMember) -> Asking:
     return Asking(
         expert.frames, expert.procedure, expert.sampling, expert.prompt_frames,
-        expert.nearest_prompts, expert.memory_stride,
+        expert.nearest_prompts, expert.memory_stride, expert.quantize,
     )  # fmt: skip
 
 
@@ -122,7 +121,7 @@ def read_member(
     """Describe an expert and the videos it has to answer; raises InputError as find_sizes."""
     return Member(
         expert.name,
-        f"{expert.checkpoint} {expert.sam2}",
+        expert.model,
         find_sizes(expert.checkpoint, recipe, weights),
         _asking(expert),
         {

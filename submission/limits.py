@@ -4,7 +4,7 @@ A run that would go out of memory half-way is mended here: less goes through at 
 be mended so is warned of or refused, naming the setting that would.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
@@ -77,8 +77,9 @@ def _refuse_weights(member: Member, place: Place) -> None:
     if member.weights > place.free:
         raise InputError(
             f"expert {member.name}: the weights alone take {in_words(member.weights)}, and "
-            f"{place.name} has {in_words(place.free)} free of {in_words(place.total)}: take a "
-            "smaller checkpoint, or a larger GPU"
+            f"{place.name} has {in_words(place.free)} free of {in_words(place.total)}: "
+            f"{_eight_bits(member, lambda smaller: smaller.weights, place)}take a smaller "
+            "checkpoint, or a larger GPU"
         )
 
 
@@ -93,9 +94,20 @@ def _does_not_fit(member: Member, place: Place) -> str:
         )
         <= place.free
     ]
-    remedy = f"set frames = {fewer[-1]} for it, or take" if fewer else "take"
+    remedy = f"set frames = {fewer[-1]} for it, or " if fewer else ""
+    remedy += _eight_bits(
+        member, lambda smaller: most(smaller.needs(place.total), AtOnce(1, 1, 1)), place
+    )
     return (
         f"expert {member.name}: one object and one image at a time still need about "
         f"{in_words(least)}, and {place.name} has {in_words(place.free)} free: if it runs out of "
-        f"memory, {remedy} a smaller checkpoint"
+        f"memory, {remedy}take a smaller checkpoint"
     )
+
+
+def _eight_bits(member: Member, need: Callable[[Member], float], place: Place) -> str:
+    """The setting that keeps the language model in eight bits, where with it the need fits."""
+    smaller = replace(member, asking=replace(member.asking, quantize="int8"))
+    if member.asking.quantize == "int8" or need(smaller) > place.free:
+        return ""
+    return 'set quantize = "int8" for it (an approximation, docs/engine.md), or '

@@ -26,6 +26,7 @@ RECENT_MAPS = 6  # that SAM 2 looks back on; a longer stride than this means not
 Procedure = Literal["sa2va", "sa2va-i"]
 Seg = Literal["first", "union"]
 Missing = Literal["error", "skip"]
+Quantize = Literal["none", "int8"]
 Png = Literal["1bit", "8bit"]
 
 
@@ -44,17 +45,26 @@ class Sa2VAMember:
     max_new_tokens: int = 2048
     nearest_prompts: int = 0  # approximation: prompted frames that are seen; 0 for all
     memory_stride: int = 1  # approximation: every n-th of the recent memory maps is seen
+    quantize: Quantize = "none"  # approximation: "int8" keeps the language model in eight bits
     weight: float = 1.0
 
     @property
+    def model(self) -> str:
+        """What names its loaded model among the experts of a recipe."""
+        return f"{self.checkpoint} {self.sam2} {self.quantize}"
+
+    @property
     def approximation(self) -> str:
-        """What is left out of the model as it was trained, in words; empty for nothing."""
+        """How it differs from the model as it was trained, in words; empty for not at all."""
         seen = []
         if self.nearest_prompts:
             seen.append(f"the nearest {self.nearest_prompts} of the prompted frames")
         if self.memory_stride > 1:
             seen.append(f"recent memory maps in steps of {self.memory_stride} frames")
-        return f"tracked frames see only {' and '.join(seen)}" if seen else ""
+        words = [f"tracked frames see only {' and '.join(seen)}"] if seen else []
+        if self.quantize == "int8":
+            words.append("weights of the language model are rounded to 8 bits")
+        return "; ".join(words)
 
 
 @dataclass(frozen=True)
@@ -198,6 +208,7 @@ def _members(top: Table, folder: Path) -> Iterator[Member]:
                 max_new_tokens=table.count("max_new_tokens", 2048),
                 nearest_prompts=table.count("nearest_prompts", 0, least=0),
                 memory_stride=table.count("memory_stride", 1),
+                quantize=table.choice("quantize", get_args(Quantize), "none"),
                 weight=weight,
             )
         table.refuse_unknown()

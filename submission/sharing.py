@@ -13,7 +13,7 @@ from submission.experts import Expert, Sa2VAExpert
 from submission.passes import Needs, Pass, count_frames, make_passes
 from submission.recipe import Compute, Recipe, Sa2VAMember
 from submission.weights.folders import Weights, find_own
-from submission.weights.tensors import IMAGE_ENCODER, count_values, hash_tensors
+from submission.weights.tensors import IMAGE_ENCODER, hash_tensors, loaded_bytes
 
 MODELS_SHARE = 0.6  # of a device's memory that models of one pass may take; the rest is for work
 BYTES = {"float32": 4, "bfloat16": 2}  # of a weight
@@ -35,7 +35,8 @@ def arrange(
         if several:
             found = hash_tensors(model.checkpoint, IMAGE_ENCODER, again=hash_all)
             model.encoder = found or model.encoder
-        weights = count_values(model.checkpoint) * BYTES[model.shelf.dtype]
+        value_bytes = BYTES[model.shelf.dtype]
+        weights = loaded_bytes(model.checkpoint, value_bytes, model.member.quantize)
         needs[model.name] = Needs(str(model.key), model.encoder, weights)
     named = {expert.name: expert for expert in experts}
     passes = make_passes(needs, _room(models[0].shelf.device) if several else 0)
@@ -78,7 +79,7 @@ def _foreseen_needs(
     members: Sequence[Sa2VAMember], recipe: Recipe, weights: Weights
 ) -> tuple[dict[str, Needs], list[str]]:
     """What each member needs, and the checkpoints of several that are not on disk."""
-    needs = {member.name: Needs(f"{member.checkpoint} {member.sam2}".strip()) for member in members}
+    needs = {member.name: Needs(member.model) for member in members}
     if len({need.model for need in needs.values()}) == 1:
         return needs, []
     device = settle_device(recipe.compute.device)
@@ -93,7 +94,7 @@ def _foreseen_needs(
                 else find_own(member.checkpoint, recipe.folder, weights)
             )
             encoder = hash_tensors(folder, IMAGE_ENCODER)
-            loaded = count_values(folder) * value_bytes
+            loaded = loaded_bytes(folder, value_bytes, member.quantize)
         except InputError:
             encoder = ""
         if encoder:

@@ -57,18 +57,18 @@ def test_approximations_are_asked_for_by_name_and_say_so(tmp_path):
     expert = '[[expert]]\nname = "a"\ncheckpoint = "x"\n'
     exact, fast = (
         read_recipe(write(tmp_path, expert + more)).experts[0]
-        for more in ("", "nearest_prompts = 4\nmemory_stride = 2\n")
+        for more in ("", "nearest_prompts = 4\nmemory_stride = 2\nquantize = 'int8'\n")
     )
     assert exact.approximation == ""
     assert fast.approximation == (
         "tracked frames see only the nearest 4 of the prompted frames and recent memory maps in "
-        "steps of 2 frames"
+        "steps of 2 frames; weights of the language model are rounded to 8 bits"
     )
     assert describe(exact) != describe(fast)
-    wrong = "nearest_prompts = -1\nmemory_stride = 7\nquantize = 'int8'\n"
+    wrong = "nearest_prompts = -1\nmemory_stride = 7\nquantize = 'int4'\n"
     with pytest.raises(FaultyInput) as error:
         read_recipe(write(tmp_path, expert + wrong))
-    for words in ("nearest_prompts: it is -1", "memory_stride: it is 7", "quantize: unknown key"):
+    for words in ("nearest_prompts: it is -1", "memory_stride: it is 7", "quantize: it is 'int4'"):
         assert words in str(error.value)
 
 

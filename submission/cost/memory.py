@@ -153,16 +153,14 @@ def vision_bytes(sizes: Sizes, frames: int, value_bytes: int) -> float:
     return frames * (vision.patches + 1) * (2 * vision.mlp + 5 * vision.width) * value_bytes
 
 
-def language_bytes(
-    sizes: Sizes, tokens: int, value_bytes: int, quantize: str = "none"
-) -> float:
+def language_bytes(sizes: Sizes, tokens: int, value_bytes: int, quantize: str = "none") -> float:
     """Activations of a prefix: gate, its activation and the other half, and three states.
 
-    With int8 the weight of one layer stands beside them in the precision of the network.
+    With int8, or two of the three and a weight of the MLP in the precision of the network.
     """
     mlp, width = sizes.language.mlp, sizes.language.width
     weight = mlp * width if quantize == "int8" else 0
-    return (tokens * (3 * mlp + 3 * width) + weight) * value_bytes
+    return (max(3 * tokens * mlp, 2 * tokens * mlp + weight) + 3 * tokens * width) * value_bytes
 
 
 def images_bytes(net: GroundingSizes, images: int, value_bytes: int) -> float:

@@ -78,6 +78,23 @@ def read_tokens(language: LanguageSizes, rows: float, seen: float) -> Work:
     return language.layers * layer + normalise(rows, width)
 
 
+def layer_matrices(language: LanguageSizes) -> tuple[int, int]:
+    """Weights and rows of all matrices in the language model's layers: what int8 can keep."""
+    width, inner, keys = language.width, language.heads * language.head, _kv_width(language)
+    weights = width * (2 * inner + 2 * keys + 3 * language.mlp)
+    rows = inner + 2 * keys + 2 * width + 2 * language.mlp
+    return language.layers * weights, language.layers * rows
+
+
+def make_weights(language: LanguageSizes) -> Work:
+    """Weights in int8 to the network's precision, once for every pass through the layers.
+
+    A byte is read and a number written for each: one and a half numbers in bfloat16.
+    """
+    weights, _ = layer_matrices(language)
+    return Work(values=1.5 * weights, calls=7 * language.layers)
+
+
 def choose_tokens(language: LanguageSizes, rows: float) -> Work:
     """The output layer over the vocabulary."""
     return linear(rows, language.width, language.vocabulary)

@@ -35,10 +35,12 @@ def ours(sizes: Sizes, clip: Clip, asking: Asking, at_once: AtOnce) -> Stages:
     shown, (prompted, tracked) = shown_frames(clip, asking), sights(clip.frames, asking)
     prefix, net = prefix_tokens(sizes, shown), sizes.grounding
     in_groups = _in_groups(clip.sentences, at_once.objects)
+    made = organs.make_weights(sizes.language) if asking.quantize == "int8" else NOTHING
+    steps = ANSWER_TOKENS * len(_groups(clip.sentences, at_once.sentences))
     return {
         VISION: organs.encode_vision(sizes, shown),
-        PREFIX: _read_prefix(sizes, prefix),
-        ANSWERS: _answer_all(sizes, prefix, clip.sentences, at_once.sentences),
+        PREFIX: _read_prefix(sizes, prefix) + made,
+        ANSWERS: _answer_all(sizes, prefix, clip.sentences, at_once.sentences) + steps * made,
         IMAGES: _in_batches(clip.frames, at_once.images, net),
         PROMPTED: prompted * in_groups(lambda b: _prompt(net, b, asking.procedure)),
         MEMORY: clip.frames * in_groups(lambda b: organs.encode_memory(net, b)),

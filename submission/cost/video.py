@@ -20,11 +20,12 @@ class Asking:
     prompt_frames: PromptFrames = "sampled"
     nearest_prompts: int = 0  # approximation: so many prompted frames are seen; 0 for all
     memory_stride: int = 1  # approximation: every n-th of the recent maps is seen
+    quantize: str = "none"  # approximation: "int8" keeps the language model in eight bits
 
     @property
     def exact(self) -> "Asking":
         """The same without approximations."""
-        return replace(self, nearest_prompts=0, memory_stride=1)
+        return replace(self, nearest_prompts=0, memory_stride=1, quantize="none")
 
 
 @dataclass(frozen=True)

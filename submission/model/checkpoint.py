@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from submission.errors import Fault, FaultyInput, InputError
 from submission.model.configuration import Sa2VAConfig
 from submission.model.network import Network
+from submission.model.quantized import Int8Linear
 from submission.model.tensor_names import (
     TRACKING_DECODER,
     TUNED_DECODER,
@@ -87,6 +88,7 @@ def fill(
     """Read the weights into a network that was laid out without values.
 
     Values are converted to `dtype`; the position table of SAM 2's prompt encoder stays float32.
+    A layer that keeps eight bits rounds its weight as soon as it is read.
     With `original_sam2` (SAM 2.0 large as Meta released it) a Sa2VA checkpoint fills a Sa2VA-i
     network: its fine-tuned decoder reads the prompts, the original one tracks.
     Raises FaultyInput, before anything is read, when names or shapes do not fit.
@@ -196,7 +198,9 @@ def place(network: nn.Module, name: str, value: Tensor, dtype: torch.dtype) -> N
     """Put a copy of `value` where a parameter or stored buffer of the network belongs."""
     owner_name, _, leaf = name.rpartition(".")
     owner = network.get_submodule(owner_name)
-    if leaf in owner._buffers:
+    if isinstance(owner, Int8Linear) and leaf == "weight":
+        owner.take(value.to(dtype))
+    elif leaf in owner._buffers:
         owner._buffers[leaf] = value.to(torch.float32, copy=True)
     else:
         value = value.to(dtype, copy=True).contiguous()

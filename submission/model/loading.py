@@ -9,10 +9,12 @@ from submission.errors import InputError
 from submission.model.checkpoint import fill, has_tuned_decoder, shard_files
 from submission.model.configuration import read_config
 from submission.model.network import lay_out
+from submission.model.quantized import keep_in_int8
 from submission.model.sa2va import Limits, Sa2VA
 from submission.model.tokenizer import Tokenizer, load_tokenizer, special_ids
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+QUANTIZE = ("none", "int8")
 
 
 def load(
@@ -22,12 +24,14 @@ def load(
     *,
     sam2: str | Path | None = None,
     limits: Limits | None = None,
+    quantize: str = "none",
 ) -> Sa2VA:
     """Load a Sa2VA or Sa2VA-i checkpoint (InternVL type) from a folder of released files.
 
     `device` "auto" is the GPU when there is one; `dtype` "auto" is bfloat16 there and float32 on a
     CPU. `sam2`, Meta's SAM 2.0 large (a file or its folder), beside a Sa2VA checkpoint makes a
-    model that can do "sa2va" and "sa2va-i".
+    model that can do "sa2va" and "sa2va-i". `quantize` "int8" is an approximation: the language
+    model's layers keep their weights in eight bits, rounded while they are read (quantized.py).
     Raises InputError when the folder is not a complete, consistent checkpoint.
     """
     folder = Path(folder)
@@ -35,6 +39,8 @@ def load(
         raise InputError(f"{folder}: no such checkpoint folder")
     place = torch.device(settle_device(str(device)))
     precision = DTYPES[settle_dtype(str(dtype).removeprefix("torch."), place.type)]
+    if quantize not in QUANTIZE:
+        raise InputError(f"quantize is {quantize!r}; known: {', '.join(QUANTIZE)}")
     files = shard_files(folder)
     tuned = has_tuned_decoder(files)
     if sam2 is not None and tuned:
@@ -43,6 +49,8 @@ def load(
     tokenizer = load_tokenizer(folder)
     _refuse_foreign_tokenizer(folder, tokenizer, int(config.llm.vocab_size))
     network = lay_out(config)
+    if quantize == "int8":
+        keep_in_int8(network.language.model)
     original = None if sam2 is None else _sam2_file(Path(sam2))
     fill(network, config, files, place, precision, original)
     return Sa2VA(network, config, tokenizer, place, precision, limits)

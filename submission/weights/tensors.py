@@ -15,6 +15,7 @@ from submission.errors import InputError
 from submission.weights.hashes import BLOCK, cache_folder, keep, read_memory, state
 
 IMAGE_ENCODER = "grounding_encoder.sam2_model.image_encoder."  # how its tensors' names begin
+LANGUAGE_LAYERS = "language_model.model.layers."
 _LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
 
 
@@ -50,10 +51,18 @@ def read_header(file: Path) -> dict[str, StoredTensor]:
         ) from None
 
 
-def count_values(folder: Path) -> int:
-    """Return how many numbers the tensors of a checkpoint folder hold."""
-    files = folder.glob("*.safetensors")
-    return sum(math.prod(one.shape) for file in files for one in read_header(file).values())
+def loaded_bytes(folder: Path, value_bytes: int, quantize: str = "none") -> int:
+    """Return what the tensors of a checkpoint folder take as numbers of `value_bytes` bytes.
+
+    With `quantize` "int8" matrices of the language model's layers take a byte for each number.
+    """
+    total = 0
+    for file in folder.glob("*.safetensors"):
+        for name, one in read_header(file).items():
+            in_int8 = name.startswith(LANGUAGE_LAYERS) and len(one.shape) == 2
+            narrow = quantize == "int8" and in_int8
+            total += math.prod(one.shape) * (1 if narrow else value_bytes)
+    return total
 
 
 def hash_tensors(folder: Path, beginning: str, *, again: bool = False) -> str:
