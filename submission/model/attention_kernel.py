@@ -45,7 +45,7 @@ def choose_kernel(like: Tensor) -> AttentionKernel:
         # Blocks are written in place, which has no gradient; bfloat16 would round the scores.
         return AttentionKernel("blocks of float32 scores", True, attend_in_blocks)
     if like.device.type != "cuda":
-        return AttentionKernel("torch's own choice", False, _attend_by_sdpa)
+        return AttentionKernel("torch's own choice", False, attend_fused)
     usable = _usable_on_gpu(like)
     for name, backend in ON_A_GPU:
         if backend in usable:
@@ -75,12 +75,13 @@ def _usable_on_gpu(like: Tensor) -> set[SDPBackend]:
 def _only(backend: SDPBackend) -> Attend:
     def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         with sdpa_kernel(backend):
-            return _attend_by_sdpa(queries, keys, values)
+            return attend_fused(queries, keys, values)
 
     return attend
 
 
-def _attend_by_sdpa(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def attend_fused(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Attend in one call, on whichever of torch's kernels is allowed and quickest."""
     queries = queries.expand(len(keys), -1, -1)
     return F.scaled_dot_product_attention(queries[:, None], keys[:, None], values[:, None])[:, 0]
 

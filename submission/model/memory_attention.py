@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from submission.model.attention_kernel import AttentionKernel, choose_kernel
+from submission.model.attention_kernel import AttentionKernel, attend_fused, choose_kernel
 from submission.model.grounding import GroundingNetwork, ImageFeatures
 
 
@@ -110,7 +110,7 @@ class MemoryReader:
         """Self-attention of a layer over the places of a frame, (1 or B, S*S, C)."""
         own, rotation = self.layers[index].self_attn, self.rotations[index]
         query, key = (_rotate(turn(tokens), rotation) for turn in (own.q_proj, own.k_proj))
-        seen: Tensor = own.out_proj(self.kernel.attend(query, key, own.v_proj(tokens)))
+        seen: Tensor = own.out_proj(attend_fused(query, key, own.v_proj(tokens)))
         return seen
 
     def _position_of(self, features: ImageFeatures) -> Tensor:

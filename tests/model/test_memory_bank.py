@@ -90,7 +90,7 @@ class Recorded:
         return found.permute(1, 2, 0).reshape(OBJECTS, -1, *image.stride16.shape[-2:])
 
 
-WIDE = AttentionKernel("wide", False, attention_kernel._attend_by_sdpa)
+WIDE = AttentionKernel("wide", False, attention_kernel.attend_fused)
 
 
 @pytest.mark.parametrize("now", [1, 7, 12, 18, 21, 28])
