@@ -119,7 +119,8 @@ class ModelShelf:
             objects_at_once=self.compute.objects_at_once,
             images_at_once=self.compute.images_at_once or IMAGES_AT_ONCE[kind],
         )
-        self.reporter.detail(f"loading {checkpoint} on {self.device} as {self.dtype}")
+        narrow = ", the language model in int8" if quantize == "int8" else ""
+        self.reporter.detail(f"loading {checkpoint} on {self.device} as {self.dtype}{narrow}")
         model = load(
             checkpoint, self.device, self.dtype, sam2=sam2, limits=limits, quantize=quantize
         )
