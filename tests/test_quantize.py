@@ -55,7 +55,7 @@ def dry_run(folder: Path, capsys: pytest.CaptureFixture[str], checkpoint: str, *
     for how in kept:
         text += f'[[expert]]\nname = "{how}"\ncheckpoint = "{checkpoint}"\nquantize = "{how}"\n'
     path = folder / "it.toml"
-    path.write_text(text)
+    path.write_text(text + '[compute]\nshare_features = "off"\n')
     run = ["--recipe", str(path), "--run", str(folder / "run"), "--device", "cpu"]
     assert main(["submit", "--dry-run", *run]) == 0
     return capsys.readouterr().out
