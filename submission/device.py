@@ -67,9 +67,9 @@ def settle_dtype(dtype: str, device: str) -> str:
 
 
 def memory_of(device: str) -> int:
-    """Return the bytes of memory that a device has; a CPU has that of the machine."""
+    """Return the bytes of memory that are free on a GPU; a CPU has that of the machine."""
     if device.startswith("cuda"):
         import torch
 
-        return int(torch.cuda.get_device_properties(torch.device(device)).total_memory)
+        return int(torch.cuda.mem_get_info(torch.device(device))[0])
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

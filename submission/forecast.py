@@ -4,9 +4,9 @@ Knows the recipe and the weights folder; the arithmetic is the cost room's. Read
 alone, or from the table of released sizes where a checkpoint has not been fetched yet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from submission.cost.estimate import VALUE_BYTES, Precision, seconds_of_reading
@@ -22,7 +22,10 @@ from submission.dataset.records import Video
 from submission.device import Place
 from submission.errors import InputError
 from submission.experts import IMAGES_AT_ONCE
+from submission.passes import Needs as PassNeeds
+from submission.passes import Pass, make_passes
 from submission.recipe import Compute, Recipe, Sa2VAMember
+from submission.sharing import MODELS_SHARE
 from submission.weights.folders import Weights, find_own
 
 
@@ -56,11 +59,13 @@ class Member:
 
 
 def plan_cost(
-    recipe: Recipe, weights: Weights, to_do: Mapping[str, Sequence[Video]], place: Place | None
-) -> list[str]:
+    recipe: Recipe, weights: Weights, to_do: Mapping[str, Sequence[Video]], place: Place | None,
+    passes: Sequence[Pass],
+) -> list[str]:  # fmt: skip
     """Return in words what each expert still has to do; `to_do` gives its videos, by name.
 
-    `place` is the GPU at hand; without one the lines speak of some known GPUs.
+    `place` is the GPU at hand; without one the lines speak of some known GPUs. `passes` says which
+    experts go through the videos together: image features are made by the first of them.
     """
     members: list[Member] = []
     unknown: dict[str, str] = {}
@@ -71,13 +76,15 @@ def plan_cost(
             members.append(read_member(expert, recipe, weights, to_do[expert.name]))
         except InputError as error:
             unknown[expert.name] = str(error)
-    seen: set[tuple[str, str]] = set()  # model and video: features of its frames are there
-    costs = []
-    for member in members:
-        share = recipe.compute.share_features == "auto"
-        known = {video for model, video in seen if share and model == member.model}
-        costs.append(_cost(member, wanted_at_once(recipe.compute), place, known))
-        seen |= {(member.model, video) for video in member.clips}
+    known = _encoded_before(passes, {member.name: member.clips for member in members})
+    at_once, costs = wanted_at_once(recipe.compute), []
+    places = [place] if place is not None else [_whole(gpu) for gpu in GPUS if gpu.name in SHOWN]
+    gpu_bytes = place.total if place is not None else 0
+    loaded = {there: side_by_side(members, recipe.compute, there.free) for there in places}
+    for number, member in enumerate(members):
+        on = {there.name: _fitting(loaded[there][number], at_once, there) for there in places}
+        peak = most(member.needs(gpu_bytes), at_once)
+        costs.append(_cost(member, at_once, known.get(member.name, set()), peak, on))
     return cost_lines(costs, unknown, place, _precision(recipe.compute))
 
 
@@ -133,11 +140,41 @@ def read_member(
     )
 
 
+def side_by_side(members: Sequence[Member], compute: Compute, free: float) -> list[Member]:
+    """The members, each with the weight of the models that may stay loaded beside its own.
+
+    `free` is the memory of the GPU before anything is loaded, in bytes. Taken as if all image
+    encoders were equal, which only the content of checkpoints can tell.
+    """
+    busy = [one for one in members if one.clips]
+    if compute.share_features == "off":
+        return list(members)
+    needs = {one.name: PassNeeds(one.model, "equal", round(one.weights)) for one in busy}
+    beside: dict[str, float] = {}
+    for one in make_passes(needs, round(MODELS_SHARE * free)):
+        models = {needs[name].model: needs[name].weights for name in one}
+        beside |= {name: sum(models.values()) - needs[name].weights for name in one}
+    return [replace(one, beside=beside.get(one.name, 0.0)) for one in members]
+
+
+def _encoded_before(
+    passes: Sequence[Pass], videos: Mapping[str, Iterable[str]]
+) -> dict[str, set[str]]:
+    """The videos whose image features another expert of the pass has made, by expert."""
+    known: dict[str, set[str]] = {}
+    for one in passes:
+        seen: set[str] = set()
+        for name in one:
+            known[name] = set(seen)
+            seen |= set(videos.get(name, ()))
+    return known
+
+
 def _cost(
-    member: Member, at_once: AtOnce, place: Place | None, known: AbstractSet[str]
-) -> MemberCost:
+    member: Member, at_once: AtOnce, known: AbstractSet[str], peak: float,
+    on: Mapping[str, Fitting],
+) -> MemberCost:  # fmt: skip
     """The cost of a member; the image features of `known` videos are there from another one."""
-    places = [place] if place is not None else [_whole(gpu) for gpu in GPUS if gpu.name in SHOWN]
     clips, sizes, asking = member.clips, member.sizes, member.asking
 
     def share(video: str, stages: Stages) -> Stages:
@@ -148,8 +185,8 @@ def _cost(
         ours=sum_stages(share(v, ours(sizes, clip, asking, at_once)) for v, clip in clips.items()),
         public=sum_stages(public(sizes, clip, asking) for clip in clips.values()),
         reading=sum(seconds_of_reading(clip) for v, clip in clips.items() if v not in known),
-        peak=most(member.needs(place.total if place is not None else 0), at_once),
-        on={one.name: _fitting(member, at_once, one) for one in places},
+        peak=peak,
+        on=on,
     )
 
 

@@ -4,7 +4,7 @@ A run that would go out of memory half-way is mended here: less goes through at 
 be mended so is warned of or refused, naming the setting that would.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
@@ -14,11 +14,9 @@ from submission.cost.video import AtOnce
 from submission.dataset.records import Split
 from submission.device import Place
 from submission.errors import InputError
-from submission.forecast import Member, read_member, wanted_at_once
-from submission.passes import Needs, make_passes
+from submission.forecast import Member, read_member, side_by_side, wanted_at_once
 from submission.progress import Reporter
 from submission.recipe import Compute, Recipe, Sa2VAMember
-from submission.sharing import MODELS_SHARE
 from submission.weights.folders import Weights
 from submission.weights.sizes import in_words
 
@@ -40,7 +38,7 @@ def fit_limits(
     for member in members:
         _refuse_weights(member, place)
     wanted = chosen = wanted_at_once(recipe.compute)
-    for member in _side_by_side(members, recipe.compute, place):
+    for member in side_by_side(members, recipe.compute, place.free):
         fitting = fit(member.needs(place.total), chosen, place.free)
         if fitting is None:
             reporter.warn(_does_not_fit(member, place))
@@ -56,21 +54,6 @@ def fit_limits(
         recipe.compute, objects_at_once=chosen.objects, images_at_once=chosen.images,
         sentences_at_once=chosen.sentences,
     )  # fmt: skip
-
-
-def _side_by_side(members: Sequence[Member], compute: Compute, place: Place) -> list[Member]:
-    """The members, each with the weight of the models that may stay loaded beside its own.
-
-    Taken as if all image encoders were equal, which only the content of checkpoints can tell.
-    """
-    if compute.share_features == "off":
-        return list(members)
-    needs = {one.name: Needs(one.model, "equal", round(one.weights)) for one in members}
-    beside: dict[str, float] = {}
-    for one in make_passes(needs, round(MODELS_SHARE * place.total)):
-        models = {needs[name].model: needs[name].weights for name in one}
-        beside |= {name: sum(models.values()) - needs[name].weights for name in one}
-    return [replace(one, beside=beside[one.name]) for one in members]
 
 
 def _refuse_weights(member: Member, place: Place) -> None:
@@ -95,6 +78,8 @@ def _does_not_fit(member: Member, place: Place) -> str:
         <= place.free
     ]
     remedy = f"set frames = {fewer[-1]} for it, or " if fewer else ""
+    if fit(replace(member, beside=0.0).needs(place.total), AtOnce(1, 1, 1), place.free):
+        remedy += 'set share_features = "off", so that one model at a time is loaded, or '
     remedy += _eight_bits(
         member, lambda smaller: most(smaller.needs(place.total), AtOnce(1, 1, 1)), place
     )

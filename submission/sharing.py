@@ -15,7 +15,7 @@ from submission.recipe import Compute, Recipe, Sa2VAMember
 from submission.weights.folders import Weights, find_own
 from submission.weights.tensors import IMAGE_ENCODER, hash_tensors, loaded_bytes
 
-MODELS_SHARE = 0.6  # of a device's memory that models of one pass may take; the rest is for work
+MODELS_SHARE = 0.6  # of the free memory that models of one pass may take; the rest is for work
 BYTES = {"float32": 4, "bfloat16": 2}  # of a weight
 
 
@@ -54,15 +54,13 @@ def foresee(
 
     Checkpoints are compared where they are on disk, without verifying them.
     """
-    members = [expert for expert in recipe.experts if isinstance(expert, Sa2VAMember)]
-    members = [member for member in members if todo[member.name]]
+    members = _busy(recipe, todo)
     if len(members) < 2:
         return []
     if recipe.compute.share_features == "off":
         return ['nothing: share_features = "off"']
     needs, unknown = _foreseen_needs(members, recipe, weights)
-    several = len({need.model for need in needs.values()}) > 1
-    passes = make_passes(needs, _room(settle_device(recipe.compute.device)) if several else 0)
+    passes = _foreseen_passes(needs, recipe)
     lines = [_who_shares(one, needs) for one in passes if len(one) > 1]
     if unknown:
         lines.append(
@@ -73,6 +71,26 @@ def foresee(
     frames = count_frames(passes, asked, split)
     alone = count_frames([(name,) for name in asked], asked, split)
     return [*lines, f"{frames:,} frames decoded and encoded for SAM 2, instead of {alone:,}"]
+
+
+def foresee_passes(
+    recipe: Recipe, weights: Weights, todo: Mapping[str, Sequence[Video]]
+) -> list[Pass]:
+    """Return which experts with something to do go through the videos together."""
+    members = _busy(recipe, todo)
+    if len(members) < 2 or recipe.compute.share_features == "off":
+        return [(member.name,) for member in members]
+    return _foreseen_passes(_foreseen_needs(members, recipe, weights)[0], recipe)
+
+
+def _busy(recipe: Recipe, todo: Mapping[str, Sequence[Video]]) -> list[Sa2VAMember]:
+    members = [expert for expert in recipe.experts if isinstance(expert, Sa2VAMember)]
+    return [member for member in members if todo[member.name]]
+
+
+def _foreseen_passes(needs: Mapping[str, Needs], recipe: Recipe) -> list[Pass]:
+    several = len({need.model for need in needs.values()}) > 1
+    return make_passes(needs, _room(settle_device(recipe.compute.device)) if several else 0)
 
 
 def _foreseen_needs(

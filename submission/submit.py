@@ -26,7 +26,7 @@ from submission.report.writing import REPORT_UNITS, write_report
 from submission.run_folder import RunFolder
 from submission.run_record import RunRecord, describe_checkpoints, describe_data
 from submission.score.score_file import Scores
-from submission.sharing import arrange, foresee
+from submission.sharing import arrange, foresee, foresee_passes
 from submission.weights.folders import Weights
 
 
@@ -82,7 +82,8 @@ class Run:
         todo = {name: [v for v in self.split.videos if missing[name][v.name]] for name in sampled}
         sharing = foresee(self.recipe, self.weights, todo, self.split)
         place = gpu_at_hand(self.recipe.compute.device)
-        cost = plan_cost(self.recipe, self.weights, todo, place)
+        passes = foresee_passes(self.recipe, self.weights, todo)
+        cost = plan_cost(self.recipe, self.weights, todo, place, passes)
         approximations = {
             member.name: member.approximation
             for member in self.recipe.experts

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from submission import forecast
 from submission.cli import main
 from submission.cost.released import RELEASED, config_json
 from submission.cost.sizes import parse_sizes, read_sizes
 from submission.dataset.records import Expression, Split, Video
 from submission.device import Place
 from submission.errors import InputError
-from submission.forecast import plan_cost
 from submission.limits import fit_limits
 from submission.model.configuration import parse_config
 from submission.progress import Reporter
 from submission.recipe import PACKAGED, read_recipe
+from submission.sharing import foresee_passes
 from submission.weights.folders import Weights
 
 H100 = Place("NVIDIA H100 80GB HBM3", 84e9, 85e9)
@@ -51,6 +52,12 @@ def limits(recipe, split, weights, place, capsys):
         chosen = fit_limits(recipe, split, busy, weights, place, reporter)
     values = chosen.objects_at_once, chosen.images_at_once, chosen.sentences_at_once
     return values, capsys.readouterr().err
+
+
+def plan_cost(recipe, weights, todo, place):
+    """What a dry run says of cost."""
+    passes = foresee_passes(recipe, weights, todo)
+    return forecast.plan_cost(recipe, weights, todo, place, passes)
 
 
 # --- the plan ------------------------------------------------------------------------------------
@@ -139,7 +146,7 @@ def test_what_is_finished_is_not_refused(split, weights):
 
 def test_a_recipe_that_may_not_fit_is_warned_of_with_what_would(split, weights, capsys):
     recipe = read_recipe("single-24gb")
-    chosen, said = limits(recipe, split, weights, replace(RTX_4090, free=19.3e9), capsys)
+    chosen, said = limits(recipe, split, weights, replace(RTX_4090, free=18.7e9), capsys)
     assert chosen == (1, 1, 1)
     assert "warning: expert sa2va-8b-uniform20: one object and one image at a time still" in said
     assert "set frames = 1" in said
@@ -149,16 +156,49 @@ def test_a_recipe_that_may_not_fit_is_warned_of_with_what_would(split, weights, 
 def test_models_that_stay_loaded_side_by_side_count_together(split, weights, capsys):
     recipe = read_recipe("single-24gb")
     two = (replace(recipe.experts[2], checkpoint="Sa2VA-1B", name="small"), recipe.experts[2])
-    place = Place("large", 25e9, 40e9)  # the weights, 19 GB, take less than 0.6 of it
-    together, _ = limits(replace(recipe, experts=two), split, weights, place, capsys)
-    alone, _ = limits(replace(recipe, experts=two[1:]), split, weights, place, capsys)
+    compute = replace(recipe.compute, objects_at_once=32)
+    recipe = replace(recipe, compute=compute, experts=two)
+    off = replace(recipe, compute=replace(compute, share_features="off"))
+    twice = [replace(video, expressions=video.expressions * 2) for video in split.videos]
+    split = replace(split, videos=tuple(twice))
+    place = Place("large", 36.5e9, 50e9)  # the weights, 19 GB, take less than 0.6 of what is free
+    together, _ = limits(recipe, split, weights, place, capsys)
+    alone, _ = limits(off, split, weights, place, capsys)
     assert together < alone
+    crowded = replace(place, free=28.5e9)  # 0.6 of it is less than 19 GB, 0.6 of the whole is not
+    together, _ = limits(recipe, split, weights, crowded, capsys)
+    assert together == limits(off, split, weights, crowded, capsys)[0]
+
+
+def test_models_that_fit_only_one_at_a_time_are_warned_of_with_the_setting(split, weights, capsys):
+    recipe = read_recipe("single-24gb")
+    one = replace(recipe.experts[0], checkpoint="Sa2VA-1B", frames=79)
+    two = (one, replace(one, name="other", sam2="sam2-hiera-large"))
+    recipe, place = replace(recipe, experts=two), Place("small", 8e9, 8e9)
+    _, said = limits(recipe, split, weights, place, capsys)
+    assert 'set share_features = "off", so that one model at a time is loaded, or ' in said
+    off = replace(recipe, compute=replace(recipe.compute, share_features="off"))
+    assert "warning" not in limits(off, split, weights, place, capsys)[1]
+
+
+def test_a_plan_shares_image_features_as_the_run_does(split, weights):
+    recipe = read_recipe("single-24gb")
+    one = replace(recipe.experts[0], checkpoint="Sa2VA-1B")
+    recipe = replace(recipe, experts=(one, replace(one, name="other", sam2="sam2-hiera-large")))
+    todo = {expert.name: split.videos for expert in recipe.experts}
+
+    def other(*passes):
+        lines = forecast.plan_cost(recipe, weights, todo, None, passes)
+        return next(line for line in lines if line.startswith("other"))
+
+    assert other((one.name, "other")) != other((one.name,), ("other",))
+    assert other(("other", one.name)) == other((one.name,), ("other",))
 
 
 # --- sizes ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", [*RELEASED, "sample"])
 def test_sizes_are_those_of_which_the_network_is_built(name):
-    folder = PACKAGED.parent / "samples/checkpoint"
+    folder = PACKAGED.parent / "samples/small-5"
     sizes = read_sizes(folder) if name == "sample" else parse_sizes(config_json(name))
     values = json.loads((folder / "config.json").read_text()) if name == "sample" else None
     built = parse_config(values or config_json(name), has_tuned_decoder=False)
