@@ -31,18 +31,21 @@ SETTINGS = (
     Setting("first 5", sampling="first"),
     Setting("uniform 3", frames=3),
     Setting("uniform 5"),
+    Setting("uniform 6", frames=6),
+    Setting("uniform 7", frames=7),
     Setting("uniform 8", frames=8),
     Setting("uniform 12", frames=12),
     Setting("uniform 5, prompt on first 5", prompt_frames="first"),
     Setting("sa2va-i, uniform 5", procedure="sa2va-i"),
     Setting("sa2va-i, uniform 8", frames=8, procedure="sa2va-i"),
 )
-REFERENCE, WIDER = "uniform 5", "uniform 8"
+SECOND_SETTINGS = (Setting("uniform 8", frames=8), Setting("uniform 11", frames=11))
+REFERENCE = "uniform 5"
 SECOND = "second checkpoint, "  # before the settings that it is asked in
-# Members of votes, best choices first: of one checkpoint alone, and of two.
-ALONE = ("uniform 5", "uniform 8", "sa2va-i, uniform 8", "uniform 12", "sa2va-i, uniform 5")
+# Members of votes, of one checkpoint and of two: what is best alone on the split `choose` first.
+ALONE = ("uniform 5", "uniform 6", "uniform 7", "uniform 8", "sa2va-i, uniform 5")
 TOGETHER = (
-    "uniform 5", f"{SECOND}uniform 8", "uniform 8", f"{SECOND}uniform 5", "sa2va-i, uniform 8",
+    "uniform 5", f"{SECOND}uniform 11", "uniform 6", "uniform 7", f"{SECOND}uniform 8",
 )  # fmt: skip
 SIZES = (3, 5)  # of votes
 RULES = ("majority", "paper")
@@ -95,8 +98,7 @@ class Judge:
         for model in second:
             answers |= {
                 SECOND + setting.name: _ask(model, frames, video, setting)
-                for setting in SETTINGS
-                if setting.name in (REFERENCE, WIDER)
+                for setting in SECOND_SETTINGS
             }
         voted = {
             vote_name(members, rule): {
