@@ -129,7 +129,7 @@ def test_an_unknown_word():
 def test_the_sample_is_answered_with_the_same_texts():
     split = read_split(SAMPLES / "mevis", "valid_u")
     video = split.videos[0]
-    pictures = open_frames(split).read(video)
+    pictures = open_frames(split).read(video)[::7]  # key frames alone
     sentences = [expression.sentence for expression in video.expressions]
     whole, small = (
         load(SAMPLES / "small-5", "cpu", "float32", quantize=how).segment(pictures, sentences)
