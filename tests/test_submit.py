@@ -46,7 +46,7 @@ def test_a_run_leaves_what_the_design_promises(two_clips):
     assert (two_clips / f"Annotations/{name}/0/00000.png").is_file()
     assert json.loads((two_clips / "check.json").read_text())["ok"]
     score = json.loads((two_clips / "score.json").read_text())
-    assert set(score["results"]) == {"first5", "uniform5", "uniform8", "vote"}
+    assert set(score["results"]) == {"first5", "uniform5", "uniform6", "uniform11", "vote"}
     record = json.loads((two_clips / "run.json").read_text())
     waits = {"predict, waiting for frames", "predict, waiting for writing"}
     assert set(record["seconds"]) == {"predict", "vote", "pack", "check", "score"} | waits
@@ -158,8 +158,8 @@ def test_a_dry_run_says_what_is_to_do_and_writes_nothing(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "10 videos, 40 sentences" in said
     assert "uniform5: 50 key frames, 0 of 40 sentences done" in said
-    assert "shared     first5, uniform5, uniform8: one loaded model" in said
-    assert "frames decoded and encoded for SAM 2, instead of 693" in said
+    assert "shared     first5, uniform5, uniform6: one loaded model" in said
+    assert "462 frames decoded and encoded for SAM 2, instead of 924" in said
     assert not run.exists()
 
 

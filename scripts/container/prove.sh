@@ -170,8 +170,8 @@ prepare_mounts() { # data, weights and a recipe that knows only the places insid
     rm -rf "$WORK/mounts"
     mkdir -p "$WORK"/mounts/{runs,weights}
     cp -r submission/samples/mevis "$WORK/mounts/data"
-    cp -r submission/samples/checkpoint "$WORK/mounts/weights/small"
-    sed -e 's#\.\./samples/checkpoint#/weights/small#' -e '/^\[data\]/,/^$/d' \
+    cp -r submission/samples/small-* "$WORK/mounts/weights"
+    sed -e 's#\.\./samples/small-#/weights/small-#' -e '/^\[data\]/,/^$/d' \
         submission/recipes/sample.toml >"$WORK/mounts/mounted.toml"
     [ "$(id -u)" != 0 ] || chown $STRANGER:$STRANGERS "$WORK/mounts/runs"
 }

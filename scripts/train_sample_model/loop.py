@@ -158,4 +158,4 @@ def mean(values: Iterator[float]) -> float:
 def curve_of(file: Path) -> list[dict[str, Any]]:
     """The curve that a course has saved so far."""
     curve: list[dict[str, Any]] = torch.load(file, weights_only=True)["done"]["curve"]
-    return curve
+    return [{k: round(v, 3) if isinstance(v, float) else v for k, v in p.items()} for p in curve]

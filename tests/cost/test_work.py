@@ -31,7 +31,7 @@ from submission.model.language import _PackedAnswers, read_prefix
 from submission.model.tracking import Tracker
 from submission.recipe import PACKAGED
 
-SMALL = json.loads((PACKAGED.parent / "samples/checkpoint/config.json").read_text())
+SMALL = json.loads((PACKAGED.parent / "samples/small-5/config.json").read_text())
 CONFIGS = {"small": SMALL, "Sa2VA-1B": config_json("Sa2VA-1B")}
 FRAMES, KEY_FRAMES, OBJECTS = 11, 3, 2
 

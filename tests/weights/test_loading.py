@@ -15,7 +15,7 @@ from submission.weights.folders import Weights
 from submission.weights.hashes import checkpoint_files
 from submission.weights.lock import Lock, LockedCheckpoint, LockedFile, write_lock
 
-SMALL = Path(submission.__file__).parent / "samples" / "checkpoint"
+SMALL = Path(submission.__file__).parent / "samples" / "small-5"
 RECIPE = """
 [[expert]]
 name = "small"
