@@ -2,7 +2,7 @@
 
     .venv/bin/mevis-submission submit --run runs/sample
     .venv/bin/python scripts/picture_strip.py runs/sample docs/images/strip.webp \\
-        clip_04/0 clip_05/2 clip_08/1 --results first5 uniform8 vote
+        clip_09/0 clip_06/1 clip_02/1 --results first5 uniform11 vote
 
 One row for each sentence and result: dark is what the mask leaves out, white the true outline.
 """
