@@ -226,7 +226,7 @@ sdk_runs() {
 with_weights() {
     build_target with-weights --build-context "weights=$WORK/mounts/weights" &&
         podman run --rm --network none --entrypoint /bin/sh $NAME:with-weights \
-            -c 'test -r /weights/small/model.safetensors'
+            -c 'test -r /weights/small-5/model.safetensors'
 }
 
 main() {
