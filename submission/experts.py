@@ -235,7 +235,7 @@ def model_code_hash() -> str:
     """Digest of the code that turns frames into masks: a store of other code is not resumed."""
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    pixels = [package / "pictures.py", package / "sampling.py"]
-    for file in [*pixels, *sorted((package / "model").glob("*.py"))]:
+    beside = [package / name for name in ("pictures.py", "sam2_sizes.py", "sampling.py")]
+    for file in [*beside, *sorted((package / "model").glob("*.py"))]:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

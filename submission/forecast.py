@@ -26,7 +26,7 @@ from submission.passes import Needs as PassNeeds
 from submission.passes import Pass, make_passes
 from submission.recipe import Compute, Recipe, Sa2VAMember
 from submission.sharing import MODELS_SHARE
-from submission.weights.folders import Weights, find_own
+from submission.weights.folders import Weights, locate
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,8 @@ def find_sizes(name: str, recipe: Recipe, weights: Weights) -> Sizes:
 
     Raises InputError when its config.json is not there and its sizes are not known by name.
     """
-    locked = weights.lock.find(name)
-    if locked is None:
-        return read_sizes(find_own(name, recipe.folder, weights))
-    folder = weights.place(locked)
-    if (folder / "config.json").is_file():
+    folder = locate(name, recipe.folder, weights)
+    if weights.lock.find(name) is None or (folder / "config.json").is_file():
         return read_sizes(folder)
     if name in RELEASED:
         return parse_sizes(config_json(name))

@@ -6,17 +6,17 @@ stand side by side; passes.py has the rule.
 
 from collections.abc import Mapping, Sequence
 
+from submission.cost.estimate import VALUE_BYTES
 from submission.dataset.records import Split, Video
 from submission.device import memory_of, settle_device, settle_dtype
 from submission.errors import InputError
 from submission.experts import Expert, Sa2VAExpert
 from submission.passes import Needs, Pass, count_frames, make_passes
 from submission.recipe import Compute, Recipe, Sa2VAMember
-from submission.weights.folders import Weights, find_own
+from submission.weights.folders import Weights, locate
 from submission.weights.tensors import IMAGE_ENCODER, hash_tensors, loaded_bytes
 
 MODELS_SHARE = 0.6  # of the free memory that models of one pass may take; the rest is for work
-BYTES = {"float32": 4, "bfloat16": 2}  # of a weight
 
 
 def arrange(
@@ -35,7 +35,7 @@ def arrange(
         if several:
             found = hash_tensors(model.checkpoint, IMAGE_ENCODER, again=hash_all)
             model.encoder = found or model.encoder
-        value_bytes = BYTES[model.shelf.dtype]
+        value_bytes = VALUE_BYTES[model.shelf.dtype]
         weights = loaded_bytes(model.checkpoint, value_bytes, model.member.quantize)
         needs[model.name] = Needs(str(model.key), model.encoder, weights)
     named = {expert.name: expert for expert in experts}
@@ -101,16 +101,11 @@ def _foreseen_needs(
     if len({need.model for need in needs.values()}) == 1:
         return needs, []
     device = settle_device(recipe.compute.device)
-    value_bytes = BYTES[settle_dtype(recipe.compute.dtype, device)]
+    value_bytes = VALUE_BYTES[settle_dtype(recipe.compute.dtype, device)]
     unknown: dict[str, None] = {}
     for member in members:
-        locked = weights.lock.find(member.checkpoint)
         try:
-            folder = (
-                weights.place(locked)
-                if locked
-                else find_own(member.checkpoint, recipe.folder, weights)
-            )
+            folder = locate(member.checkpoint, recipe.folder, weights)
             encoder = hash_tensors(folder, IMAGE_ENCODER)
             loaded = loaded_bytes(folder, value_bytes, member.quantize)
         except InputError:

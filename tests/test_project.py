@@ -17,7 +17,7 @@ PACKAGE = ROOT / "submission"
 # Each room imports itself and rooms to its left only; torch stays out of all of them.
 WITHOUT_TORCH = ("errors", "whole_files", "sampling", "dataset", "masks", "output", "score")
 TORCH = {"torch", "transformers", "sam2"}
-MODEL_KNOWS = {"errors", "whole_files", "sampling", "pictures", "device", "model"}
+MODEL_KNOWS = {"errors", "whole_files", "sampling", "pictures", "sam2_sizes", "device", "model"}
 KNOW_THE_RECIPE = {"recipe", "cli", "cli_data", "cli_score", "submit", "experts", "assemble"}
 KNOW_THE_RECIPE |= {"forecast", "limits", "published", "recipe_list", "sharing"}
 NOT_IMPORTED = {"scripts", "tests"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from submission.cost import organs
 from submission.cost.operations import add
 from submission.cost.procedures import ANSWER_TOKENS, QUESTION_TOKENS, prefix_tokens
-from submission.cost.sizes import GroundingSizes, Sizes
+from submission.cost.sizes import Sizes
 from submission.cost.video import (
     POINTER_WINDOW,
     RECENT_MAPS,
@@ -20,6 +20,7 @@ from submission.cost.video import (
     shown_frames,
     sights,
 )
+from submission.sam2_sizes import GroundingConfig
 
 # Context of the driver, workspaces of libraries, holes between tensors. Assumed, not measured.
 ALLOWANCE = 1.2e9  # bytes
@@ -114,7 +115,7 @@ def cache_values(sizes: Sizes, clip: Clip, asking: Asking, at_once: AtOnce) -> f
 
 
 def memory_bytes(
-    net: GroundingSizes, clip: Clip, asking: Asking, objects: int, value_bytes: int
+    net: GroundingConfig, clip: Clip, asking: Asking, objects: int, value_bytes: int
 ) -> float:
     """Memory of `objects`: keys and values of every layer, and keys before they get a time.
 
@@ -137,12 +138,12 @@ def memory_bytes(
     return objects * (keys + maps + tokens) * value_bytes + tables
 
 
-def feature_values(net: GroundingSizes) -> float:
+def feature_values(net: GroundingConfig) -> float:
     """Values of one frame's three feature maps."""
     return (1 + 4 + 16) * net.places * net.hidden_size
 
 
-def features_bytes(net: GroundingSizes, images: int, value_bytes: int) -> float:
+def features_bytes(net: GroundingConfig, images: int, value_bytes: int) -> float:
     """The feature maps of a batch of frames beside those of the batch before."""
     return 2 * images * feature_values(net) * value_bytes
 
@@ -163,7 +164,7 @@ def language_bytes(sizes: Sizes, tokens: int, value_bytes: int, quantize: str = 
     return (max(3 * tokens * mlp, 2 * tokens * mlp + weight) + 3 * tokens * width) * value_bytes
 
 
-def images_bytes(net: GroundingSizes, images: int, value_bytes: int) -> float:
+def images_bytes(net: GroundingConfig, images: int, value_bytes: int) -> float:
     """Activations of the image encoder: of the first stage's MLP, or of the pyramid.
 
     The MLP holds both sides of its activation and three states. The pyramid holds a map of each
@@ -175,7 +176,7 @@ def images_bytes(net: GroundingSizes, images: int, value_bytes: int) -> float:
     return images * max(11 * finest, stages + levels) * value_bytes
 
 
-def objects_bytes(net: GroundingSizes, objects: int, clip: Clip, value_bytes: int) -> float:
+def objects_bytes(net: GroundingConfig, objects: int, clip: Clip, value_bytes: int) -> float:
     """Activations of following `objects`: the largest of reading memory, writing it, drawing.
 
     Reading: the feed-forward layer and four states. Writing: four times a state on either side of

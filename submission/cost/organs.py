@@ -21,12 +21,11 @@ from submission.cost.operations import (
 )
 from submission.cost.sizes import (
     Q_POOLED_STAGES,
-    GroundingSizes,
     LanguageSizes,
     Sizes,
-    TrunkSizes,
     VisionSizes,
 )
+from submission.sam2_sizes import GroundingConfig, HieraConfig
 
 MASK_TOKENS = 4  # one mask and three alternatives
 DECODER_TOKENS = 2 + MASK_TOKENS  # and object score, predicted IoU
@@ -112,7 +111,7 @@ def project_seg(sizes: Sizes, objects: float) -> Work:
 
 # --- SAM 2's image encoder ---------------------------------------------------------------------
 @cache
-def encode_images(grounding: GroundingSizes, images: float) -> Work:
+def encode_images(grounding: GroundingConfig, images: float) -> Work:
     """Hiera and its feature pyramid, down to the three levels that are used and one that is not."""
     trunk, side = grounding.hiera, grounding.image_size // 4
     width = trunk.embed_dim
@@ -134,7 +133,7 @@ def encode_images(grounding: GroundingSizes, images: float) -> Work:
     return total
 
 
-def _windows(trunk: TrunkSizes) -> list[int]:
+def _windows(trunk: HieraConfig) -> list[int]:
     """Side of the attention window of each block, 0 for the whole map.
 
     A block that begins a stage still has the window of the stage before it.
@@ -171,7 +170,7 @@ def _trunk_block(
 
 
 # --- SAM 2's mask decoder ----------------------------------------------------------------------
-def decode_masks(grounding: GroundingSizes, objects: float, *, prompts: int) -> Work:
+def decode_masks(grounding: GroundingConfig, objects: float, *, prompts: int) -> Work:
     """The mask decoder on one frame; `prompts` tokens say what is asked for.
 
     High-resolution features are projected once for the frame, the rest is done for each object.
@@ -203,7 +202,7 @@ def decode_masks(grounding: GroundingSizes, objects: float, *, prompts: int) -> 
     )
 
 
-def _draw_masks(grounding: GroundingSizes, objects: float) -> Work:
+def _draw_masks(grounding: GroundingConfig, objects: float) -> Work:
     width, places = grounding.hidden_size, grounding.places
     fine, finest = width // 4, width // 8
     return add(
@@ -222,7 +221,7 @@ def _draw_masks(grounding: GroundingSizes, objects: float) -> Work:
     )  # fmt: skip
 
 
-def _judge_masks(grounding: GroundingSizes, objects: float) -> Work:
+def _judge_masks(grounding: GroundingConfig, objects: float) -> Work:
     width, head = grounding.hidden_size, grounding.iou_head_size
     return add(
         mlp(objects, width, head, head, MASK_TOKENS),
@@ -232,7 +231,7 @@ def _judge_masks(grounding: GroundingSizes, objects: float) -> Work:
 
 
 # --- SAM 2's memory ----------------------------------------------------------------------------
-def encode_memory(grounding: GroundingSizes, objects: float) -> Work:
+def encode_memory(grounding: GroundingConfig, objects: float) -> Work:
     """A frame and the objects' masks to memory maps; the frame's part is done once."""
     width, places = grounding.hidden_size, grounding.places
     full = objects * grounding.image_size**2
@@ -256,7 +255,7 @@ def encode_memory(grounding: GroundingSizes, objects: float) -> Work:
     )
 
 
-def project_memory(grounding: GroundingSizes, maps: float) -> Work:
+def project_memory(grounding: GroundingConfig, maps: float) -> Work:
     """Memory maps to keys and values of every layer."""
     rows = maps * grounding.places
     keys = linear(rows, grounding.memory_size, grounding.hidden_size)
@@ -265,7 +264,7 @@ def project_memory(grounding: GroundingSizes, maps: float) -> Work:
     )
 
 
-def attend_to_itself(grounding: GroundingSizes, objects: float) -> Work:
+def attend_to_itself(grounding: GroundingConfig, objects: float) -> Work:
     """Self-attention of one layer and the queries to memory: what comes before memory."""
     width, places = grounding.hidden_size, grounding.places
     rows = objects * places
@@ -278,7 +277,7 @@ def attend_to_itself(grounding: GroundingSizes, objects: float) -> Work:
     )
 
 
-def attend_to_memory(grounding: GroundingSizes, objects: float, keys: float) -> Work:
+def attend_to_memory(grounding: GroundingConfig, objects: float, keys: float) -> Work:
     """Cross-attention of one layer to `keys` tokens that are projected, and what follows it."""
     width, places = grounding.hidden_size, grounding.places
     rows = objects * places
@@ -291,14 +290,14 @@ def attend_to_memory(grounding: GroundingSizes, objects: float, keys: float) -> 
     )
 
 
-def project_pointers(grounding: GroundingSizes, objects: float, pointers: float) -> Work:
+def project_pointers(grounding: GroundingConfig, objects: float, pointers: float) -> Work:
     """Object pointers to keys and values of every layer."""
     rows = objects * pointers * (grounding.hidden_size // grounding.memory_size)
     one = linear(rows, grounding.memory_size, grounding.hidden_size)
     return 2 * grounding.memory_layers * one
 
 
-def upsample(grounding: GroundingSizes, objects: float, height: int, width: int) -> Work:
+def upsample(grounding: GroundingConfig, objects: float, height: int, width: int) -> Work:
     """Mask logits to the square image, to the frame, to bits; float32 counts as two values."""
     square, frame = objects * grounding.image_size**2, objects * height * width
     return add(

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from submission.cost import organs
 from submission.cost.operations import NOTHING, Work, add, convolve
-from submission.cost.sizes import GroundingSizes, Sizes
+from submission.cost.sizes import Sizes
 from submission.cost.video import Asking, AtOnce, Clip, Sight, shown_frames, sights
+from submission.sam2_sizes import GroundingConfig
 
 Stages = dict[str, Work]  # in the order in which they run
 
@@ -108,7 +109,7 @@ def _answer_all(sizes: Sizes, prefix: int, sentences: int, at_once: int) -> Work
     return work
 
 
-def _prompt(net: GroundingSizes, objects: int, procedure: str) -> Work:
+def _prompt(net: GroundingConfig, objects: int, procedure: str) -> Work:
     decoded = organs.decode_masks(net, objects, prompts=3)
     if procedure == "sa2va":
         return decoded
@@ -121,7 +122,7 @@ def _prompt(net: GroundingSizes, objects: int, procedure: str) -> Work:
     return decoded + given + organs.decode_masks(net, objects, prompts=2)
 
 
-def _attend(net: GroundingSizes, objects: int, tracked: Sequence[Sight]) -> Work:
+def _attend(net: GroundingConfig, objects: int, tracked: Sequence[Sight]) -> Work:
     """Memory attention of one tracked frame, without what is the same for all objects.
 
     The mean over the frames, which is exact: work is linear in what a frame sees.
@@ -138,7 +139,7 @@ def _attend(net: GroundingSizes, objects: int, tracked: Sequence[Sight]) -> Work
     )
 
 
-def _in_batches(images: int, at_once: int, net: GroundingSizes) -> Work:
+def _in_batches(images: int, at_once: int, net: GroundingConfig) -> Work:
     return add(*(organs.encode_images(net, batch) for batch in _groups(images, at_once)))
 
 

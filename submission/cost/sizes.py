@@ -1,16 +1,17 @@
 """The sizes in a checkpoint's config.json that decide its cost; read without torch.
 
 The same keys as submission/model/configuration.py, which builds the network from them; a test
-compares the two. What a Sa2VA checkpoint does not state about SAM 2 is Hiera-L at 1024 pixels.
+compares the two.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
+from submission.sam2_sizes import GroundingConfig, read_grounding
 
 Q_POOLED_STAGES = 3  # stages of the trunk that begin by halving the map
 
@@ -50,43 +51,12 @@ class LanguageSizes:
 
 
 @dataclass(frozen=True)
-class TrunkSizes:
-    """Hiera, the trunk of SAM 2's image encoder; the defaults are Hiera-L."""
-
-    embed_dim: int = 144
-    num_heads: int = 2
-    stages: tuple[int, ...] = (2, 6, 36, 4)
-    global_att_blocks: tuple[int, ...] = (23, 33, 43)
-    window_pos_embed_bkg_spatial_size: tuple[int, int] = (7, 7)
-    window_spec: tuple[int, ...] = (8, 4, 16, 8)
-
-
-@dataclass(frozen=True)
-class GroundingSizes:
-    """SAM 2; the defaults are SAM 2.0 large."""
-
-    image_size: int = 1024  # pixels, square
-    hidden_size: int = 256
-    memory_size: int = 64  # channels of a memory map
-    memory_layers: int = 4
-    memory_ffn: int = 2048
-    decoder_ffn: int = 2048
-    iou_head_size: int = 256
-    hiera: TrunkSizes = field(default_factory=TrunkSizes)
-
-    @property
-    def places(self) -> int:
-        """Places of the stride-16 map."""
-        return (self.image_size // 16) ** 2
-
-
-@dataclass(frozen=True)
 class Sizes:
     """A whole Sa2VA."""
 
     vision: VisionSizes
     language: LanguageSizes
-    grounding: GroundingSizes
+    grounding: GroundingConfig
 
 
 def read_sizes(folder: Path) -> Sizes:
@@ -118,18 +88,5 @@ def parse_sizes(values: Mapping[str, Any]) -> Sizes:
             head=language.get("head_dim") or language["hidden_size"] // heads,
             mlp=language["intermediate_size"], vocabulary=language["vocab_size"],
         ),
-        _grounding(values),
+        read_grounding(values),
     )  # fmt: skip
-
-
-def _grounding(values: Mapping[str, Any]) -> GroundingSizes:
-    stated = dict(values.get("grounding_config", {}))
-    if "sam2_tiny" in values and not stated:
-        renamed = {"hidden": "hidden_size", "mem_dim": "memory_size", "num_layers": "memory_layers",
-                   "ffn": "memory_ffn", "image_size": "image_size", "hiera": "hiera"}  # fmt: skip
-        stated = {renamed[key]: item for key, item in values["sam2_tiny"].items() if key in renamed}
-    trunk: dict[str, Any] = {
-        key: tuple(item) if isinstance(item, list) else item
-        for key, item in stated.pop("hiera", {}).items()
-    }
-    return GroundingSizes(**stated, hiera=TrunkSizes(**trunk))

@@ -1,14 +1,11 @@
 """Read a checkpoint's config.json into frozen records; nothing is guessed from a name.
 
-The values that a Sa2VA checkpoint does not carry are the ones its authors hard-coded: SAM 2.0 with
-Hiera-L at 1024 x 1024 pixels (sam2/configs/sam2/sam2_hiera_l.yaml of the `sam2` package). A small
-checkpoint states its own sizes under `grounding_config`; the key `sam2_tiny` of the public test
-checkpoints is read as well.
+What a checkpoint says of SAM 2, or leaves unsaid, is read in submission/sam2_sizes.py.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from transformers import (
 )
 
 from submission.errors import InputError
+from submission.sam2_sizes import GroundingConfig, read_grounding
 
 TEMPLATES = ("internlm2_chat", "qwen_chat", "phi3_chat")
 LLM_CONFIGS: dict[str, type[PretrainedConfig]] = {
@@ -39,37 +37,6 @@ LLM_SIZES = (
     "rms_norm_eps",
     "max_position_embeddings",
 )
-
-
-@dataclass(frozen=True)
-class HieraConfig:
-    """Sizes of SAM 2's image encoder trunk; the defaults are Hiera-L."""
-
-    embed_dim: int = 144
-    num_heads: int = 2
-    stages: tuple[int, ...] = (2, 6, 36, 4)
-    global_att_blocks: tuple[int, ...] = (23, 33, 43)
-    window_pos_embed_bkg_spatial_size: tuple[int, int] = (7, 7)
-    window_spec: tuple[int, ...] = (8, 4, 16, 8)
-
-
-@dataclass(frozen=True)
-class GroundingConfig:
-    """Sizes of SAM 2; the defaults are the released SAM 2.0 large."""
-
-    image_size: int = 1024  # pixels, square
-    hidden_size: int = 256  # channels of features, tokens and object pointers
-    memory_size: int = 64  # channels of a memory frame
-    memory_layers: int = 4  # layers of memory attention
-    memory_ffn: int = 2048
-    decoder_ffn: int = 2048  # feed-forward width of the mask decoder's two-way transformer
-    iou_head_size: int = 256
-    hiera: HieraConfig = field(default_factory=HieraConfig)
-
-    @property
-    def feature_size(self) -> int:
-        """Side of the stride-16 feature map."""
-        return self.image_size // 16
 
 
 @dataclass(frozen=True)
@@ -139,7 +106,7 @@ def parse_config(values: Mapping[str, Any], *, has_tuned_decoder: bool) -> Sa2VA
         llm_architecture=architecture,
         vision=_vision_config(values["vision_config"]),
         llm=_llm_config(architecture, llm),
-        grounding=_grounding_config(values),
+        grounding=read_grounding(values),
         tie_word_embeddings=bool(llm.get("tie_word_embeddings", False)),
         has_tuned_decoder=has_tuned_decoder,
     )
@@ -194,43 +161,3 @@ def _rope_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
     scaling.pop("type", None)
     theta = scaling.pop("rope_theta", None) or values["rope_theta"]
     return {"rope_type": kind, "rope_theta": float(theta), **scaling}
-
-
-def _grounding_config(values: Mapping[str, Any]) -> GroundingConfig:
-    if "grounding_config" in values:
-        return _checked_sizes(dict(values["grounding_config"]))
-    if "sam2_tiny" in values:
-        tiny = values["sam2_tiny"]
-        return _checked_sizes(
-            {
-                "image_size": tiny["image_size"],
-                "hidden_size": tiny["hidden"],
-                "memory_size": tiny["mem_dim"],
-                "memory_layers": tiny["num_layers"],
-                "memory_ffn": tiny["ffn"],
-                "hiera": tiny["hiera"],
-            }
-        )
-    return GroundingConfig()
-
-
-def _checked_sizes(settings: dict[str, Any]) -> GroundingConfig:
-    hiera: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in settings.pop("hiera", {}).items()
-    }
-    config = GroundingConfig(**settings, hiera=HieraConfig(**hiera))
-    starts = [sum(config.hiera.stages[:stage]) for stage in range(1, len(config.hiera.stages))]
-    if global_starts := sorted(set(starts) & set(config.hiera.global_att_blocks)):
-        raise ValueError(
-            f"hiera: the blocks {global_starts} begin a stage and cannot attend globally, because "
-            "SAM 2 pools there within windows"
-        )
-    if config.image_size % 32:
-        raise ValueError(f"grounding image_size is {config.image_size}, not a multiple of 32")
-    if config.hidden_size % config.memory_size:
-        raise ValueError(
-            f"grounding hidden_size {config.hidden_size} is not a multiple of "
-            f"memory_size {config.memory_size}"
-        )
-    return config

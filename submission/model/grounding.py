@@ -20,12 +20,12 @@ from sam2.modeling.sam.transformer import RoPEAttention, TwoWayTransformer
 from sam2.modeling.sam2_utils import MLP
 from torch import Tensor, nn
 
-from submission.model.configuration import GroundingConfig
 from submission.model.quick_organs import (
     NoPosition,
     attend_to_few_tokens,
     normalise_channels_last,
 )
+from submission.sam2_sizes import GroundingConfig
 
 # The reference keeps these ImageNet constants in bfloat16; the rounding is part of its numbers.
 MEAN = (0.484375, 0.455078125, 0.40625)

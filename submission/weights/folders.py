@@ -35,6 +35,15 @@ class Weights:
         return " ".join(words)
 
 
+def locate(name: str, recipe_folder: Path, weights: Weights) -> Path:
+    """Return the folder of a recipe's checkpoint, unverified; one in the lock may not be there.
+
+    Raises InputError as `find_own` for a name that is not in the lock.
+    """
+    locked = weights.lock.find(name)
+    return weights.place(locked) if locked else find_own(name, recipe_folder, weights)
+
+
 def find_own(name: str, recipe_folder: Path, weights: Weights) -> Path:
     """Return the folder or file that `name` means in a recipe of `recipe_folder`.
 

@@ -1,6 +1,7 @@
 """The real network without values, and what is alive or computed while it runs."""
 
 import gc
+import json
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from submission.model.checkpoint import move_tables
 from submission.model.configuration import parse_config
 from submission.model.network import Network, lay_out
+from submission.recipe import PACKAGED
 
 META = torch.device("meta")
+SMALL = json.loads((PACKAGED.parent / "samples/small-5/config.json").read_text())
 
 
 def without_values(config: dict[str, Any]) -> Network:

@@ -1,11 +1,10 @@
 """A language model in eight bits as the cost model sees it, against a network without values."""
 
-import json
 from dataclasses import replace
 
 import pytest
 import torch
-from cost.meta_network import META, empty, live_bytes, without_values
+from cost.meta_network import META, SMALL, empty, live_bytes, without_values
 
 from submission.cost import organs
 from submission.cost.memory import cache_values, language_bytes, peak_memory, weight_bytes
@@ -23,9 +22,7 @@ from submission.cost.sizes import parse_sizes
 from submission.cost.video import Asking, AtOnce, Clip
 from submission.model.language import read_prefix
 from submission.model.quantized import Int8Linear, keep_in_int8
-from submission.recipe import PACKAGED
 
-SMALL = json.loads((PACKAGED.parent / "samples/small-5/config.json").read_text())
 CONFIGS = {"small": SMALL, **{name: config_json(name) for name in ("Sa2VA-1B", "Sa2VA-8B")}}
 CLIP = Clip(frames=79, sentences=16, height=1080, width=1920)
 EXACT = Asking(20)

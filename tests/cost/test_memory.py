@@ -1,12 +1,11 @@
 """Peak memory by construction, term by term, against tensors that are really alive."""
 
-import json
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
-from cost.meta_network import empty, live_bytes, without_values
+from cost.meta_network import empty, live_bytes
 from sam2.modeling.position_encoding import PositionEmbeddingSine
 
 from submission.cost.fitting import fit, most
@@ -32,18 +31,10 @@ from submission.model.grounding import ImageFeatures
 from submission.model.language import read_prefix
 from submission.model.sa2va import Sa2VA
 from submission.model.tracking import Tracker, is_foreground
-from submission.recipe import PACKAGED
 
-SMALL = json.loads((PACKAGED.parent / "samples/small-5/config.json").read_text())
-CONFIGS = {"small": SMALL, "Sa2VA-1B": config_json("Sa2VA-1B")}
 CLIP = Clip(frames=11, sentences=4, height=1080, width=1920)
 ASKING = Asking(3, sampling="first")
 NEAR = 0.05  # how far the model may be from what is alive, as a part
-
-
-@pytest.fixture(scope="module", params=CONFIGS)
-def sized(request):
-    return without_values(CONFIGS[request.param]), parse_sizes(CONFIGS[request.param])
 
 
 def test_weights(sized):

@@ -1,11 +1,10 @@
 """Counted work against torch's own counter on the real network, and against a recorded count."""
 
-import json
 from dataclasses import replace
 
 import pytest
 import torch
-from cost.meta_network import empty, flop_of, without_values
+from cost.meta_network import SMALL, empty, flop_of
 
 from submission.cost import organs
 from submission.cost.memory import parameters
@@ -29,16 +28,8 @@ from submission.cost.sizes import parse_sizes
 from submission.cost.video import Asking, AtOnce, Clip, sights
 from submission.model.language import _PackedAnswers, read_prefix
 from submission.model.tracking import Tracker
-from submission.recipe import PACKAGED
 
-SMALL = json.loads((PACKAGED.parent / "samples/small-5/config.json").read_text())
-CONFIGS = {"small": SMALL, "Sa2VA-1B": config_json("Sa2VA-1B")}
 FRAMES, KEY_FRAMES, OBJECTS = 11, 3, 2
-
-
-@pytest.fixture(scope="module", params=CONFIGS)
-def sized(request):
-    return without_values(CONFIGS[request.param]), parse_sizes(CONFIGS[request.param])
 
 
 def test_the_vision_encoder_is_counted_to_the_last_flop(sized):

@@ -8,7 +8,8 @@ from model.checkpoints import TINY, copy_checkpoint
 
 from submission.errors import InputError
 from submission.model import load
-from submission.model.configuration import GroundingConfig, HieraConfig, read_config
+from submission.model.configuration import read_config
+from submission.sam2_sizes import GroundingConfig, HieraConfig
 
 
 def test_sizes_of_sam2_under_both_names(sa2va, sa2va_i):

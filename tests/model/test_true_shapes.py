@@ -7,9 +7,10 @@ import pytest
 from model.cases import REFERENCE
 from model.released import RELEASED, Shapes, config_json, stored_shapes
 
-from submission.model.configuration import GroundingConfig, Sa2VAConfig, parse_config
+from submission.model.configuration import Sa2VAConfig, parse_config
 from submission.model.network import Network, lay_out
 from submission.model.tensor_names import expected_shapes, tensor_sources
+from submission.sam2_sizes import GroundingConfig
 
 SAM2 = "grounding_encoder.sam2_model."
 
