@@ -12,12 +12,12 @@ ROOT = Path(__file__).parents[1]
 FLOW = """
 cli __main__ recipe recipes submit plan dataset records meta_file strict_json names mevis
 selection frame_files images frames rle ground_truth sampling sam2_sizes cost forecast limits
-weights lock fetch folders hashes experts given_masks passes sharing pictures showing model configuration
-network tensor_names checkpoint loading tokenizer prompt vision language frame_features grounding
-quick_organs tracking memory_bank memory_attention attention_kernel approximation sa2va answer
-drawing device predict keeping masks track store voting assemble output layout png_files mask_files
-team zip_file check judge score region_and_boundary scoring report run_folder run_record stages
-progress whole_files errors
+weights lock fetch folders hashes experts given_masks passes sharing pictures showing model
+configuration network tensor_names checkpoint loading tokenizer prompt vision language
+frame_features grounding quick_organs tracking memory_bank memory_attention attention_kernel
+approximation sa2va answer drawing device predict keeping masks track store voting assemble output
+layout png_files mask_files team zip_file check judge score region_and_boundary scoring report
+run_folder run_record stages progress whole_files errors
 """.split()  # noqa: SIM905
 
 
