@@ -30,7 +30,7 @@ bench: set-up  ## Sentences scored per second, ours and the straightforward way;
 	@OMP_NUM_THREADS=1 .venv/bin/python scripts/benchmark_score.py $(ARGS)
 
 bench-small: set-up  ## Take the tables and the picture of docs/performance.md anew on this CPU; some minutes
-	@OMP_NUM_THREADS=1 .venv/bin/python -m scripts.benchmark.document $(ARGS)
+	@.venv/bin/python -m scripts.benchmark.document $(ARGS)
 
 small-model: set-up  ## Train the small model from nothing into build/small, and go on where it stopped; ARGS="--seed 2"
 	@.venv/bin/python -m scripts.train_sample_model build/small $(ARGS)

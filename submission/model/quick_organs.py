@@ -10,23 +10,34 @@ from sam2.modeling.sam.transformer import Attention, TwoWayTransformer
 from sam2.modeling.sam2_utils import LayerNorm2d
 from torch import Tensor, nn
 
-FEWEST_CHANNELS = 16  # below, one fused norm for each pixel is slower than the library's passes
+FEWEST_CHANNELS = 16  # below, one fused norm for each pixel is slower than passes over the map
 
 
 class ChannelNorm(LayerNorm2d):  # type: ignore[misc]
     """Layer norm over the channels of (B, C, H, W), fused; the result is channels-last in memory.
 
-    The library's module passes over the map seven times. Convolutions and linear layers that
-    follow keep the layout, so it is changed once.
+    The library's module passes over the map nine times. Convolutions and linear layers that
+    follow keep the layout, so it is changed once. A map of few channels keeps the layout it has.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[1] < FEWEST_CHANNELS:
-            return super().forward(x)  # type: ignore[no-any-return]
+            if torch.is_grad_enabled() or x.dtype != torch.float32:
+                return super().forward(x)  # type: ignore[no-any-return]
+            return self._by_channel(x)
         rows = x.permute(0, 2, 3, 1).contiguous()  # (B, H, W, C)
         return F.layer_norm(rows, rows.shape[-1:], self.weight, self.bias, self.eps).permute(
             0, 3, 1, 2
         )
+
+    def _by_channel(self, x: Tensor) -> Tensor:
+        """Norm with maps of one channel beside the result, and nothing else of its size."""
+        centred = x - x.mean(dim=1, keepdim=True)
+        squares = torch.zeros_like(centred[:, 0])
+        for channel in centred.unbind(dim=1):
+            squares.addcmul_(channel, channel)
+        centred *= squares.div_(x.shape[1]).add_(self.eps).rsqrt_()[:, None]
+        return centred.mul_(self.weight[:, None, None]).add_(self.bias[:, None, None])
 
 
 class FewTokensAttention(Attention):  # type: ignore[misc]

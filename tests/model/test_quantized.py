@@ -175,6 +175,6 @@ def test_peak_memory_is_the_model_in_eight_bits_and_at_most_one_shard(tmp_path):
     largest = max(path.stat().st_size for path in folder.glob("*.safetensors")) // 1024
     command = [sys.executable, "-c", MEASURE, str(TINY), str(folder)]
     peak, size, whole = map(int, subprocess.check_output(command, text=True).split())
-    other = 40_000  # kilobytes: a block of rows in float32, and Python's own
+    other = 80_000  # kilobytes: a block of rows in float32, and what Python and malloc hold
     assert size < 0.3 * whole
     assert size < peak < size + largest + other < whole

@@ -38,14 +38,16 @@ def shake(module: nn.Module) -> nn.Module:
     ],
     ids=["block of the fuser", "mask downsampler"],
 )
-def test_layer_norm_over_channels(module, shape):
+@pytest.mark.parametrize("learning", [False, True], ids=["answering", "learning"])
+def test_layer_norm_over_channels(module, shape, learning):
     library = shake(module)
     quick = copy.deepcopy(library)
     normalise_channels_last(quick)
     assert sum(type(part) is ChannelNorm for part in quick.modules()) > 0
     assert not any(type(part) is LayerNorm2d for part in quick.modules())
     quick.load_state_dict(library.state_dict())
-    assert_close(quick(random(*shape)), library(random(*shape)), rtol=1e-5, atol=1e-5)
+    with torch.set_grad_enabled(learning):
+        assert_close(quick(random(*shape)), library(random(*shape)), rtol=1e-5, atol=1e-5)
 
 
 def test_attention_of_the_image_to_tokens():
