@@ -35,6 +35,7 @@ def lease_parts(out: Path, *, rehearse: bool) -> list[Part]:
         Part("Small model, `submit` on GPU and CPU", script("submit_twice"), 100),
         Part("Feeding: JPEG files to stored answers", script("feeding"), 80, needs_gpu=False),
         rows.part("Sa2VA-8B", key_frames=20, sentences=1, seconds=100, full_hd=True),
+        Part("Attention by flex, compiled", (*script("kernels"), "--flex"), 90),
         rows.grid("Grid, as far as time allows", seconds=600),
     ]
 
