@@ -32,7 +32,7 @@ from submission.masks.track import Track
 from submission.pool import num_cores, open_pool
 from submission.progress import Reporter
 from submission.recipe import MasksMember, Recipe
-from submission.run_folder import RunFolder
+from submission.run.folder import RunFolder
 from submission.whole_files import write_json
 
 VALID_VIDEOS, SENTENCES, FRAMES, EXPERTS = 140, 16, 79, 5

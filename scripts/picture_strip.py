@@ -24,8 +24,8 @@ from submission.dataset.records import Expression, Split, Video
 from submission.errors import InputError
 from submission.masks.track import Track
 from submission.output.mask_files import open_submission
-from submission.results import data_of_run
-from submission.run_folder import RunFolder
+from submission.run.folder import RunFolder
+from submission.run.results import data_of_run
 from submission.score.score_file import VOTE
 
 FRAMES = 5  # of each video, evenly from first to last

@@ -28,8 +28,8 @@ from submission.pool import open_pool
 from submission.progress import Reporter
 from submission.report.video_part import Voting
 from submission.report.writing import REPORT_UNITS, write_report
-from submission.run_folder import RunFolder
-from submission.run_record import RunRecord, describe_data
+from submission.run.folder import RunFolder
+from submission.run.record import RunRecord, describe_data
 from submission.sampling import key_frames
 from submission.whole_files import write_bytes, write_json
 

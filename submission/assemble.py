@@ -21,8 +21,8 @@ from submission.output.zip_file import write_zip
 from submission.pool import open_pool
 from submission.progress import Reporter
 from submission.recipe import Recipe
-from submission.run_folder import RunFolder
-from submission.stages import file_states
+from submission.run.folder import RunFolder
+from submission.run.stages import file_states
 
 POOL_FROM = 2_000_000_000  # pixels x members from which starting processes pays
 VOTE_UNITS, PACK_UNITS = 0.05, 0.005  # cost of a mask; predicting one is 1

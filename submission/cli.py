@@ -7,20 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from submission import __version__
-from submission.cli_container import add_container
-from submission.cli_data import add_data, add_out, add_run, data_only, named_recipe, selection
-from submission.cli_score import add_compare, add_score
-from submission.cli_weights import add_lock, add_recipes, add_weights, weights_of
 from submission.errors import FaultyResult, InputError, SubmissionError
 from submission.judge import CHECK_UNITS, check_files
 from submission.progress import Mode, Reporter
-from submission.published import published_lines
 from submission.recipe import SAMPLE, recipe_series
 from submission.report.writing import REPORT_UNITS
 from submission.score.table import score_lines
 from submission.submit import Run, read_data
-from submission.verbs import Arguments
-from submission.verbs import add_verb as _verb
+from submission.verbs.container import add_container
+from submission.verbs.data import add_data, add_out, add_run, data_only, named_recipe, selection
+from submission.verbs.published import published_lines
+from submission.verbs.score import add_compare, add_score
+from submission.verbs.verb import Arguments
+from submission.verbs.verb import add_verb as _verb
+from submission.verbs.weights import add_lock, add_recipes, add_weights, weights_of
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 

@@ -14,12 +14,12 @@ from submission.dataset.records import Split, Video
 from submission.output.check import Verdict, check
 from submission.pool import open_pool
 from submission.progress import Reporter
-from submission.results import Found, find_results
-from submission.run_folder import RunFolder
+from submission.run.folder import RunFolder
+from submission.run.results import Found, find_results
+from submission.run.stages import file_states
 from submission.score.answers import StoreSource
 from submission.score.score_file import Scores, read_scores, write_scores
 from submission.score.scoring import ExpressionScore, gather, score_video
-from submission.stages import file_states
 from submission.whole_files import write_json
 
 CHECK_UNITS, SCORE_UNITS = 0.02, 0.02  # cost of a mask; predicting one is 1

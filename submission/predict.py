@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from submission.dataset.frames import DECODERS, FrameSource
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, FaultyInput, InputError
-from submission.experts import Expert
-from submission.keeping import Keeper
+from submission.experts.expert import Expert
+from submission.experts.showing import Showing
+from submission.masks.keeping import Keeper
 from submission.masks.store import PredictionStore
 from submission.pictures import Pictures
 from submission.progress import Reporter
-from submission.showing import Showing
 
 Work = Sequence[tuple[Expert, Sequence[Video]]]  # one pass: experts, and what each has to answer
 

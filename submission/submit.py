@@ -12,21 +12,21 @@ from submission.dataset.records import Split
 from submission.dataset.selection import Shard, select
 from submission.device import gpu_at_hand
 from submission.errors import FaultyResult, InputError
-from submission.experts import attention_kernels, make_experts
-from submission.forecast import plan_cost
+from submission.experts.making import attention_kernels, make_experts
+from submission.experts.sharing import arrange, foresee, foresee_passes
 from submission.judge import CHECK_UNITS, SCORE_UNITS, check_run, score_run
-from submission.limits import fit_limits
 from submission.output.check import Verdict
-from submission.plan import Plan, make_plan
+from submission.planning.forecast import plan_cost
+from submission.planning.limits import fit_limits
+from submission.planning.plan import Plan, make_plan
 from submission.predict import Waits, claim_all, predict, remaining
 from submission.progress import Reporter, stopwatch
 from submission.recipe import Compute, Recipe, Sa2VAMember, as_json
 from submission.report.video_part import Voting
 from submission.report.writing import REPORT_UNITS, write_report
-from submission.run_folder import RunFolder
-from submission.run_record import RunRecord, describe_checkpoints, describe_data
+from submission.run.folder import RunFolder
+from submission.run.record import RunRecord, describe_checkpoints, describe_data
 from submission.score.score_file import Scores
-from submission.sharing import arrange, foresee, foresee_passes
 from submission.weights.folders import Weights
 
 

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from submission import forecast
 from submission.cli import main
 from submission.cost.released import RELEASED, config_json
 from submission.cost.sizes import parse_sizes, read_sizes
 from submission.dataset.records import Expression, Split, Video
 from submission.device import Place
 from submission.errors import InputError
-from submission.limits import fit_limits
+from submission.experts.sharing import foresee_passes
 from submission.model.configuration import parse_config
+from submission.planning import forecast
+from submission.planning.limits import fit_limits
 from submission.progress import Reporter
 from submission.recipe import PACKAGED, read_recipe
-from submission.sharing import foresee_passes
 from submission.weights.folders import Weights
 
 H100 = Place("NVIDIA H100 80GB HBM3", 84e9, 85e9)
@@ -223,5 +223,6 @@ def test_a_config_that_cannot_be_read_is_named(tmp_path, content, what):
 
 
 def test_the_cost_room_needs_no_torch():
-    code = "import sys, submission.forecast, submission.limits; sys.exit('torch' in sys.modules)"
+    rooms = "submission.planning.forecast, submission.planning.limits"
+    code = f"import sys, {rooms}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from submission.errors import InputError
-from submission.keeping import Keeper
+from submission.masks.keeping import Keeper
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
 

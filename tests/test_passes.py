@@ -2,7 +2,7 @@
 
 import pytest
 
-from submission.passes import Needs, count_frames, make_passes
+from submission.experts.passes import Needs, count_frames, make_passes
 
 GB = 10**9
 A, B = Needs("a", "hiera", 8 * GB), Needs("b", "hiera", 16 * GB)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from submission.plan import EIGHT_BIT_FACTOR, estimate_zip, make_plan
+from submission.planning.plan import EIGHT_BIT_FACTOR, estimate_zip, make_plan
 
 
 def test_counts_of_the_tiny_split(split):

@@ -10,12 +10,12 @@ from submission.cli import main
 from submission.dataset.records import Expression, Split, Video
 from submission.device import Place
 from submission.errors import InputError
-from submission.experts import make_experts
-from submission.forecast import memory_of_released
-from submission.limits import fit_limits
+from submission.experts.making import make_experts
+from submission.experts.sharing import arrange, foresee
+from submission.planning.forecast import memory_of_released
+from submission.planning.limits import fit_limits
 from submission.progress import Reporter
 from submission.recipe import PACKAGED, Recipe, Sa2VAMember
-from submission.sharing import arrange, foresee
 from submission.weights.folders import Weights
 from submission.weights.tensors import loaded_bytes
 

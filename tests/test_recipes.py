@@ -6,7 +6,6 @@ import pytest
 
 from submission.cli import main
 from submission.errors import FaultyInput
-from submission.published import published_lines
 from submission.recipe import (
     MasksMember,
     Published,
@@ -16,7 +15,8 @@ from submission.recipe import (
     read_recipe,
     recipe_series,
 )
-from submission.recipe_list import recipe_lines
+from submission.verbs.published import published_lines
+from submission.verbs.recipe_list import recipe_lines
 from submission.weights.folders import Weights
 from submission.weights.lock import Lock, LockedCheckpoint, LockedFile
 

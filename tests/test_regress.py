@@ -20,7 +20,7 @@ from submission.masks.track import Track
 from submission.output.png_files import write_track
 from submission.output.zip_file import write_zip
 from submission.progress import Reporter
-from submission.run_folder import RunFolder
+from submission.run.folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 EXPERT = "uniform5"

@@ -10,8 +10,8 @@ import pytest
 from model.checkpoints import copy_checkpoint
 from tiny_split import write_meta
 
-from submission import experts, sharing
 from submission.cli import main
+from submission.experts import model_shelf, sharing
 from submission.model.grounding import GroundingNetwork
 from submission.pictures import Pictures
 from submission.recipe import PACKAGED
@@ -46,7 +46,7 @@ def work(tmp_path, monkeypatch) -> dict[str, int]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     counted = {"decoded": 0, "encoded": 0, "loaded": 0}
     encode, close = GroundingNetwork.encode_images, Pictures.close
-    load = experts.ModelShelf._load
+    load = model_shelf.ModelShelf._load
 
     def count_encoded(network, pixels):
         counted["encoded"] += len(pixels)
@@ -62,7 +62,7 @@ def work(tmp_path, monkeypatch) -> dict[str, int]:
 
     monkeypatch.setattr(GroundingNetwork, "encode_images", count_encoded)
     monkeypatch.setattr(Pictures, "close", count_decoded)
-    monkeypatch.setattr(experts.ModelShelf, "_load", count_loaded)
+    monkeypatch.setattr(model_shelf.ModelShelf, "_load", count_loaded)
     return counted
 
 

@@ -108,7 +108,7 @@ def test_predictions_of_another_recipe_are_refused(run, tmp_path, capsys):
 
 
 def test_predictions_of_other_model_code_are_refused(run, monkeypatch, capsys):
-    monkeypatch.setattr("submission.experts.model_code_hash", lambda: "other")
+    monkeypatch.setattr("submission.experts.from_checkpoint.model_code_hash", lambda: "other")
     assert main(["submit", "--run", str(run), "--limit", "2"]) == 2
     assert "model_code" in capsys.readouterr().err
 

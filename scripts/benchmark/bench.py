@@ -16,7 +16,7 @@ from submission.cost.procedures import ours, public, total
 from submission.cost.sizes import Sizes, parse_sizes
 from submission.cost.video import Asking, AtOnce, Clip
 from submission.device import settle_device, settle_dtype
-from submission.experts import IMAGES_AT_ONCE
+from submission.experts.model_shelf import IMAGES_AT_ONCE
 from submission.model import Limits, Sa2VA
 from submission.model.attention_kernel import choose_kernel
 

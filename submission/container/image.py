@@ -16,7 +16,7 @@ from docker.errors import APIError, DockerException
 
 from submission import __version__
 from submission.errors import InputError
-from submission.run_record import code_revision
+from submission.run.record import code_revision
 
 CHECKOUT = Path(__file__).parents[2]  # where this code lies, when it was not installed elsewhere
 TARGET = "submission"  # the stage of the Dockerfile: everything but weights

@@ -19,10 +19,10 @@ from submission.pool import open_pool
 from submission.progress import Reporter
 from submission.report.page import render
 from submission.report.video_part import Json, VideoPart, Voting, write_frames, write_video
-from submission.run_folder import RunFolder
-from submission.run_record import NAME as RECORD
+from submission.run.folder import RunFolder
+from submission.run.record import NAME as RECORD
+from submission.run.stages import file_states
 from submission.score.score_file import read_scores
-from submission.stages import file_states
 from submission.whole_files import write_bytes
 
 REPORT_UNITS = 0.02  # cost of a mask; predicting one is 1

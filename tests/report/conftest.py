@@ -14,8 +14,8 @@ from submission.masks.track import Track
 from submission.progress import Reporter
 from submission.report.video_part import Voting
 from submission.report.writing import write_report
-from submission.run_folder import RunFolder
-from submission.run_record import RunRecord, describe_data
+from submission.run.folder import RunFolder
+from submission.run.record import RunRecord, describe_data
 
 HOSTILE = "</script><script>document.title = 'owned'</script> & \"it\" \u2028 <b>stops</b>"
 EXPERTS = ("left", "middle", "right")

@@ -12,7 +12,7 @@ from submission.errors import InputError
 from submission.progress import Reporter
 from submission.report.video_part import Voting
 from submission.report.writing import write_report
-from submission.run_folder import RunFolder
+from submission.run.folder import RunFolder
 
 
 def page_data(page: Path) -> dict:

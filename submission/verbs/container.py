@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from submission.errors import FaultyResult, InputError
 from submission.progress import Reporter
-from submission.verbs import Arguments, add_verb
+from submission.verbs.verb import Arguments, add_verb
 
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]

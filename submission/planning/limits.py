@@ -14,7 +14,7 @@ from submission.cost.video import AtOnce
 from submission.dataset.records import Split
 from submission.device import Place
 from submission.errors import InputError
-from submission.forecast import Member, read_member, side_by_side, wanted_at_once
+from submission.planning.forecast import Member, read_member, side_by_side, wanted_at_once
 from submission.progress import Reporter
 from submission.recipe import Compute, Recipe, Sa2VAMember
 from submission.weights.folders import Weights

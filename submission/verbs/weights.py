@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from submission.progress import Reporter
-from submission.recipe_list import recipe_lines
-from submission.verbs import Arguments, add_verb
+from submission.verbs.recipe_list import recipe_lines
+from submission.verbs.verb import Arguments, add_verb
 from submission.weights.commands import fetch_weights, list_weights, lock_weights, verify_weights
 from submission.weights.fetch import CONNECTIONS
 from submission.weights.folders import Weights, weights_folder

@@ -6,7 +6,7 @@ from pathlib import Path
 from submission.dataset.selection import parse_shard
 from submission.recipe import SAMPLE, Recipe, read_recipe
 from submission.submit import Selection
-from submission.verbs import Arguments
+from submission.verbs.verb import Arguments
 
 
 def add_run(verb: argparse.ArgumentParser) -> None:

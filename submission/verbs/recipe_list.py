@@ -1,8 +1,8 @@
 """List the packaged recipes with what they download and the GPU memory they need."""
 
-from submission.forecast import memory_of_released
+from submission.experts.sharing import MODELS_SHARE
+from submission.planning.forecast import memory_of_released
 from submission.recipe import MasksMember, Recipe, Sa2VAMember, packaged_recipes, read_recipe
-from submission.sharing import MODELS_SHARE
 from submission.weights.listing import in_columns
 from submission.weights.lock import Lock
 from submission.weights.sizes import download, in_words

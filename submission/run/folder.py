@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from submission.masks.store import PredictionStore
-from submission.stages import Stages
+from submission.run.stages import Stages
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 from submission.dataset.records import Expression, Video
 from submission.errors import InputError
+from submission.experts.showing import Showing
 from submission.masks.store import Prediction
 from submission.output.mask_files import open_submission
 from submission.pictures import Square
-from submission.showing import Showing
 from submission.weights.hashes import hash_files
 
 

@@ -21,11 +21,11 @@ from submission.cost.video import Asking, AtOnce, Clip
 from submission.dataset.records import Video
 from submission.device import Place
 from submission.errors import InputError
-from submission.experts import IMAGES_AT_ONCE
-from submission.passes import Needs as PassNeeds
-from submission.passes import Pass, make_passes
+from submission.experts.model_shelf import IMAGES_AT_ONCE
+from submission.experts.passes import Needs as PassNeeds
+from submission.experts.passes import Pass, make_passes
+from submission.experts.sharing import MODELS_SHARE
 from submission.recipe import Compute, Recipe, Sa2VAMember
-from submission.sharing import MODELS_SHARE
 from submission.weights.folders import Weights, locate
 
 

@@ -10,8 +10,8 @@ from submission.errors import InputError
 from submission.masks.store import IDENTITY_FILE
 from submission.output.layout import find_wrapper
 from submission.output.mask_files import open_submission
-from submission.run_folder import RunFolder
-from submission.run_record import NAME as RECORD
+from submission.run.folder import RunFolder
+from submission.run.record import NAME as RECORD
 from submission.score.answers import PngSource, StoreSource
 from submission.score.score_file import VOTE
 

@@ -10,8 +10,9 @@ from submission.cost.estimate import VALUE_BYTES
 from submission.dataset.records import Split, Video
 from submission.device import memory_of, settle_device, settle_dtype
 from submission.errors import InputError
-from submission.experts import Expert, Sa2VAExpert
-from submission.passes import Needs, Pass, count_frames, make_passes
+from submission.experts.expert import Expert
+from submission.experts.from_checkpoint import Sa2VAExpert
+from submission.experts.passes import Needs, Pass, count_frames, make_passes
 from submission.recipe import Compute, Recipe, Sa2VAMember
 from submission.weights.folders import Weights, locate
 from submission.weights.tensors import IMAGE_ENCODER, hash_tensors, loaded_bytes

@@ -1,0 +1,1 @@
+"""The seam: whatever answers a video and all its sentences, and what experts share."""

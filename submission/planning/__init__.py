@@ -1,0 +1,1 @@
+"""What a run will do and cost, and the limits with which it fits, before anything is loaded."""

@@ -1,0 +1,1 @@
+"""The run folder: its names, what is finished in it, and what made it."""
