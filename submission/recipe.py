@@ -27,6 +27,7 @@ Procedure = Literal["sa2va", "sa2va-i"]
 Seg = Literal["first", "union"]
 Missing = Literal["error", "skip"]
 Quantize = Literal["none", "int8"]
+Attention = Literal["auto", "flash", "cudnn"]
 Png = Literal["1bit", "8bit"]
 
 
@@ -87,7 +88,8 @@ class Compute:
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     sentences_at_once: int = 64
     objects_at_once: int = 16
-    images_at_once: int = 0  # 0: one on a CPU, eight on a GPU
+    images_at_once: int = 0  # 0: four on a CPU, eight on a GPU
+    attention: Attention = "auto"  # the kernel of memory attention on a GPU
     share_features: Literal["auto", "off"] = "auto"  # by experts with an equal image encoder
     features_gb: float = 8.0  # image features of one video that may be kept, on GPU or host
     frames_gb: float = 2.0  # decoded frames that may wait in host memory
@@ -221,6 +223,7 @@ def _compute(table: Table) -> Compute:
         sentences_at_once=table.count("sentences_at_once", 64),
         objects_at_once=table.count("objects_at_once", 16),
         images_at_once=table.count("images_at_once", 0, least=0),
+        attention=table.choice("attention", get_args(Attention), "auto"),
         share_features=table.choice("share_features", ("auto", "off"), "auto"),
         features_gb=table.number("features_gb", 8.0),
         frames_gb=table.number("frames_gb", 2.0),

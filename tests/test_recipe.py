@@ -1,12 +1,14 @@
 """Recipes: what is read, and that everything wrong in one is said at once."""
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from submission.errors import FaultyInput, InputError
 from submission.output.team import AGREEMENT
-from submission.recipe import MasksMember, Sa2VAMember, describe, read_recipe
+from submission.recipe import Compute, MasksMember, Sa2VAMember, describe, read_recipe
 
 EXAMPLE = """
 name = "pvuw4"
@@ -148,3 +150,21 @@ def test_only_what_decides_predictions_is_part_of_an_experts_identity():
     assert "weight" not in describe(expert)
     assert "name" not in describe(expert)
     assert describe(expert)["frames"] == 5
+
+
+def test_the_page_about_recipes_has_every_key_with_its_default(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "recipe.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"(?ms)^```toml\n(.*?)^```", page)
+    full, short = (
+        read_recipe(write(tmp_path, content))
+        for content in (text, '[[expert]]\nname = "a"\ncheckpoint = "x"\n')
+    )
+    examples = {"name", "folder", "root", "split", "meta", "team", "published"}
+    for record, default in ((full, short), (full.experts[0], short.experts[0])):
+        assert record.__class__ is default.__class__
+        for field in fields(record):
+            if field.name not in {*examples, "experts", "checkpoint", "sam2"}:
+                assert getattr(record, field.name) == getattr(default, field.name), field.name
+    for kind in (Sa2VAMember, MasksMember, Compute):
+        for field in fields(kind):
+            assert re.search(rf"(?m)^{field.name} = ", text), field.name

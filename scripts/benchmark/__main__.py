@@ -23,6 +23,7 @@ from scripts.benchmark.run import Outcome, seconds_of, work_through
 from scripts.benchmark.sizes import NAMES
 from scripts.benchmark.tables import CLOCKS, comparison, machine_line, stages, utilisation
 from submission.errors import SubmissionError
+from submission.model.attention_kernel import WANTED
 
 ROWS = Path("build/benchmark/rows.jsonl")
 
@@ -63,7 +64,7 @@ def make_cases(arguments: argparse.Namespace) -> list[Case]:
         height, width = clip_size(arguments.clip)
     like = Case(
         arguments.size, arguments.frames, arguments.key_frames, 1, height, width,
-        arguments.procedure, clip=str(arguments.clip or ""),
+        arguments.procedure, clip=str(arguments.clip or ""), attention=arguments.attention,
     )  # fmt: skip
     if arguments.grid is not None:
         return cases_of(parse_grid(arguments.grid), like)
@@ -111,6 +112,8 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=320)
     parser.add_argument("--clip", type=Path, metavar="FOLDER", help="pictures instead of noise")
     parser.add_argument("--procedure", choices=("sa2va", "sa2va-i"), default="sa2va")
+    parser.add_argument("--attention", choices=WANTED, default="auto",
+                        help="our kernel of memory attention on a GPU")  # fmt: skip
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", choices=("auto", *DTYPES), default="auto")
     parser.add_argument("--threads", type=int, default=0, help="0: torch's own choice")

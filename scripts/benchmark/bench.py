@@ -18,7 +18,6 @@ from submission.cost.video import Asking, AtOnce, Clip
 from submission.device import settle_device, settle_dtype
 from submission.experts.model_shelf import IMAGES_AT_ONCE
 from submission.model import Limits, Sa2VA
-from submission.model.attention_kernel import choose_kernel
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -63,8 +62,12 @@ class ModelBench:
         return f"it needs about {size_of(needed)}, and {size_of(free)} are free"
 
     def measure(self, case: Case) -> dict[str, Any]:
-        """Time the case; with the limit that the hardware sets, where its data sheet is known."""
+        """Time the case; with the limit that the hardware sets, where its data sheet is known.
+
+        Raises InputError when the device has not the kernel that the case names.
+        """
         model = self._model_of(case.size)
+        model.network.grounding.attention = case.attention
         found = measure(model, case, self.method)
         limit = video_limit(
             config_values(case.size), self.machine["device"], frames=case.frames,
@@ -77,12 +80,7 @@ class ModelBench:
                 "seconds": limit.seconds.at_best, "expected": limit.seconds.expected,
                 "flop": limit.flop, "public_flop": limit.public_flop,
             }  # fmt: skip
-        return {**found, "memory_attention": self._kernel(model)}
-
-    def _kernel(self, model: Sa2VA) -> str:
-        layer = model.network.grounding.memory_attention.layers[0]
-        with torch.inference_mode():
-            return choose_kernel(layer.cross_attn_image.k_proj.bias).name
+        return {**found, "memory_attention": model.attention}
 
     def _model_of(self, size: str) -> Sa2VA:
         """Return the model of a size; the one before it is let go first."""

@@ -30,6 +30,7 @@ class Case:
     width: int = 320  # pixels
     procedure: str = "sa2va"
     clip: str = ""  # folder of the frames; empty for a made-up clip
+    attention: str = "auto"  # the kernel of our memory attention on a GPU
 
     @property
     def masks(self) -> int:
@@ -41,9 +42,10 @@ class Case:
         return asdict(self)
 
     def __str__(self) -> str:
+        kernel = "" if self.attention == "auto" else f" {self.attention}"
         return (
             f"{self.size} {self.procedure} M={self.key_frames} E={self.sentences} "
-            f"T={self.frames} {self.height}x{self.width}"
+            f"T={self.frames} {self.height}x{self.width}{kernel}"
         )
 
 

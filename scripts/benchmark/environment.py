@@ -66,16 +66,18 @@ def ceilings(device: torch.device, side: int) -> Iterator[list[str]]:
     yield ["a JPEG of 720 x 1280, one thread", f"{1e3 * decode:.1f} ms"]
 
 
-def seconds_of(call: Callable[[], object], device: torch.device, repeats: int = 10) -> float:
-    """Median seconds of a call, after two calls that warm up."""
+def seconds_of(
+    call: Callable[[], object], device: torch.device, repeats: int = 10, warm_up: int = 2
+) -> float:
+    """Median seconds of a call, after some that warm up."""
     taken = []
-    for _ in range(repeats + 2):
+    for _ in range(repeats + warm_up):
         started = time.perf_counter()
         call()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - started)
-    return median(taken[2:])
+    return median(taken[warm_up:])
 
 
 def _version(package: str) -> str:

@@ -9,8 +9,10 @@ a part of the queries.
 import argparse
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from statistics import median
 
 import torch
 import torch.nn.functional as F
@@ -27,8 +29,10 @@ BACKENDS = {
     "memory-efficient": SDPBackend.EFFICIENT_ATTENTION,
     "plain": SDPBackend.MATH,
 }
-FLEX = "flex, compiled"  # compiles for each shape, so it is tried last and where asked for
+CHOICE = "choice"  # what PyTorch takes by itself
+FLEX = "flex, compiled"  # takes a minute to compile, so it is tried where asked for
 COMPARED = 128  # queries
+LENGTHS = 4  # other numbers of keys, to see what the first call of a length takes
 PLAIN_LIMIT = 2e10  # bytes of the score matrix, which only the plain kernel writes
 
 
@@ -72,18 +76,19 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--flex", action="store_true", help=f"only {FLEX!r}, which takes minutes")
     arguments = parser.parse_args(words)
     shapes = REHEARSED if arguments.rehearse else SHAPES
-    names = (FLEX,) if arguments.flex else ("choice", *BACKENDS)
+    names = (FLEX,) if arguments.flex else (CHOICE, *BACKENDS)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     lines = (try_kernel(shape, name, device) for shape in shapes for name in names)
-    print_table(["shape, bfloat16", "kernel", "ms", "TFLOP/s", "relative error"], lines)
+    header = ["shape, bfloat16", "kernel", "ms", "TFLOP/s", "a new length, ms", "relative error"]
+    print_table(header, lines)
     return 0
 
 
 @torch.inference_mode()
 def try_kernel(shape: Shape, name: str, device: torch.device) -> list[str]:
-    """Time one kernel at one shape; "choice" is what PyTorch takes by itself."""
+    """Time one kernel at one shape, and its first calls of other lengths."""
     torch.manual_seed(0)
-    query, key, value = (
+    query, keys, values = (
         torch.randn(shape.batch, shape.heads, count, width, device=device, dtype=torch.bfloat16)
         for count, width in (
             (shape.queries, shape.width), (shape.keys, shape.width),
@@ -92,43 +97,51 @@ def try_kernel(shape: Shape, name: str, device: torch.device) -> list[str]:
     )  # fmt: skip
     scores = 6.0 * shape.batch * shape.heads * shape.queries * shape.keys
     if name == "plain" and scores > PLAIN_LIMIT:
-        return [shape.name, name, "", "", f"not tried: {scores / 1e9:.0f} GB of scores"]
+        return [shape.name, name, "", "", "", f"not tried: {scores / 1e9:.0f} GB of scores"]
+    kernel = _kernel(name)
 
-    flex = torch.compile(flex_attention, dynamic=False) if name == FLEX else None
-
-    def attend() -> Tensor:
-        if flex is not None:
-            found: Tensor = flex(query, key, value)
-            return found
-        if name == "choice":
-            return F.scaled_dot_product_attention(query, key, value)
-        with sdpa_kernel(BACKENDS[name]):
-            return F.scaled_dot_product_attention(query, key, value)
+    def attend(count: int = shape.keys) -> Tensor:
+        return kernel(query, keys[:, :, :count], values[:, :, :count])
 
     with warnings.catch_warnings(record=True) as reasons:
         warnings.simplefilter("always")
         try:
-            error = relative_error(attend(), query, key, value)
+            error = relative_error(attend(), query, keys, values)
         except RuntimeError as refusal:
             told = [str(one.message).split("(Triggered")[0] for one in reasons] or [str(refusal)]
-            return [
-                shape.name,
-                name,
-                "",
-                "",
-                f"not supported: {' '.join(' '.join(told).split())[:240]}",
-            ]
+            reason = " ".join(" ".join(told).split())[:240]
+            return [shape.name, name, "", "", "", f"not supported: {reason}"]
     seconds = seconds_of(attend, device)
+    first = [
+        seconds_of(partial(attend, shape.keys - 4 * turn), device, repeats=1, warm_up=0)
+        for turn in range(1, LENGTHS + 1)
+    ]
     return [
         shape.name, name, f"{1e3 * seconds:.2f}", f"{shape.flop / seconds / 1e12:.1f}",
-        f"{error:.1e}",
+        f"{1e3 * median(first):.2f}", f"{error:.1e}",
     ]  # fmt: skip
 
 
-def relative_error(result: Tensor, query: Tensor, key: Tensor, value: Tensor) -> float:
+def _kernel(name: str) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    if name == FLEX:
+        compiled: Callable[[Tensor, Tensor, Tensor], Tensor] = torch.compile(
+            flex_attention, dynamic=True
+        )
+        return compiled
+    if name == CHOICE:
+        return F.scaled_dot_product_attention
+
+    def attend(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        with sdpa_kernel(BACKENDS[name]):
+            return F.scaled_dot_product_attention(query, keys, values)
+
+    return attend
+
+
+def relative_error(result: Tensor, query: Tensor, keys: Tensor, values: Tensor) -> float:
     """Norm of the difference to float32 attention over that of the attention, on some queries."""
     part = query[:1, :, :COMPARED].float()
-    exact = (part @ key[:1].float().mT / query.shape[-1] ** 0.5).softmax(-1) @ value[:1].float()
+    exact = (part @ keys[:1].float().mT / query.shape[-1] ** 0.5).softmax(-1) @ values[:1].float()
     return float((result[:1, :, :COMPARED].float() - exact).norm() / exact.norm())
 
 

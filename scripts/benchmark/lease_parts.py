@@ -35,6 +35,9 @@ def lease_parts(out: Path, *, rehearse: bool) -> list[Part]:
         Part("Small model, `submit` on GPU and CPU", script("submit_twice"), 100),
         Part("Feeding: JPEG files to stored answers", script("feeding"), 80, needs_gpu=False),
         rows.part("Sa2VA-8B", key_frames=20, sentences=1, seconds=100, full_hd=True),
+        rows.part(
+            "Sa2VA-8B", key_frames=20, sentences=1, seconds=100, full_hd=True, attention="cudnn"
+        ),
         Part("Attention by flex, compiled", (*script("kernels"), "--flex"), 90),
         rows.grid("Grid, as far as time allows", seconds=600),
     ]
@@ -53,17 +56,20 @@ class _Rows:
 
     def part(
         self, size: str, *, key_frames: int, sentences: int, seconds: float, full_hd: bool = False,
+        attention: str = "auto",
     ) -> Part:  # fmt: skip
         """One case with sixteen sentences; the public loop is timed on `sentences` of them."""
         height, width, frames = (1080, 1920, 80) if full_hd else (720, 1280, 80)
         if self.rehearse:
             height, width, frames, size = 120, 160, 12, REHEARSED[size]
+            attention = "auto"  # no other outside a GPU
         words = (
             "--size", size, "--sentences", "16", "--frames", str(frames),
             "--key-frames", str(key_frames), "--height", str(height), "--width", str(width),
-            "--public-sentences", str(sentences),
+            "--public-sentences", str(sentences), "--attention", attention,
         )  # fmt: skip
-        return self._bench(f"{size}, M = {key_frames}, {height} x {width}", words, seconds)
+        name = f"{size}, M = {key_frames}, {height} x {width}, attention {attention}"
+        return self._bench(name, words, seconds)
 
     def grid(self, name: str, *, seconds: float) -> Part:
         """Whatever still fits into the time that is left."""

@@ -58,9 +58,11 @@ def _comparison_line(row: Row, key: str) -> list[str]:
 
 
 def describe_model(case: Mapping[str, Any]) -> str:
-    """`Sa2VA-8B, 720 x 1280`; the procedure where it is not sa2va."""
+    """`Sa2VA-8B, 720 x 1280`; procedure and attention where they are not the usual ones."""
     name = case["size"] if case["procedure"] == "sa2va" else f"{case['size']} {case['procedure']}"
-    return f"{name}, {case['height']} x {case['width']}"
+    kernel = case.get("attention", "auto")
+    shown = "" if kernel == "auto" else f", {kernel}"
+    return f"{name}, {case['height']} x {case['width']}{shown}"
 
 
 def stages(row: Row) -> str:

@@ -50,8 +50,9 @@ class ModelShelf:
         narrow = ", the language model in int8" if quantize == "int8" else ""
         self.reporter.detail(f"loading {checkpoint} on {self.device} as {self.dtype}{narrow}")
         model = load(
-            checkpoint, self.device, self.dtype, sam2=sam2, limits=limits, quantize=quantize
-        )
+            checkpoint, self.device, self.dtype, sam2=sam2, limits=limits, quantize=quantize,
+            attention=self.compute.attention,
+        )  # fmt: skip
         self.attention = model.attention
         self.reporter.detail(f"memory attention runs on {self.attention}")
         return model

@@ -14,17 +14,21 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from submission.errors import InputError
+
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 BLOCK = 2**20  # scores computed at once on a CPU: 4 MB, about a core's share of the caches
 
-# In the order in which they are taken on a GPU. cuDNN would plan anew for every length of memory,
-# and that length changes whenever a frame passes a prompted one, so it comes after flash.
+# In the order in which they are taken on a GPU. On Hopper, cuDNN's kernel of this width does 581
+# TFLOP/s where flash does 326 (arXiv 2407.08608), but it plans anew for every length of memory,
+# and that length changes with almost every frame; so it is taken only where a recipe names it.
 ON_A_GPU = (
     ("flash", SDPBackend.FLASH_ATTENTION),
     ("cuDNN", SDPBackend.CUDNN_ATTENTION),
     ("memory-efficient", SDPBackend.EFFICIENT_ATTENTION),
 )
+WANTED = ("auto", "flash", "cudnn")  # what a recipe may name
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,14 @@ class AttentionKernel:
     attend: Attend  # queries (1 or B, Q, C), keys (B, N, C), values (B, N, K or C)
 
 
-def choose_kernel(like: Tensor) -> AttentionKernel:
+def choose_kernel(like: Tensor, wanted: str = "auto") -> AttentionKernel:
     """Choose the kernel for keys of the width, precision and device of `like` (..., C).
 
-    Warns, with the reasons that torch gives, when a GPU is left with none but the slow "math".
+    Warns when a GPU is left with none but the slow "math". Raises InputError when a kernel is
+    `wanted` that torch has not for such keys there.
     """
+    if wanted != "auto":
+        return _the_wanted(like, wanted)
     if like.device.type == "cpu" and like.dtype == torch.float32 and not torch.is_grad_enabled():
         # Blocks are written in place, which has no gradient; bfloat16 would round the scores.
         return AttentionKernel("blocks of float32 scores", True, attend_in_blocks)
@@ -57,6 +64,19 @@ def choose_kernel(like: Tensor) -> AttentionKernel:
         stacklevel=2,
     )
     return AttentionKernel("math", False, _only(SDPBackend.MATH))
+
+
+def _the_wanted(like: Tensor, wanted: str) -> AttentionKernel:
+    on_gpu = like.device.type == "cuda"
+    usable = _usable_on_gpu(like) if on_gpu else set()
+    for name, backend in ON_A_GPU:
+        if name.lower() == wanted and backend in usable:
+            return AttentionKernel(name, False, _only(backend))
+    place = torch.cuda.get_device_name(like.device) if on_gpu else f"a {like.device.type.upper()}"
+    raise InputError(
+        f'attention = "{wanted}": torch {torch.__version__} has no such kernel for {like.dtype} '
+        f'keys of width {like.shape[-1]} on {place}; known: {", ".join(WANTED)}; take "auto"'
+    )
 
 
 def _usable_on_gpu(like: Tensor) -> set[SDPBackend]:

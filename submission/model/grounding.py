@@ -64,6 +64,7 @@ class GroundingNetwork(nn.Module):
         super().__init__()
         size, memory = config.hidden_size, config.memory_size
         self.config = config
+        self.attention = "auto"  # the kernel of memory attention that is wanted
         self.image_encoder = _image_encoder(config)
         self.image_position_encoding = PositionEmbeddingSine(size, warmup_cache=False)
         self.memory_position_encoding = PositionEmbeddingSine(memory, warmup_cache=False)

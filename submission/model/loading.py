@@ -6,6 +6,7 @@ import torch
 
 from submission.device import settle_device, settle_dtype
 from submission.errors import InputError
+from submission.model.attention_kernel import choose_kernel
 from submission.model.checkpoint import fill, has_tuned_decoder, shard_files
 from submission.model.configuration import read_config
 from submission.model.network import lay_out
@@ -25,6 +26,7 @@ def load(
     sam2: str | Path | None = None,
     limits: Limits | None = None,
     quantize: str = "none",
+    attention: str = "auto",
 ) -> Sa2VA:
     """Load a Sa2VA or Sa2VA-i checkpoint (InternVL type) from a folder of released files.
 
@@ -32,7 +34,9 @@ def load(
     CPU. `sam2`, Meta's SAM 2.0 large (a file or its folder), beside a Sa2VA checkpoint makes a
     model that can do "sa2va" and "sa2va-i". `quantize` "int8" is an approximation: the language
     model's layers keep their weights in eight bits, rounded while they are read (quantized.py).
-    Raises InputError when the folder is not a complete, consistent checkpoint.
+    `attention` names the kernel of memory attention on a GPU: "auto", "flash" or "cudnn".
+    Raises InputError when the folder is not a complete, consistent checkpoint, or the device has
+    no such kernel.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -49,6 +53,10 @@ def load(
     tokenizer = load_tokenizer(folder)
     _refuse_foreign_tokenizer(folder, tokenizer, int(config.llm.vocab_size))
     network = lay_out(config)
+    if attention != "auto":  # one that is not there is refused before the weights are read
+        keys = torch.empty(config.grounding.hidden_size, dtype=precision, device=place)
+        choose_kernel(keys, attention)
+        network.grounding.attention = attention
     if quantize == "int8":
         keep_in_int8(network.language.model)
     original = None if sam2 is None else _sam2_file(Path(sam2))

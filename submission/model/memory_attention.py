@@ -122,7 +122,8 @@ class MemoryReader:
 
 def kernel_of(network: GroundingNetwork) -> AttentionKernel:
     """The kernel for this network's width, precision and device."""
-    return choose_kernel(network.memory_attention.layers[0].cross_attn_image.k_proj.bias)
+    keys = network.memory_attention.layers[0].cross_attn_image.k_proj.bias
+    return choose_kernel(keys, network.attention)
 
 
 def as_tokens(maps: Tensor) -> Tensor:

@@ -6,7 +6,16 @@ from submission.cost.estimate import Seconds, seconds_of, seconds_of_all, video_
 from submission.cost.hardware import ATTENTION_STAGES, GPUS, LAUNCH, SHARES, SHOWN, Gpu, find_gpu
 from submission.cost.lines import cost_lines, duration, flop_in_words
 from submission.cost.operations import Work, batched, linear
-from submission.cost.procedures import IMAGES, OWN, SHARED, TRACKED, ours
+from submission.cost.procedures import (
+    ANSWERS,
+    IMAGES,
+    OWN,
+    PREFIX,
+    SHARED,
+    TRACKED,
+    VISION,
+    ours,
+)  # fmt: skip
 from submission.cost.released import config_json
 from submission.cost.sizes import parse_sizes
 from submission.cost.video import Asking, AtOnce, Clip
@@ -45,6 +54,19 @@ def test_float32_is_slower():
 def test_stages_are_added():
     stages = {IMAGES: Work(flop=100e12), TRACKED: Work(flop=200e12)}
     assert seconds_of_all(stages, GPU, "bfloat16").at_best == pytest.approx(3)
+
+
+PUBLISHED = 24.2  # frames/s of SAM 2 large with one object on an A100, facebookresearch/sam2
+
+
+def test_a_published_speed_is_expected_within_a_half():
+    sizes, clip = parse_sizes(config_json("Sa2VA-1B")), Clip(200, 1, 480, 854)
+    work = ours(sizes, clip, Asking(frames=1), AtOnce(1, 1, 1))
+    gpu = find_gpu("NVIDIA A100-SXM4-80GB")
+    assert gpu is not None
+    sam2 = {name: one for name, one in work.items() if name not in (VISION, PREFIX, ANSWERS)}
+    frames = clip.frames / seconds_of_all(sam2, gpu, "bfloat16").expected
+    assert PUBLISHED < frames < 1.5 * PUBLISHED  # the public predictor does more beside it
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,11 @@ def test_pickled_weights_are_not_read(tmp_path):
         load(folder, "cpu", "float32")
 
 
+def test_a_kernel_that_the_device_has_not_is_refused_before_weights_are_read():
+    with pytest.raises(InputError, match=r'attention = "cudnn": .* on a CPU; known: auto, flash'):
+        load(TINY, "cpu", "float32", attention="cudnn")
+
+
 def test_no_folder(tmp_path):
     with pytest.raises(InputError, match="nowhere: no such checkpoint folder"):
         load(tmp_path / "nowhere")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from submission.errors import InputError
 from submission.model import Approximation, attention_kernel, memory_attention
 from submission.model.attention_kernel import AttentionKernel, attend_in_blocks, choose_kernel
 from submission.model.grounding import GroundingNetwork, ImageFeatures
@@ -97,7 +98,7 @@ WIDE = AttentionKernel("wide", False, attention_kernel.attend_fused)
 @pytest.mark.parametrize("kernel", [None, WIDE], ids=["blocks", "sdpa"])
 def test_a_frame_sees_what_the_library_would_show_it(network, now, kernel, monkeypatch):
     if kernel is not None:
-        monkeypatch.setattr(memory_attention, "choose_kernel", lambda _: kernel)
+        monkeypatch.setattr(memory_attention, "choose_kernel", lambda *_: kernel)
     past = Recorded(network, now)
     assert_close(past.seen(), past.seen_by_the_library(), rtol=1e-4, atol=2e-5)
 
@@ -203,6 +204,24 @@ def test_on_a_gpu_the_first_usable_kernel_is_taken(monkeypatch, usable, name):
     backends = {getattr(torch.nn.attention.SDPBackend, word) for word in usable.split()}
     monkeypatch.setattr(attention_kernel, "_usable_on_gpu", lambda like: backends)
     assert choose_kernel(OnGpu()).name == name
+
+
+def test_a_kernel_that_is_named_is_taken(monkeypatch):
+    kinds = torch.nn.attention.SDPBackend
+    both = {kinds.FLASH_ATTENTION, kinds.CUDNN_ATTENTION}
+    monkeypatch.setattr(attention_kernel, "_usable_on_gpu", lambda like: both)
+    assert choose_kernel(OnGpu(), "cudnn").name == "cuDNN"
+    assert choose_kernel(OnGpu(), "flash").name == "flash"
+
+
+def test_a_named_kernel_that_is_not_there_is_refused(monkeypatch, network):
+    monkeypatch.setattr(attention_kernel, "_usable_on_gpu", lambda like: set())
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some GPU")
+    with pytest.raises(InputError, match=r'"cudnn": .*width 256 on Some GPU; .*"auto"'):
+        choose_kernel(OnGpu(), "cudnn")
+    weights = network.memory_attention.layers[0].cross_attn_image.k_proj.bias
+    with pytest.raises(InputError, match=r'attention = "flash": .* on a CPU'):
+        choose_kernel(weights, "flash")
 
 
 def test_a_gpu_without_a_fast_kernel_is_told(monkeypatch):
