@@ -11,6 +11,7 @@ from PIL import Image
 
 from submission.cli import main
 from submission.recipe import PACKAGED
+from submission.run.record import describe_code
 
 SAMPLE = PACKAGED / "sample.toml"
 SPLIT = PACKAGED.parent / "samples/mevis"
@@ -55,6 +56,13 @@ def test_a_run_leaves_what_the_design_promises(two_clips):
     assert record["attention"] == dict.fromkeys(record["experts"], "blocks of float32 scores")
     with zipfile.ZipFile(two_clips / "submission.zip") as archive:
         assert archive.namelist()[0] == f"{name}/0/00000.png"
+
+
+def test_the_record_names_the_image_that_the_engine_was_asked_for(monkeypatch):
+    monkeypatch.delenv("MEVIS_IMAGE", raising=False)
+    assert set(describe_code()) == {"version", "revision"}
+    monkeypatch.setenv("MEVIS_IMAGE", "sha256:abc")
+    assert describe_code()["image"] == "sha256:abc"
 
 
 def test_a_second_call_does_no_work_again(run, capsys):

@@ -95,7 +95,7 @@ choose_gpus() {
 }
 
 run() {
-    local command gpus weights runs words=("$@")
+    local command gpus id weights runs words=("$@")
     command=(
         "$engine" run --rm --network none --read-only --tmpfs /tmp
         --cap-drop ALL --security-opt no-new-privileges --pids-limit 4096
@@ -103,6 +103,9 @@ run() {
     )
     [ ! -t 2 ] || command+=(--tty)
     [ -z "${OMP_NUM_THREADS:-}" ] || command+=(--env "OMP_NUM_THREADS=$OMP_NUM_THREADS")
+    # Inside, nothing tells which image this is; run.json names it.
+    id=$("$engine" image inspect --format '{{.Id}}' "$IMAGE" 2>/dev/null) || id=
+    [ -z "$id" ] || command+=(--env "MEVIS_IMAGE=sha256:${id#sha256:}")
 
     gpus=$(choose_gpus)
     if [ "$gpus" = none ]; then

@@ -187,6 +187,12 @@ with_mounts() {
         cmp "$WORK/outside/submission.zip" "$WORK/mounts/runs/mine/submission.zip"
 }
 
+names_its_image() {
+    local id
+    id=$(podman image inspect --format '{{.Id}}' $NAME)
+    grep -q "\"image\": \"sha256:${id#sha256:}\"" "$WORK/mounts/runs/mine/run.json"
+}
+
 belongs_to_stranger() {
     [ "$(id -u)" != 0 ] || [ -z "$(find "$WORK/mounts/runs" ! -uid $STRANGER -o ! -gid $STRANGERS)" ]
 }
@@ -245,6 +251,7 @@ main() {
     step "labels, user and stop signal" is_labelled
     prepare_mounts
     step "image.sh run: mounted data and weights, same zip" with_mounts
+    step "run.json names the image" names_its_image
     step "the results belong to the user that was named" belongs_to_stranger
     step "the container can do nothing else" is_confined
     step "  an unhardened one can (negative control)" \

@@ -83,6 +83,7 @@ def run(client: Any, what: ContainerRun, on_output: OnOutput) -> int:
     if what.user is None and is_rootless(client):
         options["user"] = "0:0"  # root inside is the caller outside
     try:
+        options["environment"]["MEVIS_IMAGE"] = client.images.get(what.image).id  # for run.json
         container = client.containers.create(**options)
     except APIError as error:
         raise explain(error, what.image) from error

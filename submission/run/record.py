@@ -50,7 +50,7 @@ class RunRecord:
             "data": data,
             "experts": experts,
             "checkpoints": checkpoints,
-            "code": {"version": __version__, "revision": code_revision()},
+            "code": describe_code(),
             "libraries": _versions(),
             "hardware": _hardware(),
         }
@@ -72,6 +72,14 @@ def _earlier(path: Path, *made_from: Mapping[str, Any]) -> dict[str, Any]:
         return earlier if same else {}
     except (InputError, KeyError, TypeError, ValueError):
         return {}  # no record yet, or one of another kind: time begins anew
+
+
+def describe_code() -> dict[str, str]:
+    """Version and revision of the code, and the id of the image where the engine's call told it."""
+    image = os.environ.get("MEVIS_IMAGE")
+    return {"version": __version__, "revision": code_revision()} | (
+        {"image": image} if image else {}
+    )
 
 
 def describe_data(split: Split, is_part: bool) -> dict[str, Any]:

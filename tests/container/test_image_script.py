@@ -120,6 +120,14 @@ def test_run_is_as_confined_as_the_run_of_the_sdk(machine, tmp_path):
     assert set(values(command, "--volume")) == {mount.removesuffix(":rw") for mount in mounts}
 
 
+@pytest.mark.parametrize("told", ["sha256:abc", "abc"], ids=["docker", "podman"])
+def test_the_container_is_told_which_image_it_is(machine, tmp_path, told):
+    inspect = f'[ "$1 $2" = "image inspect" ] && echo {told}\nexit 0\n'
+    machine.pretend("docker", f"#!/bin/sh\n{inspect}")
+    command = machine.command("run", "submit", RUN=tmp_path / "runs/x")
+    assert "MEVIS_IMAGE=sha256:abc" in values(command, "--env")
+
+
 def test_run_refuses_a_missing_folder_before_the_engine_makes_it(machine, tmp_path):
     done = machine.call("run", "submit", DATA=tmp_path / "typo", RUN=tmp_path / "runs/x")
     assert done.returncode == 2

@@ -99,6 +99,12 @@ def test_in_a_rootless_engine_the_caller_is_root_inside_unless_a_user_is_named(w
     assert client.asked["user"] == "5:6"
 
 
+def test_the_container_is_told_which_image_it_is(what):
+    client = engine(Container([], 0))
+    run(client, what, lambda *both: None)
+    assert client.asked["environment"]["MEVIS_IMAGE"] == "sha256:abc"
+
+
 def test_gpus_are_asked_for_as_the_command_line_of_docker_does(tmp_path):
     assert ContainerRun("kit", (), tmp_path).options()["device_requests"] == []
     (request,) = ContainerRun("kit", (), tmp_path, gpus=True).options()["device_requests"]
