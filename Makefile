@@ -7,12 +7,12 @@ export PYTHON TORCH TORCH_INDEX
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-submit: set-up  ## A checked submission zip: DATA=/data/mevis SPLIT=valid RECIPE=my.toml RUN=runs/mine ARGS=...; the sample split without them
-	@.venv/bin/mevis-submission submit \
+submit: set-up  ## A checked submission zip: DATA=/data/mevis SPLIT=valid RECIPE=my.toml DIR=/weights RUN=runs/mine ARGS=...; the sample split without them
+	@$(if $(DIR),MEVIS_WEIGHTS='$(DIR)') .venv/bin/mevis-submission submit \
 		$(if $(RECIPE),--recipe '$(RECIPE)') $(if $(DATA),--data '$(DATA)') \
 		$(if $(SPLIT),--split '$(SPLIT)') $(if $(RUN),--run '$(RUN)') $(ARGS)
 
-report: set-up  ## The page about a finished run, made anew where something changed: the variables of submit
+report: set-up  ## The page about a finished run, made anew where something changed: RUN=runs/mine
 	@.venv/bin/mevis-submission report \
 		$(if $(RECIPE),--recipe '$(RECIPE)') $(if $(DATA),--data '$(DATA)') \
 		$(if $(SPLIT),--split '$(SPLIT)') $(if $(RUN),--run '$(RUN)') $(ARGS)

@@ -10,8 +10,9 @@ from submission import __version__
 from submission.errors import FaultyResult, InputError, SubmissionError
 from submission.judge import CHECK_UNITS, check_files
 from submission.progress import Mode, Reporter
-from submission.recipe import SAMPLE, recipe_series
+from submission.recipe import SAMPLE, Recipe, recipe_series
 from submission.report.writing import REPORT_UNITS
+from submission.run.results import recipe_of_run
 from submission.score.table import score_lines
 from submission.submit import Run, read_data
 from submission.verbs.container import add_container
@@ -83,13 +84,14 @@ def _add_run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]")
     vote = _verb(verbs, "vote", "join the experts' masks and write the PNGs", real, _vote)
     pack = _verb(verbs, "pack", "pack the PNGs into submission.zip", real, _pack)
     report = _verb(verbs, "report", "write a page that shows scores, agreement and every mask",
-                   real, _report)  # fmt: skip
+                   "--run runs/mine", _report)  # fmt: skip
     for verb in (submit, predict, vote, pack, report):
         add_data(verb)
         add_run(verb)
     for verb in (submit, predict):
         verb.add_argument("--shard", metavar="I/N",
-                          help="only part I of N balanced parts, for several machines")  # fmt: skip
+                          help="only part I of N balanced parts, for several machines "
+                          "(submit takes it with --dry-run alone)")  # fmt: skip
         verb.add_argument("--device", help="auto, cpu, cuda or cuda:1 (default: the recipe's)")
         verb.add_argument("--dtype", choices=["auto", "float32", "bfloat16"],
                           help="precision (default: the recipe's)")  # fmt: skip
@@ -153,7 +155,9 @@ def _pack(arguments: Arguments, reporter: Reporter) -> None:
 
 
 def _report(arguments: Arguments, reporter: Reporter) -> None:
-    run = _make_run(arguments, reporter)
+    told = (arguments.recipe, arguments.data, arguments.split, arguments.meta)
+    alone = arguments.run is not None and not any(told)
+    run = _make_run(arguments, reporter, recipe_of_run(arguments.run) if alone else None)
     reporter.plan(run.split.num_masks * REPORT_UNITS)
     print(f"report   {run.report()}")
 
@@ -170,13 +174,14 @@ def _check(arguments: Arguments, reporter: Reporter) -> None:
     print(f"{verdict.summary()}\nThe verdict as JSON: {out}")
 
 
-def _make_run(arguments: Arguments, reporter: Reporter) -> Run:
+def _make_run(arguments: Arguments, reporter: Reporter, recipe: Recipe | None = None) -> Run:
+    """The run that a call means; its recipe is the one that is named, where none is given."""
     if arguments.recipe is None and (arguments.data or arguments.split):
         raise InputError(
             "--data and --split need a recipe that says which checkpoints to run: add --recipe "
             "FILE.toml (without all three, the sample that comes along is run)"
         )
-    recipe = named_recipe(arguments)
+    recipe = recipe or named_recipe(arguments)
     compute = replace(
         recipe.compute,
         device=getattr(arguments, "device", None) or recipe.compute.device,

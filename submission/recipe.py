@@ -278,6 +278,26 @@ def as_json(recipe: Recipe) -> dict[str, Any]:
     return dict(json.loads(json.dumps(values, default=str)))
 
 
+def from_json(values: Mapping[str, Any]) -> Recipe:
+    """Return the recipe that `as_json` wrote. Raises KeyError or TypeError for anything else."""
+    experts: list[Member] = [
+        MasksMember(**{**member, "masks": Path(member["masks"])})
+        if "masks" in member
+        else Sa2VAMember(**member)
+        for member in values["experts"]
+    ]
+    return Recipe(
+        **{
+            **values,
+            "folder": Path(values["folder"]),
+            "experts": tuple(experts),
+            "root": Path(values["root"]) if values["root"] else None,
+            "compute": Compute(**values["compute"]),
+            "published": Published(**values["published"]) if values["published"] else None,
+        }
+    )
+
+
 def describe(expert: Member) -> dict[str, Any]:
     """Return the settings of an expert that decide its predictions, as JSON values."""
     left_out = {"name", "weight"}

@@ -82,6 +82,7 @@ class Run:
         todo = {name: [v for v in self.split.videos if missing[name][v.name]] for name in sampled}
         sharing = foresee(self.recipe, self.weights, todo, self.split)
         place = gpu_at_hand(self.recipe.compute.device)
+        self._limits()  # says here, too, what would not fit, and which setting would make it fit
         passes = foresee_passes(self.recipe, self.weights, todo)
         cost = plan_cost(self.recipe, self.weights, todo, place, passes)
         approximations = {

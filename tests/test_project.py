@@ -18,7 +18,7 @@ PACKAGE = ROOT / "submission"
 WITHOUT_TORCH = ("errors", "whole_files", "sampling", "dataset", "masks", "output", "score")
 TORCH = {"torch", "transformers", "sam2"}
 MODEL_KNOWS = {"errors", "whole_files", "sampling", "pictures", "sam2_sizes", "device", "model"}
-KNOW_THE_RECIPE = {"recipe", "cli", "verbs", "submit", "planning", "experts", "assemble"}
+KNOW_THE_RECIPE = {"recipe", "cli", "verbs", "submit", "planning", "experts", "assemble", "run"}
 NOT_IMPORTED = {"scripts", "tests"}
 
 # What reaches the network, and where it may: the Hub, and the container engine.

@@ -8,7 +8,15 @@ import pytest
 
 from submission.errors import FaultyInput, InputError
 from submission.output.team import AGREEMENT
-from submission.recipe import Compute, MasksMember, Sa2VAMember, describe, read_recipe
+from submission.recipe import (
+    Compute,
+    MasksMember,
+    Sa2VAMember,
+    as_json,
+    describe,
+    from_json,
+    read_recipe,
+)
 
 EXAMPLE = """
 name = "pvuw4"
@@ -150,6 +158,11 @@ def test_only_what_decides_predictions_is_part_of_an_experts_identity():
     assert "weight" not in describe(expert)
     assert "name" not in describe(expert)
     assert describe(expert)["frames"] == 5
+
+
+def test_a_recipe_comes_back_from_the_record_of_a_run(tmp_path):
+    recipe = read_recipe(write(tmp_path, EXAMPLE + "[published]\nsource = 'x'\nj = 1.0\n"))
+    assert from_json(as_json(recipe)) == recipe
 
 
 def test_the_page_about_recipes_has_every_key_with_its_default(tmp_path):

@@ -81,6 +81,40 @@ def test_a_second_call_does_no_work_again(run, capsys):
     assert seconds["predict"] > 0
 
 
+def test_a_change_of_the_vote_keeps_what_the_record_says_of_predictions(run, tmp_path):
+    before = json.loads((run / "run.json").read_text())
+    recipe = tmp_path / "other.toml"
+    text = SAMPLE.read_text().replace("../samples", str(PACKAGED.parent / "samples"))
+    recipe.write_text(text.replace('rule = "majority"', 'rule = "paper"'))
+    assert recipe.read_text() != text
+    words = ["--recipe", str(recipe), "--limit", "2", "--run", str(run), "--quiet"]
+    assert main(["vote", *words]) == 0
+    after = json.loads((run / "run.json").read_text())
+    assert after["seconds"]["predict"] == before["seconds"]["predict"]
+    assert set(after["seconds"]) & {"pack", "check", "score"} == set()
+    assert after["attention"] == before["attention"] != {}
+
+
+def test_a_report_alone_knows_recipe_and_data_of_its_run(run, tmp_path, capsys):
+    recipe, out = tmp_path / "given.toml", tmp_path / "out"
+    recipe.write_text(f'[[expert]]\nname = "given"\nmasks = "{run / "Annotations"}"\n')
+    small = tmp_path / "data"
+    shutil.copytree(SPLIT / "valid_u", small / "valid", ignore=lambda *_: {"mask_dict.json"})
+    meta = json.loads((small / "valid/meta_expressions.json").read_text())
+    meta["videos"] = {name: meta["videos"][name] for name in sorted(meta["videos"])[:2]}
+    (small / "valid/meta_expressions.json").write_text(json.dumps(meta))
+    words = ["--recipe", str(recipe), "--data", str(small), "--split", "valid", "--quiet"]
+    assert main(["submit", *words, "--run", str(out)]) == 0
+    shutil.rmtree(out / "report")
+    assert main(["report", "--run", str(out)]) == 0
+    assert "given" in (out / "report/index.html").read_text()
+    record = json.loads((out / "run.json").read_text())
+    del record["recipe"]["experts"]
+    (out / "run.json").write_text(json.dumps(record))
+    assert main(["report", "--run", str(out)]) == 2
+    assert "its recipe cannot be read ('experts'); name it with --recipe" in capsys.readouterr().err
+
+
 def test_what_was_lost_is_made_again_with_the_same_bytes(run):
     expected = digest(run / "submission.zip")
     (run / "submission.zip").unlink()

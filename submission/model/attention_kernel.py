@@ -94,6 +94,9 @@ def _usable_on_gpu(like: Tensor) -> set[SDPBackend]:
 
 def _only(backend: SDPBackend) -> Attend:
     def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        if backend is SDPBackend.CUDNN_ATTENTION:
+            # It plans for strides, too: a query that is the same for all objects gets its own copy.
+            queries = queries.expand(len(keys), -1, -1).contiguous()
         with sdpa_kernel(backend):
             return attend_fused(queries, keys, values)
 

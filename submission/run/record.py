@@ -41,8 +41,8 @@ class RunRecord:
     ) -> None:
         self.path = run / NAME
         earlier = _earlier(self.path, recipe, data, experts)
-        self.seconds = dict(earlier.get("seconds", {}))  # by stage, of all calls
-        self.attention = dict(earlier.get("attention", {}))  # by expert: the kernel that ran
+        self.seconds: dict[str, float] = earlier["seconds"]  # by stage, of all calls
+        self.attention: dict[str, str] = earlier["attention"]  # by expert: the kernel that ran
         self._values = {
             "started": _now(),
             "command": ["mevis-submission", *sys.argv[1:]],
@@ -63,15 +63,25 @@ class RunRecord:
         write_json(self.path, self._values)
 
 
-def _earlier(path: Path, *made_from: Mapping[str, Any]) -> dict[str, Any]:
-    """The record that an earlier call left about the same recipe, data and experts, or nothing."""
+def _earlier(
+    path: Path, recipe: Mapping[str, Any], data: Mapping[str, Any], experts: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Seconds and kernels that an earlier call left, as far as they still speak of this run.
+
+    What the same experts took for the same data stays when the recipe of the vote changes; the
+    stages after them begin anew.
+    """
+    nothing: dict[str, dict[str, Any]] = {"seconds": {}, "attention": {}}
     try:
         earlier = dict(read_json(path))
-        dict(earlier["seconds"])
-        same = [earlier[key] for key in ("recipe", "data", "experts")] == list(made_from)
-        return earlier if same else {}
+        seconds, attention = dict(earlier["seconds"]), dict(earlier.get("attention", {}))
+        if earlier["data"] != data or earlier["experts"] != experts:
+            return nothing
+        if earlier["recipe"] != recipe:
+            seconds = {stage: t for stage, t in seconds.items() if stage.startswith("predict")}
     except (InputError, KeyError, TypeError, ValueError):
-        return {}  # no record yet, or one of another kind: time begins anew
+        return nothing  # no record yet, or one of another kind: time begins anew
+    return {"seconds": seconds, "attention": attention}
 
 
 def describe_code() -> dict[str, str]:
@@ -85,7 +95,7 @@ def describe_code() -> dict[str, str]:
 def describe_data(split: Split, is_part: bool) -> dict[str, Any]:
     """Where the data came from, which meta file was read, and how much of it was asked for."""
     return {
-        "root": str(split.root),
+        "root": str(split.root.resolve()),
         "split": split.name,
         "meta": split.meta_file.name,
         "meta_sha256": hashlib.sha256(split.meta_file.read_bytes()).hexdigest(),

@@ -10,6 +10,7 @@ from submission.errors import InputError
 from submission.masks.store import IDENTITY_FILE
 from submission.output.layout import find_wrapper
 from submission.output.mask_files import open_submission
+from submission.recipe import Recipe, from_json
 from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
 from submission.score.answers import PngSource, StoreSource
@@ -39,6 +40,20 @@ def data_of_run(path: Path) -> DataOfRun | None:
         return DataOfRun(Path(data["root"]), data["split"], data["meta"]) if data else None
     except (KeyError, TypeError) as error:
         raise InputError(f"{path / RECORD}: damaged: no {error} of the data") from error
+
+
+def recipe_of_run(path: Path) -> Recipe | None:
+    """Return the recipe that a run was made with, None when it has no record.
+
+    Raises InputError for a record of another version of the kit.
+    """
+    recipe = _record(path).get("recipe")
+    try:
+        return from_json(recipe) if recipe else None
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{path / RECORD}: its recipe cannot be read ({error}); name it with --recipe"
+        ) from error
 
 
 def find_results(path: Path, split: Split) -> list[Found]:

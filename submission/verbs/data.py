@@ -9,17 +9,21 @@ from submission.submit import Selection
 from submission.verbs.verb import Arguments
 
 
-def add_run(verb: argparse.ArgumentParser) -> None:
-    """Add --recipe and --run."""
-    verb.add_argument("--recipe", default=None, metavar="FILE.toml",
-                      help="what to run: file or packaged name (default: sample)")  # fmt: skip
-    verb.add_argument("--run", type=Path, metavar="DIR",
-                      help="where the results go (default: runs/RECIPE)")  # fmt: skip
+def add_run(
+    verb: argparse.ArgumentParser,
+    recipe: str = "what to run: file or packaged name (default: sample)",
+    run: str = "where the results go (default: runs/RECIPE)",
+) -> None:
+    """Add --recipe and --run, with what they mean."""
+    verb.add_argument("--recipe", default=None, metavar="FILE.toml", help=recipe)
+    verb.add_argument("--run", type=Path, metavar="DIR", help=run)
 
 
 def add_data(verb: argparse.ArgumentParser) -> None:
     """Add what says which data, and which part of it."""
-    verb.add_argument("--data", type=Path, metavar="DIR", help="the folder that holds the splits")
+    verb.add_argument("--data", type=Path, metavar="DIR",
+                      help="the folder that holds the splits (default: that of the recipe or run, "
+                      "else the sample's)")  # fmt: skip
     verb.add_argument("--split", metavar="NAME", help="such as valid_u, valid or test")
     verb.add_argument("--meta", metavar="FILE", help="the meta file, where a split has several")
     verb.add_argument("--videos", metavar="A,B,...", help="only these videos")

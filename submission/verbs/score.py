@@ -24,7 +24,8 @@ def add_score(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
                     "  mevis-submission score --run runs/mine", _score)  # fmt: skip
     verb.add_argument("path", type=Path, nargs="?", metavar="PATH",
                       help="folder or zip of PNGs, or a run (default: that of --run)")  # fmt: skip
-    add_run(verb)
+    add_run(verb, "whose data (default: what the run records, else the sample)",
+            "the run to score (default: runs/RECIPE)")  # fmt: skip
     verb.add_argument("--official", action="store_true",
                       help="leave sentences with missing frames out, as the public script does, "
                       "and say by how much that flatters")  # fmt: skip

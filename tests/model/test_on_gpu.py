@@ -95,11 +95,12 @@ def test_features_in_host_memory_give_the_masks_of_those_on_the_gpu(frames, monk
 
 @pytest.mark.skipif(DEVICE != "cuda", reason="kernels of a GPU")
 @pytest.mark.parametrize("wanted", ["auto", "flash", "cudnn"])
-def test_kernels_of_the_released_width_agree(wanted):
+@pytest.mark.parametrize("objects", [1, 2], ids=["one query for all", "own queries"])
+def test_kernels_of_the_released_width_agree(wanted, objects):
     generator = torch.Generator("cuda").manual_seed(0)
     queries, keys, values = (
-        torch.randn(2, count, WIDTH, generator=generator, device="cuda", dtype=torch.bfloat16)
-        for count in (256, 900, 900)
+        torch.randn(batch, count, WIDTH, generator=generator, device="cuda", dtype=torch.bfloat16)
+        for batch, count in ((objects, 256), (2, 900), (2, 900))
     )
     try:
         kernel = choose_kernel(keys, wanted)
