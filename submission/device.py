@@ -24,11 +24,18 @@ def settle_device(device: str) -> str:
         kind = torch.device(device).type
     except RuntimeError:
         raise InputError(f"device is {device!r}; known: auto, cpu, cuda, cuda:1 ...") from None
+    if kind not in ("cpu", "cuda"):
+        raise InputError(f"device is {device!r}; known: auto, cpu, cuda, cuda:1 ...")
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError(
             f"device is {device}, but torch {torch.__version__} finds no usable GPU: look at "
             "nvidia-smi (CUDA 13 needs driver 580 or newer; a container gets GPUs by --gpus all), "
             "or say --device cpu"
+        )
+    if kind == "cuda" and (torch.device(device).index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device is {device}, but there are {torch.cuda.device_count()} GPUs, counted from "
+            "cuda:0 (CUDA_VISIBLE_DEVICES can hide some)"
         )
     return device
 
@@ -58,12 +65,19 @@ def gpu_at_hand(device: str) -> Place | None:
 
 
 def settle_dtype(dtype: str, device: str) -> str:
-    """Return the precision to use: "auto" is bfloat16 on a GPU and float32 on a CPU."""
+    """Return the precision to use: "auto" is bfloat16 on a GPU that has it, else float32."""
     if dtype == "auto":
-        return "bfloat16" if device.startswith("cuda") else "float32"
+        return "bfloat16" if device.startswith("cuda") and _has_bfloat16(device) else "float32"
     if dtype not in DTYPES:
         raise InputError(f"dtype is {dtype!r}; known: auto, {', '.join(DTYPES)}")
     return dtype
+
+
+def _has_bfloat16(device: str) -> bool:
+    """Whether a GPU multiplies in bfloat16: from Ampere on; older ones only pretend to, slowly."""
+    import torch
+
+    return torch.cuda.get_device_capability(torch.device(device)) >= (8, 0)
 
 
 def memory_of(device: str) -> int:

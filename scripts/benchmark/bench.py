@@ -55,7 +55,10 @@ class ModelBench:
             sizes, clip, asking, self.at_once, gpu_bytes=capacity, value_bytes=self.dtype.itemsize
         )
         needed = peak.total if on_gpu else peak.total + _host_bytes(case)
-        held = peak.weights if self._name == case.size else 0  # what this model holds already
+        # What an earlier case left is let go before this one, or is what it needs.
+        held = peak.weights if self._name == case.size else 0
+        if on_gpu:
+            held = torch.cuda.memory_reserved(self.device)
         free = available_bytes(self.device) + held
         if needed <= free:
             return ""

@@ -4,6 +4,7 @@ import argparse
 import io
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -88,6 +89,8 @@ def _version(package: str) -> str:
 
 
 def _driver() -> str:
+    if shutil.which("nvidia-smi") is None:
+        return "no nvidia-smi"
     words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
 

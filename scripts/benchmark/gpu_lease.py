@@ -50,6 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--rehearse", action="store_true",
                         help="small models and few frames, also without a GPU")  # fmt: skip
     arguments = parser.parse_args(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     arguments.out.mkdir(parents=True, exist_ok=True)
     budget = Budget(60 * arguments.minutes - MARGIN)
     parts = lease_parts(arguments.out, rehearse=arguments.rehearse)
@@ -97,6 +98,10 @@ def run_part(part: Part, seconds: float) -> Result:
         os.killpg(process.pid, signal.SIGKILL)
         text, said = process.communicate()
         status = "ended"
+    except BaseException:  # the part has a session of its own, and would go on without this one
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
     if status != "done":
         text = f"{text}\n```text\n{_tail(said)}\n```"
     return Result(part.name, status, round(time.monotonic() - started, 1), _shown(words), text)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -122,7 +123,7 @@ class Utilisation:
 def utilisation(device: torch.device) -> Iterator[Utilisation]:
     """Look at the GPU ten times a second while the block runs."""
     seen = Utilisation()
-    if device.type != "cuda":
+    if device.type != "cuda" or shutil.which("nvidia-smi") is None:
         yield seen
         return
     words = ["nvidia-smi", f"--id={device.index or 0}", QUERY]

@@ -1,6 +1,7 @@
 """An expert that is one configuration of Sa2VA, from a checkpoint."""
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from importlib.metadata import version
@@ -97,6 +98,7 @@ class Sa2VAExpert:
         member = self.member
         model = self.shelf.take(self.key, self.beside)
         room = round(self.shelf.compute.features_gb * 1e9)
+        wanted = model.limits
         while True:
             try:
                 return model.segment(
@@ -111,9 +113,11 @@ class Sa2VAExpert:
                     approximation=Approximation(member.nearest_prompts, member.memory_stride),
                 )
             except torch.OutOfMemoryError as error:
-                limits = model.limits.halved()
                 frames, height, width = showing.pictures.shape
+                objects = len(sentences) if member.seg == "first" else sys.maxsize
+                limits = model.limits.halved_for(len(sentences), objects, frames)
                 if limits is None:
+                    model.limits = wanted  # the next video may well fit
                     raise InputError(
                         f"the GPU's memory does not hold {frames} frames of {width} x {height} "
                         "even one at a time; set frames lower, or take a smaller checkpoint"

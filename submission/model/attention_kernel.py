@@ -57,10 +57,11 @@ def choose_kernel(like: Tensor, wanted: str = "auto") -> AttentionKernel:
     for name, backend in ON_A_GPU:
         if backend in usable:
             return AttentionKernel(name, False, _only(backend))
+    other = "bfloat16" if like.dtype == torch.float32 else "float32"
     warnings.warn(
         f"memory attention runs on the slow kernel 'math': for {like.dtype} keys of width "
         f"{like.shape[-1]} on {torch.cuda.get_device_name(like.device)} torch {torch.__version__} "
-        'has no other; take dtype = "bfloat16" if this is float32',
+        f'has no other; take dtype = "{other}", which may have one',
         stacklevel=2,
     )
     return AttentionKernel("math", False, _only(SDPBackend.MATH))
@@ -89,7 +90,8 @@ def _usable_on_gpu(like: Tensor) -> set[SDPBackend]:
         SDPBackend.CUDNN_ATTENTION: cuda.can_use_cudnn_attention,
         SDPBackend.EFFICIENT_ATTENTION: cuda.can_use_efficient_attention,
     }
-    return {backend for backend, can_use in answers.items() if can_use(asked)}
+    with torch.cuda.device(like.device):  # they speak of the current GPU
+        return {backend for backend, can_use in answers.items() if can_use(asked)}
 
 
 def _only(backend: SDPBackend) -> Attend:

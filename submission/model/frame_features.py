@@ -88,17 +88,22 @@ class FrameFeatures:
         return range(start, min(start + self.images_at_once, self.pictures.shape[0]))
 
     def _encode(self, group: Sequence[int]) -> None:
-        pixels = torch.from_numpy(self.pictures.squash(group, self.side)).to(self.device)
+        self._put_aside()
+        pixels = _upload(torch.from_numpy(self.pictures.squash(group, self.side)), self.device)
         encoded = self.network.encode_images(normalise(pixels).to(self.dtype))
         self.encoded += len(group)
         self._latest = dict(zip(group, encoded, strict=True))
-        cost, place = _bytes(encoded[0]), self._place(encoded[0])
+
+    def _put_aside(self) -> None:
+        """Keep what of the latest group is still to be read, as far as there is room."""
         for time, seen in self._latest.items():
+            cost = _bytes(seen)
             has_room = self.held + cost <= self.keeping.room
             if has_room and time not in self._kept and time not in self._finished:
                 # A slice of a batch is copied out of it, or the whole batch would be kept with it.
-                self._kept[time] = _on(seen, place, copy=len(group) > 1)
+                self._kept[time] = _on(seen, self._place(seen), copy=len(self._latest) > 1)
                 self.held += cost
+        self._latest = {}
 
     def _place(self, one: ImageFeatures) -> torch.device:
         """Where the features of this video are kept: on the device, or in host memory."""
@@ -122,6 +127,13 @@ def _bytes(features: ImageFeatures) -> int:
     return sum(level.numel() * level.element_size() for level in _levels(features))
 
 
+def _upload(pixels: Tensor, device: torch.device) -> Tensor:
+    """Send frames to the device; a GPU goes on with what it has in its queue meanwhile."""
+    if device.type != "cuda":
+        return pixels.to(device)
+    return pixels.pin_memory().to(device, non_blocking=True)
+
+
 def _on(features: ImageFeatures, place: torch.device, *, copy: bool = False) -> ImageFeatures:
     """Return the features at `place`; between a GPU and host memory without waiting.
 
@@ -134,6 +146,7 @@ def _moved(level: Tensor, place: torch.device, copy: bool) -> Tensor:
     if level.device.type == place.type:
         return level.clone() if copy else level
     if place.type == "cpu":
-        host = torch.empty(level.shape, dtype=level.dtype, pin_memory=True)
+        # With the strides of the original: layers that read it choose their kernel by them.
+        host = torch.empty_like(level, device=place, pin_memory=True)
         return host.copy_(level, non_blocking=True)
     return level.to(place, non_blocking=True)

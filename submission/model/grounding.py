@@ -6,6 +6,7 @@ the settings are SAM 2.0's (sam2_hiera_l.yaml), as hard-coded in Sa2VA. B is the
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -223,9 +224,15 @@ class GroundingNetwork(nn.Module):
 
 def normalise(pixels: Tensor) -> Tensor:
     """Turn uint8 RGB (N, H, W, 3) into float32 (N, 3, H, W), normalised, on the same device."""
-    mean = torch.tensor(MEAN, device=pixels.device).view(3, 1, 1)
-    std = torch.tensor(STD, device=pixels.device).view(3, 1, 1)
+    mean, std = _constants(pixels.device)
     return (pixels.permute(0, 3, 1, 2).float() / 255 - mean) / std
+
+
+@cache
+def _constants(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, (3, 1, 1) each; copied to a GPU once, which waits for it."""
+    mean, std = torch.tensor(MEAN, device=device), torch.tensor(STD, device=device)
+    return mean.view(3, 1, 1), std.view(3, 1, 1)
 
 
 def _image_encoder(config: GroundingConfig) -> ImageEncoder:

@@ -11,9 +11,14 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import DynamicCache, PreTrainedModel
 
 FORCED_ANSWER_ENDS = -1  # never a token id
+
+# All but cuDNN's, which torch would take first on Hopper and Blackwell: it plans for every length,
+# and each token of an answer makes a new one.
+KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Prefix:
 def read_prefix(llm: PreTrainedModel, embeddings: Tensor) -> Prefix:
     """Run prompt embeddings (N, C) through the language model and keep its cache."""
     cache = DynamicCache(config=llm.config)
-    llm.model(inputs_embeds=embeddings[None], past_key_values=cache, use_cache=True)
+    with sdpa_kernel(KERNELS):
+        llm.model(inputs_embeds=embeddings[None], past_key_values=cache, use_cache=True)
     return Prefix(cache, len(embeddings))
 
 
@@ -120,13 +126,14 @@ class _PackedAnswers:
         past = new_positions[:, None] >= self.positions
         seen = torch.cat([own.new_ones(len(tokens), self.prefix.length), own & past], dim=1)
         embed = self.llm.get_input_embeddings()
-        output = self.llm.model(
-            inputs_embeds=embed(torch.tensor(tokens, device=device))[None],
-            position_ids=new_positions[None],
-            attention_mask=seen[None, None],
-            past_key_values=self.prefix.cache,
-            use_cache=True,
-        )
+        with sdpa_kernel(KERNELS):
+            output = self.llm.model(
+                inputs_embeds=embed(torch.tensor(tokens, device=device))[None],
+                position_ids=new_positions[None],
+                attention_mask=seen[None, None],
+                past_key_values=self.prefix.cache,
+                use_cache=True,
+            )
         return output.last_hidden_state[0]  # type: ignore[no-any-return]
 
     def _next_position(self, owner: int) -> int:

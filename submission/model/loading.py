@@ -43,6 +43,8 @@ def load(
         raise InputError(f"{folder}: no such checkpoint folder")
     place = torch.device(settle_device(str(device)))
     precision = DTYPES[settle_dtype(str(dtype).removeprefix("torch."), place.type)]
+    if place.type == "cuda":
+        _settle_gpu(place, precision)
     if quantize not in QUANTIZE:
         raise InputError(f"quantize is {quantize!r}; known: {', '.join(QUANTIZE)}")
     files = shard_files(folder)
@@ -62,6 +64,14 @@ def load(
     original = None if sam2 is None else _sam2_file(Path(sam2))
     fill(network, config, files, place, precision, original)
     return Sa2VA(network, config, tokenizer, place, precision, limits)
+
+
+def _settle_gpu(place: torch.device, precision: torch.dtype) -> None:
+    """Make it the current GPU, which libraries ask when they mean ours; float32 is float32."""
+    if place.index is not None:
+        torch.cuda.set_device(place)
+    if precision == torch.float32:  # by default torch rounds inputs of convolutions to ten bits
+        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
 
 
 def _refuse_foreign_tokenizer(folder: Path, tokenizer: Tokenizer, vocabulary: int) -> None:

@@ -6,7 +6,9 @@ stored (rotary frequencies, position encodings) are real from the start.
 """
 
 from typing import Any
+from unittest.mock import patch
 
+import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from transformers import LlamaForCausalLM, PreTrainedModel, Qwen2ForCausalLM, Qwen3ForCausalLM
@@ -47,7 +49,9 @@ def lay_out(config: Sa2VAConfig) -> Network:
     # compute tables while they are built.
     hook = register_module_parameter_registration_hook(_move_to_meta)
     try:
-        return Network(config).eval().requires_grad_(False)
+        # Where there is a GPU, SAM 2 puts its rotary tables on the first one, whatever is asked.
+        with patch.object(torch.cuda, "is_available", return_value=False):
+            return Network(config).eval().requires_grad_(False)
     finally:
         hook.remove()
 

@@ -47,10 +47,22 @@ class Limits:
     objects_at_once: int = 16  # tracked side by side
     images_at_once: int = 1  # in one pass of SAM 2's image encoder
 
-    def halved(self) -> "Limits | None":
-        """Return half of everything, for a GPU that ran out of memory; None at the bottom."""
-        smaller = Limits(*(max(1, value // 2) for value in astuple(self)))
-        return None if smaller == self else smaller
+    def halved_for(self, sentences: int, objects: int, frames: int) -> "Limits | None":
+        """Return half of everything, for a GPU that ran out of memory over such a video.
+
+        Halves again while that changes nothing for the video; None where nothing is left to halve.
+        """
+        smaller, there = astuple(self), (sentences, objects, frames)
+        used = _used(smaller, there)
+        while _used(smaller, there) == used:
+            if max(used) <= 1:
+                return None
+            smaller = tuple(max(1, value // 2) for value in smaller)
+        return Limits(*smaller)
+
+
+def _used(limits: tuple[int, ...], there: tuple[int, ...]) -> list[int]:
+    return [min(pair) for pair in zip(limits, there, strict=True)]
 
 
 class Sa2VA:

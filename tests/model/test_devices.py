@@ -84,3 +84,24 @@ def test_what_is_left_behind_is_noticed(network):
             Tracker(grounding, procedure="sa2va", frame_size=(480, 854))
     finally:
         grounding.maskmem_tpos_enc = kept
+
+
+def test_a_network_for_a_cpu_leaves_a_gpu_alone(monkeypatch):
+    """SAM 2's rotary attention asks whether there is a GPU, and not which device is meant."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    network = lay_out(parse_config(config_json("Sa2VA-1B"), has_tuned_decoder=True))
+    assert torch.cuda.is_available()
+    for layer in network.grounding.memory_attention.layers:
+        assert layer.self_attn.freqs_cis.device.type == "cpu"
+
+
+def test_the_language_model_keeps_off_the_kernel_that_plans_for_every_length(sa2va, frames):
+    allowed = []
+    hook = sa2va.network.language.model.layers[0].register_forward_pre_hook(
+        lambda *_: allowed.append(torch.backends.cuda.cudnn_sdp_enabled())
+    )
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    sa2va.segment(frames, ["which one?"], answers=["It is [SEG].<|im_end|>"])
+    hook.remove()
+    assert set(allowed) == {False}
+    assert torch.backends.cuda.cudnn_sdp_enabled() == before

@@ -81,14 +81,19 @@ def test_features_in_host_memory_give_the_masks_of_those_on_the_gpu(frames, monk
         model.network, model.config, model.tokenizer, model.device, model.dtype,
         Limits(objects_at_once=1),
     )  # fmt: skip
-    found = []
+    found, strides = [], set()
     for share in (1, 10**12):  # of the GPU's memory that features may take: all, or nothing
         monkeypatch.setattr("submission.model.frame_features.GPU_SHARE", share)
         with ThreadPoolExecutor(2) as pool:
             pictures = Pictures(frames.__getitem__, frames.shape[:3], pool)
-            watched = model.watch(pictures, Keeping())
+            watched = model.watch(pictures, Keeping(shared=True))
             found.append(model.segment(watched, SENTENCES, answers=ANSWERS))
         assert watched.encoded == len(frames)
+        places = {one.stride16.device.type for one in watched._kept.values()}
+        assert places == {DEVICE if share == 1 else "cpu"}
+        assert len({one.stride16.stride() for one in watched._kept.values()}) == 1
+        strides.add(next(iter(watched._kept.values())).stride16.stride())
+    assert len(strides) == 1
     for one, other in zip(*found, strict=True):
         assert np.array_equal(one.masks, other.masks)
 

@@ -1,0 +1,56 @@
+"""Which device and precision a run settles on, on machines that are made up."""
+
+import pytest
+import torch
+
+from submission.device import settle_device, settle_dtype
+from submission.errors import InputError
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Pretend GPUs, by their compute capability."""
+
+    def pretend(*capabilities: tuple[int, int]) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(capabilities))
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: len(capabilities))
+        monkeypatch.setattr(
+            torch.cuda, "get_device_capability", lambda device: capabilities[device.index or 0]
+        )
+
+    return pretend
+
+
+def test_auto_is_the_gpu_where_there_is_one(gpus):
+    gpus()
+    assert settle_device("auto") == settle_device("cpu") == "cpu"
+    gpus((9, 0))
+    assert settle_device("auto") == "cuda"
+    assert settle_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize("device", ["gpu", "mps", "xpu", "meta", "cuda:x"])
+def test_other_devices_are_refused(gpus, device):
+    gpus((9, 0))
+    with pytest.raises(InputError, match=f"device is '{device}'; known: auto, cpu, cuda"):
+        settle_device(device)
+
+
+def test_gpus_that_are_not_there_are_refused(gpus):
+    gpus((9, 0), (8, 0))
+    assert settle_device("cuda:1") == "cuda:1"
+    with pytest.raises(InputError, match="device is cuda:2, but there are 2 GPUs, counted from"):
+        settle_device("cuda:2")
+    gpus()
+    with pytest.raises(InputError, match="finds no usable GPU"):
+        settle_device("cuda")
+
+
+def test_bfloat16_where_the_gpu_multiplies_in_it(gpus):
+    gpus((9, 0), (7, 5))
+    assert settle_dtype("auto", "cuda") == "bfloat16"
+    assert settle_dtype("auto", "cuda:1") == "float32"  # Turing
+    assert settle_dtype("bfloat16", "cuda:1") == "bfloat16"  # as asked
+    assert settle_dtype("auto", "cpu") == "float32"
+    with pytest.raises(InputError, match="dtype is 'half'"):
+        settle_dtype("half", "cpu")
