@@ -88,20 +88,19 @@ def run_part(part: Part, seconds: float) -> Result:
     """Run a part and end it, with all that it started, after so many seconds."""
     words = [word.format(budget=f"{0.85 * seconds:.0f}") for word in part.words]
     started = time.monotonic()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        text, said = process.communicate(timeout=seconds)
-        status = "done" if process.returncode == 0 else "failed"
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        text, said = process.communicate()
-        status = "ended"
-    except BaseException:  # the part has a session of its own, and would go on without this one
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
+    ) as process:
+        try:
+            text, said = process.communicate(timeout=seconds)
+            status = "done" if process.returncode == 0 else "failed"
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            text, said = process.communicate()
+            status = "ended"
+        except BaseException:  # the part has a session of its own, and would go on without this one
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     if status != "done":
         text = f"{text}\n```text\n{_tail(said)}\n```"
     return Result(part.name, status, round(time.monotonic() - started, 1), _shown(words), text)

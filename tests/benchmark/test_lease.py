@@ -1,6 +1,8 @@
 """A lease of a GPU: its parts, their order and time, and what is written."""
 
 import json
+import signal
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -84,3 +86,16 @@ def test_two_folders_of_masks_are_compared(tmp_path):
     (tmp_path / "b" / "clip" / "0" / "00001.png").touch()
     with pytest.raises(ValueError, match="different files"):
         compare(tmp_path / "a", tmp_path / "b")
+
+
+def test_a_part_does_not_outlive_an_interrupted_lease(monkeypatch):
+    started = []
+
+    def interrupt(process, *_, **__):
+        started.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_part(Part("long", (sys.executable, "-c", "import time; time.sleep(60)"), 50), 50)
+    assert started[0].poll() == -signal.SIGKILL
