@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,7 +126,7 @@ def utilisation(device: torch.device) -> Iterator[Utilisation]:
     if device.type != "cuda" or shutil.which("nvidia-smi") is None:
         yield seen
         return
-    words = ["nvidia-smi", f"--id={device.index or 0}", QUERY]
+    words = ["nvidia-smi", f"--id={name_for_smi(device, os.environ)}", QUERY]
     words += ["--format=csv,noheader,nounits", f"--loop-ms={SAMPLE_EVERY}"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as watcher:
         try:
@@ -139,6 +139,13 @@ def utilisation(device: torch.device) -> Iterator[Utilisation]:
         seen.busy = fmean(busy for busy, _ in samples)
         seen.watts = fmean(watts for _, watts in samples)
         seen.samples = len(samples)
+
+
+def name_for_smi(device: torch.device, environment: Mapping[str, str]) -> str:
+    """What nvidia-smi calls the GPU: it counts those that CUDA_VISIBLE_DEVICES hides, too."""
+    index = device.index or 0
+    visible = [name.strip() for name in environment.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    return visible[index] if visible[0] and index < len(visible) else str(index)
 
 
 def parse_samples(lines: Sequence[str]) -> list[tuple[float, float]]:

@@ -71,7 +71,7 @@ def _settle_gpu(place: torch.device, precision: torch.dtype) -> None:
     if place.index is not None:
         torch.cuda.set_device(place)
     if precision == torch.float32:  # by default torch rounds inputs of convolutions to ten bits
-        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+        torch.backends.cudnn.allow_tf32 = False
 
 
 def _refuse_foreign_tokenizer(folder: Path, tokenizer: Tokenizer, vocabulary: int) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import torch
 
 from scripts.benchmark.cases import Case
 from scripts.benchmark.document import BY_FLOP, MEASURED, PER_STAGE, replace_section
@@ -22,7 +23,7 @@ from scripts.benchmark.line_chart import (
     draw,
     ticks,
 )
-from scripts.benchmark.resources import parse_samples
+from scripts.benchmark.resources import name_for_smi, parse_samples
 from scripts.benchmark.tables import comparison, markdown, stages
 from submission.errors import InputError
 
@@ -66,6 +67,20 @@ def test_a_markdown_table():
 
 def test_samples_of_nvidia_smi():
     assert parse_samples(["87, 412.31", " 0, [N/A]", "", "100, 6"]) == [(0.87, 412.31), (1.0, 6.0)]
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "name"),
+    [
+        ("cuda", None, "0"),
+        ("cuda:1", None, "1"),
+        ("cuda:1", "3,5", "5"),
+        ("cuda", "GPU-a, 2", "GPU-a"),
+    ],
+)
+def test_the_gpu_that_is_looked_at_is_the_one_that_works(device, visible, name):
+    environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    assert name_for_smi(torch.device(device), environment) == name
 
 
 def test_the_table_of_flop_has_a_column_for_each_size():
