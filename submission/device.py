@@ -5,6 +5,7 @@ Imports torch only when asked, so that the CPU half of the kit never waits for i
 
 import os
 from dataclasses import dataclass
+from typing import Literal
 
 from submission.errors import InputError
 
@@ -64,13 +65,13 @@ def gpu_at_hand(device: str) -> Place | None:
     return Place(torch.cuda.get_device_name(settled), free, total)
 
 
-def settle_dtype(dtype: str, device: str) -> str:
+def settle_dtype(dtype: str, device: str) -> Literal["float32", "bfloat16"]:
     """Return the precision to use: "auto" is bfloat16 on a GPU that has it, else float32."""
     if dtype == "auto":
         return "bfloat16" if device.startswith("cuda") and _has_bfloat16(device) else "float32"
     if dtype not in DTYPES:
         raise InputError(f"dtype is {dtype!r}; known: auto, {', '.join(DTYPES)}")
-    return dtype
+    return "float32" if dtype == "float32" else "bfloat16"
 
 
 def _has_bfloat16(device: str) -> bool:

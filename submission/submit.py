@@ -10,7 +10,7 @@ from submission.dataset.frames import open_frames
 from submission.dataset.mevis import read_split
 from submission.dataset.records import Split
 from submission.dataset.selection import Shard, select
-from submission.device import gpu_at_hand
+from submission.device import gpu_at_hand, settle_device, settle_dtype
 from submission.errors import FaultyResult, InputError
 from submission.experts.making import attention_kernels, make_experts
 from submission.experts.sharing import arrange, foresee, foresee_passes
@@ -84,7 +84,8 @@ class Run:
         place = gpu_at_hand(self.recipe.compute.device)
         self._limits()  # says here, too, what would not fit, and which setting would make it fit
         passes = foresee_passes(self.recipe, self.weights, todo)
-        cost = plan_cost(self.recipe, self.weights, todo, place, passes)
+        recipe = self.recipe if place is None else self._with_settled_precision()
+        cost = plan_cost(recipe, self.weights, todo, place, passes)
         approximations = {
             member.name: member.approximation
             for member in self.recipe.experts
@@ -135,7 +136,14 @@ class Run:
         if place is None:
             return self.recipe.compute
         busy = {e.name for e in self.recipe.experts if any(self._missing(e.name).values())}
-        return fit_limits(self.recipe, self.split, busy, self.weights, place, self.reporter)
+        recipe = self._with_settled_precision()
+        return fit_limits(recipe, self.split, busy, self.weights, place, self.reporter)
+
+    def _with_settled_precision(self) -> Recipe:
+        """The recipe with the precision that the device at hand would get."""
+        compute = self.recipe.compute
+        dtype = settle_dtype(compute.dtype, settle_device(compute.device))
+        return replace(self.recipe, compute=replace(compute, dtype=dtype))
 
     def vote(self) -> None:
         """Join the experts' masks and write the PNGs."""

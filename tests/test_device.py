@@ -3,8 +3,11 @@
 import pytest
 import torch
 
-from submission.device import settle_device, settle_dtype
+from submission.device import Place, settle_device, settle_dtype
 from submission.errors import InputError
+from submission.progress import Reporter
+from submission.recipe import read_recipe
+from submission.submit import Run, Selection
 
 
 @pytest.fixture
@@ -54,3 +57,14 @@ def test_bfloat16_where_the_gpu_multiplies_in_it(gpus):
     assert settle_dtype("auto", "cpu") == "float32"
     with pytest.raises(InputError, match="dtype is 'half'"):
         settle_dtype("half", "cpu")
+
+
+@pytest.mark.parametrize(("capability", "dtype"), [((7, 5), "float32"), ((9, 0), "bfloat16")])
+def test_a_run_plans_with_the_precision_that_its_gpu_gets(
+    gpus, monkeypatch, tmp_path, capability, dtype
+):
+    gpus(capability)
+    gpu = Place("some GPU", 15e9, 16e9)
+    monkeypatch.setattr("submission.submit.gpu_at_hand", lambda device: gpu)
+    run = Run(read_recipe("sample"), Selection(limit=1), tmp_path, Reporter("quiet"))
+    assert run._limits().dtype == dtype
