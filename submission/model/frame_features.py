@@ -65,7 +65,8 @@ class FrameFeatures:
 
         `again` says that this reader will ask for these frames once more.
         """
-        starts = dict.fromkeys(self._start(time) for time in times if time not in self._kept)
+        here = self._kept.keys() | self._latest.keys()
+        starts = dict.fromkeys(self._start(time) for time in times if time not in here)
         self.pictures.want((t, self.side) for start in starts for t in self._group(start))
         for time in times:
             if time not in self._kept and time not in self._latest:

@@ -62,6 +62,16 @@ def test_shared_features_wait_for_others_until_they_are_closed(watch):
     assert features.held == 0
 
 
+def test_a_second_reader_asks_for_no_picture_again(watch, monkeypatch):
+    features = watch(Keeping(shared=True))
+    read(features, range(8))
+    asked = []
+    monkeypatch.setattr(features.pictures, "want", asked.extend)
+    read(features, [7, 0, 3])
+    assert asked == []
+    assert features.encoded == 8
+
+
 @pytest.mark.parametrize("frames_kept", [0, 1, 3])
 def test_the_room_bounds_memory_and_changes_nothing(watch, frames_kept):
     whole = watch(Keeping(shared=True))
