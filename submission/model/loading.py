@@ -30,10 +30,11 @@ def load(
 ) -> Sa2VA:
     """Load a Sa2VA or Sa2VA-i checkpoint (InternVL type) from a folder of released files.
 
-    `device` "auto" is the GPU when there is one; `dtype` "auto" is bfloat16 there and float32 on a
-    CPU. `sam2`, Meta's SAM 2.0 large (a file or its folder), beside a Sa2VA checkpoint makes a
-    model that can do "sa2va" and "sa2va-i". `quantize` "int8" is an approximation: the language
-    model's layers keep their weights in eight bits, rounded while they are read (quantized.py).
+    `device` "auto" is the GPU when there is one; `dtype` "auto" is bfloat16 on a GPU that has it,
+    else float32. `sam2`, Meta's SAM 2.0 large (a file or its folder), beside a Sa2VA checkpoint
+    makes a model that can do "sa2va" and "sa2va-i". `quantize` "int8" is an approximation: the
+    language model's layers keep their weights in eight bits, rounded while they are read
+    (quantized.py).
     `attention` names the kernel of memory attention on a GPU: "auto", "flash" or "cudnn".
     Raises InputError when the folder is not a complete, consistent checkpoint, or the device has
     no such kernel.
@@ -42,7 +43,7 @@ def load(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such checkpoint folder")
     place = torch.device(settle_device(str(device)))
-    precision = DTYPES[settle_dtype(str(dtype).removeprefix("torch."), place.type)]
+    precision = DTYPES[settle_dtype(str(dtype).removeprefix("torch."), str(place))]
     if place.type == "cuda":
         _settle_gpu(place, precision)
     if quantize not in QUANTIZE:
