@@ -24,7 +24,7 @@ def settle_device(device: str) -> str:
     try:
         kind = torch.device(device).type
     except RuntimeError:
-        raise InputError(f"device is {device!r}; known: auto, cpu, cuda, cuda:1 ...") from None
+        kind = "no device of torch"
     if kind not in ("cpu", "cuda"):
         raise InputError(f"device is {device!r}; known: auto, cpu, cuda, cuda:1 ...")
     if kind == "cuda" and not torch.cuda.is_available():

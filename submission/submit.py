@@ -13,7 +13,7 @@ from submission.dataset.selection import Shard, select
 from submission.device import gpu_at_hand, settle_device, settle_dtype
 from submission.errors import FaultyResult, InputError
 from submission.experts.making import attention_kernels, make_experts
-from submission.experts.sharing import arrange, foresee, foresee_passes
+from submission.experts.sharing import arrange, foresee
 from submission.judge import CHECK_UNITS, SCORE_UNITS, check_run, score_run
 from submission.output.check import Verdict
 from submission.planning.forecast import plan_cost
@@ -80,11 +80,14 @@ class Run:
         missing = {name: self._missing(name) for name in sampled}
         done = {name: self.split.num_sentences - sum(missing[name].values()) for name in sampled}
         todo = {name: [v for v in self.split.videos if missing[name][v.name]] for name in sampled}
-        sharing = foresee(self.recipe, self.weights, todo, self.split)
+        passes, sharing = foresee(self.recipe, self.weights, todo)
         place = gpu_at_hand(self.recipe.compute.device)
-        self._limits()  # says here, too, what would not fit, and which setting would make it fit
-        passes = foresee_passes(self.recipe, self.weights, todo)
-        recipe = self.recipe if place is None else self._with_settled_precision()
+        recipe = self.recipe
+        if place is not None:
+            recipe = self._with_settled_precision()
+            busy = {name for name, videos in todo.items() if videos}
+            # Says here, too, what would not fit, and which setting would make it fit.
+            fit_limits(recipe, self.split, busy, self.weights, place, self.reporter)
         cost = plan_cost(recipe, self.weights, todo, place, passes)
         approximations = {
             member.name: member.approximation

@@ -14,7 +14,7 @@ from submission.cost.sizes import parse_sizes, read_sizes
 from submission.dataset.records import Expression, Split, Video
 from submission.device import Place
 from submission.errors import InputError
-from submission.experts.sharing import foresee_passes
+from submission.experts.sharing import foresee
 from submission.model.configuration import parse_config
 from submission.planning import forecast
 from submission.planning.limits import fit_limits
@@ -56,7 +56,7 @@ def limits(recipe, split, weights, place, capsys):
 
 def plan_cost(recipe, weights, todo, place):
     """What a dry run says of cost."""
-    passes = foresee_passes(recipe, weights, todo)
+    passes, _ = foresee(recipe, weights, todo)
     return forecast.plan_cost(recipe, weights, todo, place, passes)
 
 

@@ -33,6 +33,6 @@ def test_frames_are_counted_once_for_a_pass(split):
     # dogs has 3 frames, cups has 2
     dogs, cups = split.videos
     todo = {"a": [dogs, cups], "b": [dogs]}
-    assert count_frames([("a", "b")], todo, split) == 5
-    assert count_frames([("a",), ("b",)], todo, split) == 8
-    assert count_frames([("a", "b"), ("given",)], {"b": [dogs]}, split) == 3
+    assert count_frames([("a", "b")], todo) == 5
+    assert count_frames([("a",), ("b",)], todo) == 8
+    assert count_frames([("a", "b"), ("given",)], {"b": [dogs]}) == 3

@@ -111,6 +111,6 @@ def test_two_loaded_models_that_share_image_features(split, tmp_path, monkeypatc
     assert arrange(experts, whole.shelf.compute) == [experts]
     assert whole.encoder == small.encoder
     assert whole.beside == small.beside == {whole.key, small.key}
-    lines = foresee(recipe, Weights(), dict.fromkeys(("none", "int8"), split.videos), split)
+    _, lines = foresee(recipe, Weights(), dict.fromkeys(("none", "int8"), split.videos))
     assert "2 models are loaded side by side" in lines[0]
     assert loaded_bytes(TINY, 4, "int8") < loaded_bytes(TINY, 4)

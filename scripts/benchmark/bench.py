@@ -56,9 +56,10 @@ class ModelBench:
         )
         needed = peak.total if on_gpu else peak.total + _host_bytes(case)
         # What an earlier case left is let go before this one, or is what it needs.
-        held = peak.weights if self._name == case.size else 0
         if on_gpu:
-            held = torch.cuda.memory_reserved(self.device)
+            held: float = torch.cuda.memory_reserved(self.device)
+        else:
+            held = peak.weights if self._name == case.size else 0
         free = available_bytes(self.device) + held
         if needed <= free:
             return ""

@@ -22,13 +22,9 @@ from torch.nn.attention.flex_attention import flex_attention
 
 from scripts.benchmark.environment import seconds_of
 from scripts.benchmark.tables import print_table
+from submission.model.attention_kernel import ON_A_GPU
 
-BACKENDS = {
-    "flash": SDPBackend.FLASH_ATTENTION,
-    "cuDNN": SDPBackend.CUDNN_ATTENTION,
-    "memory-efficient": SDPBackend.EFFICIENT_ATTENTION,
-    "plain": SDPBackend.MATH,
-}
+BACKENDS = {**dict(ON_A_GPU), "plain": SDPBackend.MATH}
 CHOICE = "choice"  # what PyTorch takes by itself
 FLEX = "flex, compiled"  # takes a minute to compile, so it is tried where asked for
 COMPARED = 128  # queries

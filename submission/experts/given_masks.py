@@ -1,12 +1,12 @@
 """An expert whose masks are given: what any other model wrote as PNGs joins the vote."""
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from submission.dataset.records import Expression, Video
+from submission.dataset.records import Video
 from submission.errors import InputError
+from submission.experts.expert import Answers
 from submission.experts.showing import Showing
 from submission.masks.store import Prediction
 from submission.output.mask_files import open_submission
@@ -34,7 +34,7 @@ class GivenMasks:
         """Nothing: the frames do not matter."""
         return []
 
-    def answer(self, video: Video, showing: Showing) -> Iterator[tuple[Expression, Prediction]]:
+    def answer(self, video: Video, showing: Showing) -> Answers:
         """Read the video's tracks; a sentence of which no frame is there is left out."""
         for expression in video.expressions:
             if f"{video.name}/{expression.id}" in self._answered:

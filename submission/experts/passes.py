@@ -7,7 +7,7 @@ image features computed once for all of them.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from submission.dataset.records import Split, Video
+from submission.dataset.records import Video
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ def _fits(need: Needs, others: Sequence[Needs], room: int) -> bool:
     return alike and sum(weights.values()) + need.weights <= room
 
 
-def count_frames(passes: Iterable[Pass], todo: Mapping[str, Sequence[Video]], split: Split) -> int:
+def count_frames(passes: Iterable[Pass], todo: Mapping[str, Sequence[Video]]) -> int:
     """Count the frames that are decoded and pass an image encoder, over all passes.
 
     `todo` has the videos of each expert that looks at frames.
     """
     frames = 0
     for one in passes:
-        asked = {video.name for name in one for video in todo.get(name, ())}
-        frames += sum(len(video.frame_names) for video in split.videos if video.name in asked)
+        asked = {video.name: video for name in one for video in todo.get(name, ())}
+        frames += sum(len(video.frame_names) for video in asked.values())
     return frames

@@ -7,7 +7,7 @@ stand side by side; passes.py has the rule.
 from collections.abc import Mapping, Sequence
 
 from submission.cost.estimate import VALUE_BYTES
-from submission.dataset.records import Split, Video
+from submission.dataset.records import Video
 from submission.device import memory_of, settle_device, settle_dtype
 from submission.errors import InputError
 from submission.experts.expert import Expert
@@ -49,17 +49,19 @@ def arrange(
 
 
 def foresee(
-    recipe: Recipe, weights: Weights, todo: Mapping[str, Sequence[Video]], split: Split
-) -> list[str]:
-    """Say in words what a run will share, and what that saves; `todo` has each expert's videos.
+    recipe: Recipe, weights: Weights, todo: Mapping[str, Sequence[Video]]
+) -> tuple[list[Pass], list[str]]:
+    """Return which experts go through the videos together, and in words what that saves.
 
-    Checkpoints are compared where they are on disk, without verifying them.
+    `todo` has each expert's videos. Checkpoints are compared where they are on disk, without
+    verifying them.
     """
     members = _busy(recipe, todo)
+    alone: list[Pass] = [(member.name,) for member in members]
     if len(members) < 2:
-        return []
+        return alone, []
     if recipe.compute.share_features == "off":
-        return ['nothing: share_features = "off"']
+        return alone, ['nothing: share_features = "off"']
     needs, unknown = _foreseen_needs(members, recipe, weights)
     passes = _foreseen_passes(needs, recipe)
     lines = [_who_shares(one, needs) for one in passes if len(one) > 1]
@@ -69,19 +71,11 @@ def foresee(
             "equal"
         )
     asked = {member.name: todo[member.name] for member in members}
-    frames = count_frames(passes, asked, split)
-    alone = count_frames([(name,) for name in asked], asked, split)
-    return [*lines, f"{frames:,} frames decoded and encoded for SAM 2, instead of {alone:,}"]
-
-
-def foresee_passes(
-    recipe: Recipe, weights: Weights, todo: Mapping[str, Sequence[Video]]
-) -> list[Pass]:
-    """Return which experts with something to do go through the videos together."""
-    members = _busy(recipe, todo)
-    if len(members) < 2 or recipe.compute.share_features == "off":
-        return [(member.name,) for member in members]
-    return _foreseen_passes(_foreseen_needs(members, recipe, weights)[0], recipe)
+    frames, apart = (count_frames(them, asked) for them in (passes, alone))
+    return passes, [
+        *lines,
+        f"{frames:,} frames decoded and encoded for SAM 2, instead of {apart:,}",
+    ]
 
 
 def _busy(recipe: Recipe, todo: Mapping[str, Sequence[Video]]) -> list[Sa2VAMember]:

@@ -46,38 +46,35 @@ def choose_kernel(like: Tensor, wanted: str = "auto") -> AttentionKernel:
     Warns when a GPU is left with none but the slow "math". Raises InputError when a kernel is
     `wanted` that torch has not for such keys there.
     """
-    if wanted != "auto":
-        return _the_wanted(like, wanted)
-    if like.device.type == "cpu" and like.dtype == torch.float32 and not torch.is_grad_enabled():
-        # Blocks are written in place, which has no gradient; bfloat16 would round the scores.
-        return AttentionKernel("blocks of float32 scores", True, attend_in_blocks)
-    if like.device.type != "cuda":
-        return AttentionKernel("torch's own choice", False, attend_fused)
-    usable = _usable_on_gpu(like)
+    on_gpu = like.device.type == "cuda"
+    if wanted == "auto" and not on_gpu:
+        return _off_gpu(like)
+    usable = _usable_on_gpu(like) if on_gpu else set()
     for name, backend in ON_A_GPU:
-        if backend in usable:
+        if wanted in ("auto", name.lower()) and backend in usable:
             return AttentionKernel(name, False, _only(backend))
+    place = torch.cuda.get_device_name(like.device) if on_gpu else f"a {like.device.type.upper()}"
+    if wanted != "auto":
+        raise InputError(
+            f'attention = "{wanted}": torch {torch.__version__} has no such kernel for '
+            f"{like.dtype} keys of width {like.shape[-1]} on {place}; known: {', '.join(WANTED)}; "
+            'take "auto"'
+        )
     other = "bfloat16" if like.dtype == torch.float32 else "float32"
     warnings.warn(
         f"memory attention runs on the slow kernel 'math': for {like.dtype} keys of width "
-        f"{like.shape[-1]} on {torch.cuda.get_device_name(like.device)} torch {torch.__version__} "
+        f"{like.shape[-1]} on {place} torch {torch.__version__} "
         f'has no other; take dtype = "{other}", which may have one',
         stacklevel=2,
     )
     return AttentionKernel("math", False, _only(SDPBackend.MATH))
 
 
-def _the_wanted(like: Tensor, wanted: str) -> AttentionKernel:
-    on_gpu = like.device.type == "cuda"
-    usable = _usable_on_gpu(like) if on_gpu else set()
-    for name, backend in ON_A_GPU:
-        if name.lower() == wanted and backend in usable:
-            return AttentionKernel(name, False, _only(backend))
-    place = torch.cuda.get_device_name(like.device) if on_gpu else f"a {like.device.type.upper()}"
-    raise InputError(
-        f'attention = "{wanted}": torch {torch.__version__} has no such kernel for {like.dtype} '
-        f'keys of width {like.shape[-1]} on {place}; known: {", ".join(WANTED)}; take "auto"'
-    )
+def _off_gpu(like: Tensor) -> AttentionKernel:
+    if like.device.type == "cpu" and like.dtype == torch.float32 and not torch.is_grad_enabled():
+        # Blocks are written in place, which has no gradient; bfloat16 would round the scores.
+        return AttentionKernel("blocks of float32 scores", True, attend_in_blocks)
+    return AttentionKernel("torch's own choice", False, attend_fused)
 
 
 def _usable_on_gpu(like: Tensor) -> set[SDPBackend]:
