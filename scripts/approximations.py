@@ -23,7 +23,10 @@ from submission.dataset.ground_truth import GroundTruth, read_ground_truth
 from submission.dataset.mevis import read_split
 from submission.dataset.records import Video
 from submission.masks.track import Track
-from submission.model import Answer, Approximation, Sa2VA, load
+from submission.models.sa2va.answer import Answer
+from submission.models.sa2va.loading import load
+from submission.models.sa2va.model import Sa2VA
+from submission.models.sam2.approximation import Approximation
 from submission.score.scoring import ExpressionScore, Score, score_video
 
 SAMPLES = Path(__file__).parents[1] / "submission" / "samples"

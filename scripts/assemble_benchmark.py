@@ -24,11 +24,11 @@ from pathlib import Path
 import numpy as np
 
 from scripts.report_benchmark import make_blob
-from submission.assemble import pack, refuse_missing, vote
 from submission.dataset.records import MASK_FILE, Expression, Split, Video
-from submission.judge import check_run, score_run
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
+from submission.pipeline.assemble import pack, refuse_missing, vote
+from submission.pipeline.evaluate import check_run, score_run
 from submission.pool import num_cores, open_pool
 from submission.progress import Reporter
 from submission.recipe import MasksMember, Recipe

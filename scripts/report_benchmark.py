@@ -30,7 +30,7 @@ from submission.report.video_part import Voting
 from submission.report.writing import REPORT_UNITS, write_report
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_data
-from submission.sampling import key_frames
+from submission.video.sampling import key_frames
 from submission.whole_files import write_bytes, write_json
 
 VIDEOS, SENTENCES, FRAMES, OBJECTS = 50, 793, 79, 4

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from submission import __version__
 from submission.errors import FaultyResult, InputError, SubmissionError
-from submission.judge import CHECK_UNITS, check_files
+from submission.pipeline.evaluate import CHECK_UNITS, check_files
+from submission.pipeline.submit import Run, read_data
 from submission.progress import Mode, Reporter
 from submission.recipe import SAMPLE, Recipe, recipe_series
 from submission.report.writing import REPORT_UNITS
 from submission.run.results import recipe_of_run
 from submission.score.table import score_lines
-from submission.submit import Run, read_data
 from submission.verbs.container import add_container
 from submission.verbs.data import add_data, add_out, add_run, data_only, named_recipe, selection
 from submission.verbs.published import published_lines

@@ -15,8 +15,8 @@ from submission.dataset.names import name_fault
 from submission.errors import Fault, FaultyInput, InputError
 from submission.masks.voting import MOST_MEMBERS, Rule
 from submission.output.team import team_faults
-from submission.sampling import PromptFrames, Sampling
 from submission.toml_table import Table
+from submission.video.sampling import PromptFrames, Sampling
 
 PACKAGED = Path(__file__).parent / "recipes"
 SAMPLE = "sample"  # the packaged recipe of a call without arguments

@@ -7,10 +7,10 @@ import torch
 
 from submission.device import Place, settle_device, settle_dtype
 from submission.errors import InputError
-from submission.model import load
+from submission.models.sa2va.loading import load
+from submission.pipeline.submit import Run, Selection
 from submission.progress import Reporter
 from submission.recipe import read_recipe
-from submission.submit import Run, Selection
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_run_plans_with_the_precision_that_its_gpu_gets(
 ):
     gpus(capability)
     gpu = Place("some GPU", 15e9, 16e9)
-    monkeypatch.setattr("submission.submit.gpu_at_hand", lambda device: gpu)
+    monkeypatch.setattr("submission.pipeline.submit.gpu_at_hand", lambda device: gpu)
     run = Run(read_recipe("sample"), Selection(limit=1), tmp_path, Reporter("quiet"))
     assert run._limits().dtype == dtype
 
@@ -76,9 +76,11 @@ def test_a_run_plans_with_the_precision_that_its_gpu_gets(
 def test_a_model_asks_the_gpu_that_is_named_for_its_precision(gpus, monkeypatch):
     gpus((9, 0), (7, 5))
     asked = []
-    monkeypatch.setattr("submission.model.loading.settle_dtype", lambda *words: asked.append(words))
-    monkeypatch.setattr("submission.model.loading.DTYPES", {None: torch.float32})
-    monkeypatch.setattr("submission.model.loading._settle_gpu", lambda *_: None)
+    monkeypatch.setattr(
+        "submission.models.sa2va.loading.settle_dtype", lambda *words: asked.append(words)
+    )
+    monkeypatch.setattr("submission.models.sa2va.loading.DTYPES", {None: torch.float32})
+    monkeypatch.setattr("submission.models.sa2va.loading._settle_gpu", lambda *_: None)
     with pytest.raises(InputError):  # the folder holds no checkpoint
         load(Path(__file__).parent, "cuda:1")
     assert asked == [("auto", "cuda:1")]

@@ -14,11 +14,11 @@ from scripts.regress.golden import collect, read_golden, write_golden
 from scripts.regress.overlays import BOTH, ONLY_GOLDEN, ONLY_NOW, draw, draw_changes
 from submission.dataset.frames import open_frames
 from submission.dataset.rle import decode, encode
-from submission.judge import score_run
 from submission.masks.store import Prediction
 from submission.masks.track import Track
 from submission.output.png_files import write_track
 from submission.output.zip_file import write_zip
+from submission.pipeline.evaluate import score_run
 from submission.progress import Reporter
 from submission.run.folder import RunFolder
 

@@ -31,9 +31,9 @@ from scripts.train_sample_model.questions import MEANINGS, Asker, verdicts
 from scripts.train_sample_model.sizes import SIDE, VISION_SIDE, codebook, config_values
 from scripts.train_sample_model.start import start
 from scripts.train_sample_model.words import FOUND, NOT_THERE
-from submission.model import load
-from submission.model.grounding import NO_OBJECT_LOGIT, DecodedMasks
-from submission.model.prompt import build_prompt
+from submission.models.sa2va.internvl.prompt import build_prompt
+from submission.models.sa2va.loading import load
+from submission.models.sam2.network import NO_OBJECT_LOGIT, DecodedMasks
 
 # Stored in every checkpoint and used by no procedure of the kit: points, and what draws the single
 # mask of a decoder that is only asked for three (or for a pointer).

@@ -11,9 +11,10 @@ from submission.dataset.ground_truth import GroundTruth
 from submission.dataset.records import Expression, Split, Video
 from submission.masks.track import Track
 from submission.masks.voting import vote_tracks
-from submission.model import Sa2VA, load
+from submission.models.sa2va.loading import load
+from submission.models.sa2va.model import Sa2VA
+from submission.score.mask_window import Shape
 from submission.score.scoring import ExpressionScore, score_video
-from submission.score.shape import Shape
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from scripts.benchmark.run import Outcome, seconds_of, work_through
 from scripts.benchmark.sizes import NAMES
 from scripts.benchmark.tables import CLOCKS, comparison, machine_line, stages, utilisation
 from submission.errors import SubmissionError
-from submission.model.attention_kernel import WANTED
+from submission.models.sam2.attention_kernel import WANTED
 
 ROWS = Path("build/benchmark/rows.jsonl")
 

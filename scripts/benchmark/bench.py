@@ -16,8 +16,8 @@ from submission.cost.procedures import ours, public, total
 from submission.cost.sizes import Sizes, parse_sizes
 from submission.cost.video import Asking, AtOnce, Clip
 from submission.device import settle_device, settle_dtype
-from submission.experts.model_shelf import IMAGES_AT_ONCE
-from submission.model import Limits, Sa2VA
+from submission.experts.model_cache import IMAGES_AT_ONCE
+from submission.models.sa2va.model import Limits, Sa2VA
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

@@ -18,11 +18,11 @@ from scripts.benchmark.plain_loop import Memory, condition
 from scripts.benchmark.procedures import ANSWER
 from scripts.benchmark.random_model import WordTokenizer
 from scripts.benchmark.sizes import config_values
-from submission.model.checkpoint import move_tables
-from submission.model.configuration import Sa2VAConfig, parse_config
-from submission.model.network import Network, lay_out
-from submission.model.prompt import IMAGE_END, build_prompt
-from submission.model.tracking import Tracker
+from submission.models.checkpoint import move_tables
+from submission.models.sa2va.internvl.config import Sa2VAConfig, parse_config
+from submission.models.sa2va.internvl.prompt import IMAGE_END, build_prompt
+from submission.models.sa2va.network import Network, lay_out
+from submission.models.sam2.tracker import Tracker
 
 META = torch.device("meta")
 FULL_MEMORY = 8  # tracked frames until memory is full

@@ -22,7 +22,7 @@ from torch.nn.attention.flex_attention import flex_attention
 
 from scripts.benchmark.environment import seconds_of
 from scripts.benchmark.tables import print_table
-from submission.model.attention_kernel import ON_A_GPU
+from submission.models.sam2.attention_kernel import ON_A_GPU
 
 BACKENDS = {**dict(ON_A_GPU), "plain": SDPBackend.MATH}
 CHOICE = "choice"  # what PyTorch takes by itself

@@ -29,7 +29,7 @@ def lease_parts(out: Path, *, rehearse: bool) -> list[Part]:
         Part("Environment", script("environment"), 40, needs_gpu=False),
         Part("Attention kernels", script("kernels"), 60),
         Part("Same masks as on the CPU", script("same_masks"), 60, needs_gpu=False),
-        Part("Tests that need a GPU", _python("pytest", "-m", "gpu", "tests/model"), 60),
+        Part("Tests that need a GPU", _python("pytest", "-m", "gpu", "tests/models"), 60),
         rows.part("Sa2VA-1B", key_frames=5, sentences=2, seconds=70),
         rows.part("Sa2VA-8B", key_frames=5, sentences=2, seconds=100),
         rows.part("Sa2VA-26B", key_frames=20, sentences=1, seconds=150, full_hd=True),

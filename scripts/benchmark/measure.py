@@ -13,7 +13,8 @@ from scripts.benchmark.clips import read_clip, sentences, synthetic_clip
 from scripts.benchmark.procedures import Load, agreement, ours, public
 from scripts.benchmark.resources import Utilisation, peak_memory, utilisation
 from scripts.benchmark.stages import REST, timed_organs
-from submission.model import Answer, Sa2VA
+from submission.models.sa2va.answer import Answer
+from submission.models.sa2va.model import Sa2VA
 
 Procedure = Callable[[Sa2VA, Load], list[Answer]]
 WARM_FRAMES = 8

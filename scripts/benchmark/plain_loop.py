@@ -11,8 +11,8 @@ this kit's network: the same weights, kernels and precision, so that the procedu
   frame.
 
 Decoding JPEG files, and what the public code copies and keeps beside this, is left out: it is a
-lower bound of what the public code takes. It shares no code with `submission.model.tracking`, so
-equal masks say something about both.
+lower bound of what the public code takes. It shares no code with `submission.models.sam2.tracker`,
+so equal masks say something about both.
 """
 
 from collections.abc import Sequence
@@ -25,18 +25,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import DynamicCache
 
-from submission.model import Answer, Sa2VA
-from submission.model.answer import PackedMasks
-from submission.model.grounding import (
+from submission.models.sa2va.answer import Answer, PackedMasks
+from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, SEG, build_prompt
+from submission.models.sa2va.internvl.vision import preprocess, resize
+from submission.models.sa2va.model import Sa2VA
+from submission.models.sam2.network import (
     NUM_MEMORY_FRAMES,
     DecodedMasks,
     GroundingNetwork,
     ImageFeatures,
     normalise,
 )
-from submission.model.prompt import IMAGE_CONTEXT, SEG, build_prompt
-from submission.model.vision import preprocess, resize
-from submission.sampling import key_frames
+from submission.video.sampling import key_frames
 
 Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB
 NEAR = NUM_MEMORY_FRAMES - 1  # tracked frames whose memory maps are seen; also the prompted slot

@@ -7,7 +7,8 @@ import numpy as np
 
 from scripts.benchmark.clips import Frames
 from scripts.benchmark.plain_loop import answer_one
-from submission.model import Answer, Sa2VA
+from submission.models.sa2va.answer import Answer
+from submission.models.sa2va.model import Sa2VA
 
 ANSWER = "Sure, [SEG] .<|im_end|>"
 

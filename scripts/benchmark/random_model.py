@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import torch
 
 from scripts.benchmark.sizes import CARRIED, config_values
-from submission.model import Sa2VA, load
-from submission.model.checkpoint import move_tables, place
-from submission.model.configuration import parse_config
-from submission.model.network import lay_out
-from submission.model.prompt import IMAGE_CONTEXT, IMAGE_END, IMAGE_START, SEG
+from submission.models.checkpoint import move_tables, place
+from submission.models.sa2va.internvl.config import parse_config
+from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, IMAGE_END, IMAGE_START, SEG
+from submission.models.sa2va.loading import load
+from submission.models.sa2va.model import Sa2VA
+from submission.models.sa2va.network import lay_out
 
 END = "<|im_end|>"
 SPECIAL = (IMAGE_START, IMAGE_END, IMAGE_CONTEXT, SEG, END)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import transformers
 
-from submission.experts.from_checkpoint import model_code_hash
+from submission.experts.sa2va import model_code_hash
 
 SAMPLE_EVERY = 100  # milliseconds between two looks at the GPU
 QUERY = "--query-gpu=utilization.gpu,power.draw"

@@ -10,7 +10,7 @@ from scripts.benchmark.clips import sentences, synthetic_clip
 from scripts.benchmark.procedures import Load, agreement, ours, public
 from scripts.benchmark.sizes import CARRIED
 from scripts.benchmark.tables import print_table
-from submission.model import load
+from submission.models.sa2va.loading import load
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -10,8 +10,8 @@ from unittest.mock import patch
 import torch
 from torch import nn
 
-from submission.model import Sa2VA
-from submission.model.memory_attention import MemoryReader
+from submission.models.sa2va.model import Sa2VA
+from submission.models.sam2.memory_attention import MemoryReader
 
 MEMORY_ATTENTION = "memory attention"
 REST = "rest"  # resizing, copies, masks, Python

@@ -16,7 +16,7 @@ from scripts.sample_data.scene import COLOURS, HEIGHT, WIDTH, Scene
 from scripts.train_sample_model.lessons import draw_lesson
 from scripts.train_sample_model.pictures import Painter
 from scripts.train_sample_model.sizes import CELLS
-from submission.sampling import key_frames
+from submission.video.sampling import key_frames
 
 LEAST_PIXELS = 25  # of a picture: with fewer, an object counts as unseen
 AT_RANDOM, SHAKEN = 0.25, 0.4  # shares of key frames drawn at random; uniform, but shifted by one

@@ -28,8 +28,8 @@ from scripts.train_sample_model.loop import Losses, Stage, stretched
 from scripts.train_sample_model.mask_loss import mask_loss
 from scripts.train_sample_model.pictures import Painter
 from scripts.train_sample_model.sizes import codebook
-from submission.model.grounding import DecodedMasks, GroundingNetwork, ImageFeatures, normalise
-from submission.model.tracking import Tracker
+from submission.models.sam2.network import DecodedMasks, GroundingNetwork, ImageFeatures, normalise
+from submission.models.sam2.tracker import Tracker
 
 NOISE = 0.1  # of a colour code's weight
 ONE_TARGET = 0.7  # share of prompts that mean one shape

@@ -28,8 +28,8 @@ from scripts.train_sample_model.questions import (
     Questions,
 )
 from scripts.train_sample_model.sizes import CELLS, CODE_NORM, VISION_SIDE, codebook
-from submission.model.network import Network
-from submission.model.vision import IMAGENET_MEAN, IMAGENET_STD
+from submission.models.sa2va.internvl.vision import IMAGENET_MEAN, IMAGENET_STD
+from submission.models.sa2va.network import Network
 
 PLACE_LAYER, MEANING_LAYER = 2, 3  # depths at which the guides ask
 QUESTIONS = 8  # for each clip

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from submission.model.grounding import NO_OBJECT_LOGIT, DecodedMasks
+from submission.models.sam2.network import NO_OBJECT_LOGIT, DecodedMasks
 
 SIDE = 64  # pixels at which masks are compared
 PRESENT = 1.5  # pixels at that size: an object with fewer counts as absent

@@ -7,9 +7,9 @@ from torch import nn
 
 from scripts.train_sample_model.sizes import config_values
 from scripts.train_sample_model.words import write_tokenizer
-from submission.model.configuration import Sa2VAConfig, parse_config
-from submission.model.network import Network
-from submission.model.tokenizer import Tokenizer, load_tokenizer
+from submission.models.sa2va.internvl.config import Sa2VAConfig, parse_config
+from submission.models.sa2va.network import Network
+from submission.models.sa2va.tokenizer import Tokenizer, load_tokenizer
 
 POSITION_SPREAD = 0.1  # of the vision encoder's position embeddings
 MEMORY_SCALE = 0.1  # of the memory encoder's residual blocks; the library's 1e-6 learns slowly

@@ -20,7 +20,7 @@ from submission.cost.video import (
     shown_frames,
     sights,
 )
-from submission.sam2_sizes import GroundingConfig
+from submission.models.sam2.sizes import GroundingConfig
 
 # Context of the driver, workspaces of libraries, holes between tensors. Assumed, not measured.
 ALLOWANCE = 1.2e9  # bytes

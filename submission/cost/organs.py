@@ -25,7 +25,7 @@ from submission.cost.sizes import (
     Sizes,
     VisionSizes,
 )
-from submission.sam2_sizes import GroundingConfig, HieraConfig
+from submission.models.sam2.sizes import GroundingConfig, HieraConfig
 
 MASK_TOKENS = 4  # one mask and three alternatives
 DECODER_TOKENS = 2 + MASK_TOKENS  # and object score, predicted IoU

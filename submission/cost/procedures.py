@@ -13,7 +13,7 @@ from submission.cost import organs
 from submission.cost.operations import NOTHING, Work, add, convolve
 from submission.cost.sizes import Sizes
 from submission.cost.video import Asking, AtOnce, Clip, Sight, shown_frames, sights
-from submission.sam2_sizes import GroundingConfig
+from submission.models.sam2.sizes import GroundingConfig
 
 Stages = dict[str, Work]  # in the order in which they run
 

@@ -1,7 +1,7 @@
 """The sizes in a checkpoint's config.json that decide its cost; read without torch.
 
-The same keys as submission/model/configuration.py, which builds the network from them; a test
-compares the two.
+The same keys as submission/models/sa2va/internvl/config.py, which builds the network from them; a
+test compares the two.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
-from submission.sam2_sizes import GroundingConfig, read_grounding
+from submission.models.sam2.sizes import GroundingConfig, read_grounding
 
 Q_POOLED_STAGES = 3  # stages of the trunk that begin by halving the map
 

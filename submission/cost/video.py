@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from submission.sampling import PromptFrames, Sampling, key_frames, prompted_frames
+from submission.video.sampling import PromptFrames, Sampling, key_frames, prompted_frames
 
 RECENT_MAPS = 6  # previous frames whose memory maps a tracked frame attends to
 POINTER_WINDOW = 16  # frames whose object pointers it sees, itself included

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from submission.dataset.records import Expression, Video
 from submission.experts.showing import Showing
 from submission.masks.store import Prediction
-from submission.pictures import Square
+from submission.video.frame_loader import Square
 
 Answers = Iterator[tuple[Expression, Prediction]]
 

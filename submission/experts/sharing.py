@@ -11,8 +11,8 @@ from submission.dataset.records import Video
 from submission.device import memory_of, settle_device, settle_dtype
 from submission.errors import InputError
 from submission.experts.expert import Expert
-from submission.experts.from_checkpoint import Sa2VAExpert
 from submission.experts.passes import Needs, Pass, count_frames, make_passes
+from submission.experts.sa2va import Sa2VAExpert
 from submission.recipe import Compute, Recipe, Sa2VAMember
 from submission.weights.folders import Weights, locate
 from submission.weights.tensors import IMAGE_ENCODER, hash_tensors, loaded_bytes

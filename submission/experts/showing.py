@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from submission.pictures import Pictures
+from submission.video.frame_loader import Pictures
 
 if TYPE_CHECKING:
-    from submission.model import Sa2VA
-    from submission.model.frame_features import FrameFeatures
+    from submission.models.sa2va.model import Sa2VA
+    from submission.models.sam2.image_features import FrameFeatures
 
 
 class Showing:
@@ -22,7 +22,7 @@ class Showing:
 
         `encoder` names the content of the encoder's weights; `room` is how many bytes may be kept.
         """
-        from submission.model.frame_features import Keeping
+        from submission.models.sam2.image_features import Keeping
 
         for known, config, features in self._watched:
             if (known, config) == (encoder, model.config.grounding):

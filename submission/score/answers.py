@@ -16,8 +16,8 @@ from submission.masks.store import PredictionStore
 from submission.masks.track import Track
 from submission.output.layout import file_name
 from submission.output.mask_files import MaskArchive, MaskFiles, UnreadableFile, open_submission
+from submission.score.mask_window import Shape
 from submission.score.scoring import MISSING, MISSING_SENTENCE, Answer, Gap
-from submission.score.shape import Shape
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from submission.score.shape import Mask, Shape
+from submission.score.mask_window import Mask, Shape
 
 BOUNDARY_TOLERANCE = 0.008  # of the image diagonal; rounded up to whole pixels
 

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault
+from submission.score.mask_window import Shape
 from submission.score.region_and_boundary import default_tolerance, frame_f, frame_j
-from submission.score.shape import Shape
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from submission.dataset.selection import parse_shard
+from submission.pipeline.submit import Selection
 from submission.recipe import SAMPLE, Recipe, read_recipe
-from submission.submit import Selection
 from submission.verbs.verb import Arguments
 
 

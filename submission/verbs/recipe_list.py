@@ -1,7 +1,7 @@
 """List the packaged recipes with what they download and the GPU memory they need."""
 
 from submission.experts.sharing import MODELS_SHARE
-from submission.planning.forecast import memory_of_released
+from submission.pipeline.forecast import memory_of_released
 from submission.recipe import MasksMember, Recipe, Sa2VAMember, packaged_recipes, read_recipe
 from submission.weights.listing import in_columns
 from submission.weights.lock import Lock

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from submission.errors import FaultyResult, InputError
-from submission.judge import SCORE_UNITS, score_results, score_run
+from submission.pipeline.evaluate import SCORE_UNITS, score_results, score_run
+from submission.pipeline.submit import read_data
 from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.run.folder import RunFolder
@@ -12,7 +13,6 @@ from submission.run.results import data_of_run, find_results, is_run
 from submission.score.comparison import compare
 from submission.score.score_file import Scores, read_scores
 from submission.score.table import comparison_lines, fault_lines, score_lines, worst_lines
-from submission.submit import read_data
 from submission.verbs.data import add_data, add_out, add_run, data_only, named_recipe, selection
 from submission.verbs.verb import Arguments, add_verb
 

@@ -14,7 +14,7 @@ from submission.progress import Reporter
 from submission.weights.hashes import leave_record, update
 from submission.weights.hub import Hub
 from submission.weights.lock import LockedCheckpoint, LockedFile
-from submission.weights.patience import TryAgain, persist
+from submission.weights.retry import TryAgain, persist
 from submission.weights.sizes import in_words
 from submission.whole_files import PARTIAL_SUFFIX
 

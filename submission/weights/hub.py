@@ -20,7 +20,7 @@ from requests.auth import AuthBase
 
 from submission import __version__
 from submission.errors import InputError
-from submission.weights.patience import Patience, TryAgain, persist
+from submission.weights.retry import Patience, TryAgain, persist
 
 ENDPOINT = "https://huggingface.co"
 READ_AT_ONCE = 1 << 20  # bytes; a connection keeps about this much in memory

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from submission.errors import Fault, FaultyInput
 from submission.weights.hub import Hub, RemoteFile
 from submission.weights.lock import LockedCheckpoint, LockedFile, is_needed, path_fault
-from submission.weights.patience import TryAgain, persist
+from submission.weights.retry import TryAgain, persist
 
 NEWEST = "main"  # the branch whose present revision is pinned where the lock states none
 UNRESOLVED = "unresolved"

@@ -11,7 +11,7 @@ from scripts.benchmark.flop import count, total
 from scripts.benchmark.procedures import Load, agreement, ours, public
 from scripts.benchmark.random_model import make_model
 from scripts.benchmark.stages import MEMORY_ATTENTION, timed_organs
-from submission.model.memory_attention import MemoryReader
+from submission.models.sam2.memory_attention import MemoryReader
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from submission.model.checkpoint import move_tables
-from submission.model.configuration import parse_config
-from submission.model.network import Network, lay_out
+from submission.models.checkpoint import move_tables
+from submission.models.sa2va.internvl.config import parse_config
+from submission.models.sa2va.network import Network, lay_out
 from submission.recipe import PACKAGED
 
 META = torch.device("meta")

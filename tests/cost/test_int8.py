@@ -20,8 +20,8 @@ from submission.cost.procedures import (
 from submission.cost.released import config_json
 from submission.cost.sizes import parse_sizes
 from submission.cost.video import Asking, AtOnce, Clip
-from submission.model.language import read_prefix
-from submission.model.quantized import Int8Linear, keep_in_int8
+from submission.models.quantized import Int8Linear, keep_in_int8
+from submission.models.sa2va.language import read_prefix
 
 CONFIGS = {"small": SMALL, **{name: config_json(name) for name in ("Sa2VA-1B", "Sa2VA-8B")}}
 CLIP = Clip(frames=79, sentences=16, height=1080, width=1920)

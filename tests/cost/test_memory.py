@@ -25,12 +25,12 @@ from submission.cost.procedures import prefix_tokens
 from submission.cost.released import config_json
 from submission.cost.sizes import parse_sizes
 from submission.cost.video import Asking, AtOnce, Clip
-from submission.model.drawing import pack_bits
-from submission.model.frame_features import GPU_SHARE
-from submission.model.grounding import ImageFeatures
-from submission.model.language import read_prefix
-from submission.model.sa2va import Sa2VA
-from submission.model.tracking import Tracker, is_foreground
+from submission.models.mask_packing import pack_bits
+from submission.models.sa2va.language import read_prefix
+from submission.models.sa2va.model import Sa2VA
+from submission.models.sam2.image_features import GPU_SHARE
+from submission.models.sam2.network import ImageFeatures
+from submission.models.sam2.tracker import Tracker, is_foreground
 
 CLIP = Clip(frames=11, sentences=4, height=1080, width=1920)
 ASKING = Asking(3, sampling="first")

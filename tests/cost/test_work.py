@@ -26,8 +26,8 @@ from submission.cost.procedures import (
 from submission.cost.released import RELEASED, config_json
 from submission.cost.sizes import parse_sizes
 from submission.cost.video import Asking, AtOnce, Clip, sights
-from submission.model.language import _PackedAnswers, read_prefix
-from submission.model.tracking import Tracker
+from submission.models.sa2va.language import _PackedAnswers, read_prefix
+from submission.models.sam2.tracker import Tracker
 
 FRAMES, KEY_FRAMES, OBJECTS = 11, 3, 2
 

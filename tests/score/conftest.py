@@ -7,8 +7,8 @@ import pytest
 
 from submission.dataset.records import Expression, Split, Video
 from submission.dataset.rle import encode
+from submission.score.mask_window import Shape
 from submission.score.scoring import MISSING, MISSING_SENTENCE
-from submission.score.shape import Shape
 
 SIZE = (8, 10)
 

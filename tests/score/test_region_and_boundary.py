@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from submission.score.mask_window import boundary
 from submission.score.region_and_boundary import (
     boundary_accuracy,
     default_tolerance,
     region_similarity,
 )
-from submission.score.shape import boundary
 
 
 def literal_boundary(mask):

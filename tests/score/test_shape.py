@@ -10,7 +10,7 @@ from PIL import Image
 from submission.dataset.images import BrokenImage
 from submission.dataset.rle import encode
 from submission.output.png_files import encode_png, read_mask
-from submission.score.shape import Shape
+from submission.score.mask_window import Shape
 
 SIZES = [(1, 1), (1, 9), (9, 1), (7, 8), (13, 30)]
 

@@ -33,7 +33,7 @@ from submission.weights.fetch import fetch
 from submission.weights.folders import Weights
 from submission.weights.hub import Hub
 from submission.weights.lock import Lock, LockedCheckpoint, LockedFile, write_lock
-from submission.weights.patience import Patience
+from submission.weights.retry import Patience
 
 HASTY = Patience(attempts=3, first_pause=0.01)
 SIZE = len(CONTENTS[SHARD])

@@ -9,8 +9,8 @@ from weights.loopback_hub import NEWER, REVISION, answering, dropping_after, wel
 from submission.errors import FaultyInput, InputError
 from submission.weights.hub import Hub
 from submission.weights.lock import LockedCheckpoint, LockedFile
-from submission.weights.patience import Patience
 from submission.weights.resolve import changes, resolve
+from submission.weights.retry import Patience
 
 OPEN = LockedCheckpoint(NAME, REPO)
 

@@ -11,7 +11,7 @@ from weights.conftest import CONTENTS, NAME, REPO, SHARD, pinned
 from submission.errors import FaultyInput, InputError
 from submission.progress import Reporter
 from submission.weights import hashes
-from submission.weights.finder import CheckpointFinder
+from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights
 from submission.weights.lock import Lock, LockedCheckpoint, LockedFile
 from submission.weights.verify import differences, locked_as

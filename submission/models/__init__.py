@@ -1,0 +1,1 @@
+"""Networks: tensors in, tensors out; no data set, no recipe, no stored masks."""

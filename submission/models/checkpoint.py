@@ -1,0 +1,223 @@
+"""Fill a network from safetensors files: every tensor is used or explained, none is guessed.
+
+All names and shapes are compared before a value is read, so that a wrong checkpoint costs a second;
+then tensors go to the device one at a time, so that the peak is the model plus one shard.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from submission.errors import Fault, FaultyInput, InputError
+from submission.models.quantized import Int8Linear
+from submission.models.sa2va.internvl.config import Sa2VAConfig
+from submission.models.sa2va.internvl.tensor_names import (
+    TRACKING_DECODER,
+    TUNED_DECODER,
+    Rows,
+    Source,
+    expected_shapes,
+    tensor_sources,
+)
+from submission.models.sa2va.network import Network
+
+INDEX_FILE = "model.safetensors.index.json"
+SINGLE_FILE = "model.safetensors"
+# A table that some exports store although it is computed: read past, never used.
+COMPUTED = re.compile(r"\.rotary_emb\.inv_freq$")
+OUTPUT_LAYER, INPUT_EMBEDDING = "language.lm_head.weight", "language.model.embed_tokens.weight"
+DECODER, OUR_TRACKING_DECODER = "sam_mask_decoder.", "grounding.sam_mask_decoder."
+# Tensors of SAM 2.1 that SAM 2.0 does not have; its decoder would fit in shape and be wrong.
+SAM21_MARKS = ("no_obj_embed_spatial", "obj_ptr_tpos_proj.weight")
+
+
+def shard_files(folder: Path) -> list[Path]:
+    """The safetensors files of a checkpoint folder, single or sharded; all must be there."""
+    if (folder / INDEX_FILE).is_file():
+        names = _shards_in(folder / INDEX_FILE)
+        missing = [Fault(name, "is missing") for name in names if not (folder / name).is_file()]
+        if missing:
+            raise FaultyInput(f"{folder} is not complete:", missing)
+        return [folder / name for name in names]
+    if (folder / SINGLE_FILE).is_file():
+        return [folder / SINGLE_FILE]
+    raise InputError(
+        f"{folder}: there is neither {SINGLE_FILE} nor {INDEX_FILE}; only safetensors are read"
+    )
+
+
+def _shards_in(index: Path) -> list[str]:
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise InputError(f"{index}: not a safetensors index ({error!r})") from None
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{index}: not a safetensors index (weight_map names no files)")
+    outside = [Fault(str(index), f"{name!r} is no plain file name") for name in names
+               if Path(name).name != name]  # fmt: skip
+    if outside:
+        raise FaultyInput("The index names files outside the checkpoint:", outside)
+    return names
+
+
+def has_tuned_decoder(files: Iterable[Path]) -> bool:
+    """Tell from the stored names whether this is a Sa2VA-i checkpoint (two mask decoders)."""
+    return any(key.startswith(TUNED_DECODER) for file in files for key in read_shapes(file))
+
+
+def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes in one safetensors file, from its header alone."""
+    with _open(file, torch.device("cpu")) as tensors:
+        return {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
+
+
+def fill(
+    network: Network,
+    config: Sa2VAConfig,
+    files: list[Path],
+    device: torch.device,
+    dtype: torch.dtype,
+    original_sam2: Path | None = None,
+) -> None:
+    """Read the weights into a network that was laid out without values.
+
+    Values are converted to `dtype`; the position table of SAM 2's prompt encoder stays float32.
+    A layer that keeps eight bits rounds its weight as soon as it is read.
+    With `original_sam2` (SAM 2.0 large as Meta released it) a Sa2VA checkpoint fills a Sa2VA-i
+    network: its fine-tuned decoder reads the prompts, the original one tracks.
+    Raises FaultyInput, before anything is read, when names or shapes do not fit.
+    """
+    sources = tensor_sources(network, config)
+    decoder: dict[str, Tensor] = {}
+    if original_sam2 is not None:
+        decoder = _read_original_decoder(original_sam2, network)
+        sources = _without_tracking_decoder(sources)
+    sources = _checked_sources(network, config, sources, files)
+    for key, value in decoder.items():
+        place(network, f"grounding.{key}", value.to(device), dtype)
+    users: dict[str, list[tuple[str, Rows | None]]] = {}
+    for name, source in sources.items():
+        users.setdefault(source.key, []).append((name, source.rows))
+    for key, value in _read_tensors(files, device):
+        for name, rows in users.get(key, []):
+            place(network, name, value if rows is None else rows(value), dtype)
+    move_tables(network, device)
+
+
+def _checked_sources(
+    network: Network, config: Sa2VAConfig, sources: dict[str, Source], files: list[Path]
+) -> dict[str, Source]:
+    """Compare all names and shapes with the files; let a tied output layer be filled twice."""
+    found: dict[str, tuple[int, ...]] = {}
+    twice: list[Fault] = []
+    for file in files:
+        shapes = read_shapes(file)
+        twice += [Fault(key, f"is in {file.name} and in an earlier shard") for key in shapes
+                  if key in found]  # fmt: skip
+        found |= shapes
+    if twice:
+        raise FaultyInput(f"{files[0].parent}: tensors are stored twice:", twice)
+    expected = expected_shapes(network, sources)
+    if config.tie_word_embeddings and sources[OUTPUT_LAYER].key not in found:
+        del expected[sources[OUTPUT_LAYER].key]
+        sources = {**sources, OUTPUT_LAYER: sources[INPUT_EMBEDDING]}
+    _check_shapes(found, expected, f"{files[0].parent}: the weights do not fit config.json:")
+    return sources
+
+
+def _check_shapes(
+    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], summary: str
+) -> None:
+    faults = [Fault(key, "is missing") for key in sorted(expected.keys() - found.keys())]
+    faults += [
+        Fault(key, "is not a tensor of this model")
+        for key in sorted(found.keys() - expected.keys())
+        if not COMPUTED.search(key)
+    ]
+    faults += [
+        Fault(key, f"has shape {found[key]} and should have {expected[key]}")
+        for key in sorted(found.keys() & expected.keys())
+        if found[key] != expected[key]
+    ]
+    if faults:
+        advice = "Fetch the checkpoint again, or check that all its files are of one revision."
+        raise FaultyInput(summary, faults, advice)
+
+
+def _without_tracking_decoder(sources: Mapping[str, Source]) -> dict[str, Source]:
+    """Let the fine-tuned decoder's values come from where Sa2VA stores its only decoder."""
+    return {
+        name: Source(source.key.replace(TUNED_DECODER, TRACKING_DECODER), source.rows)
+        for name, source in sources.items()
+        if not name.startswith(OUR_TRACKING_DECODER)
+    }
+
+
+def _read_original_decoder(path: Path, network: Network) -> dict[str, Tensor]:
+    """Mask decoder of Meta's SAM 2.0 file (.pt, opened without running code, or .safetensors)."""
+    if path.suffix == ".safetensors":
+        tensors: Mapping[str, Any] = dict(_read_tensors([path], torch.device("cpu")))
+    else:
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except Exception as error:  # torch raises several kinds for a file that is no checkpoint
+            raise InputError(f"{path}: cannot be opened as SAM 2 weights: {error}") from None
+        inner = content.get("model", content) if isinstance(content, dict) else None
+        tensors = inner if isinstance(inner, dict) else {}
+    if any(mark in tensors for mark in SAM21_MARKS):
+        raise InputError(f"{path}: these are SAM 2.1 weights; Sa2VA-i needs SAM 2.0 large")
+    decoder = {key: value for key, value in tensors.items() if key.startswith(DECODER)}
+    if not decoder:
+        raise InputError(
+            f"{path}: no {DECODER}* in it; take sam2_hiera_large.pt as Meta released it"
+        )
+    expected = {
+        name.removeprefix("grounding."): tuple(value.shape)
+        for name, value in network.state_dict().items()
+        if name.startswith(OUR_TRACKING_DECODER)
+    }
+    found = {key: tuple(value.shape) for key, value in decoder.items()}
+    _check_shapes(found, expected, f"{path}: not the decoder of SAM 2.0 large:")
+    return decoder
+
+
+def _read_tensors(files: Iterable[Path], device: torch.device) -> Iterator[tuple[str, Tensor]]:
+    for file in files:
+        with _open(file, device) as tensors:
+            for key in tensors.keys():  # noqa: SIM118
+                yield key, tensors.get_tensor(key)
+
+
+def place(network: nn.Module, name: str, value: Tensor, dtype: torch.dtype) -> None:
+    """Put a copy of `value` where a parameter or stored buffer of the network belongs."""
+    owner_name, _, leaf = name.rpartition(".")
+    owner = network.get_submodule(owner_name)
+    if isinstance(owner, Int8Linear) and leaf == "weight":
+        owner.take(value.to(dtype))
+    elif leaf in owner._buffers:
+        owner._buffers[leaf] = value.to(torch.float32, copy=True)
+    else:
+        value = value.to(dtype, copy=True).contiguous()
+        owner._parameters[leaf] = nn.Parameter(value, requires_grad=False)
+
+
+def move_tables(network: nn.Module, device: torch.device) -> None:
+    """Move the computed tables (buffers that no checkpoint stores) to `device`."""
+    for module in network.modules():
+        for leaf, value in module._buffers.items():
+            module._buffers[leaf] = None if value is None else value.to(device)
+
+
+def _open(file: Path, device: torch.device) -> Any:
+    try:
+        return safe_open(file, framework="pt", device=str(device))
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{file}: not a whole safetensors file ({error}); fetch it again"
+        ) from None

@@ -1,0 +1,1 @@
+"""The InternVL backbone: its config, its vision encoder, its prompt and its tensor names."""

@@ -1,0 +1,92 @@
+"""Open a checkpoint folder: configuration, tokenizer, weights, onto a device."""
+
+from pathlib import Path
+
+import torch
+
+from submission.device import settle_device, settle_dtype
+from submission.errors import InputError
+from submission.models.checkpoint import fill, has_tuned_decoder, shard_files
+from submission.models.quantized import keep_in_int8
+from submission.models.sa2va.internvl.config import read_config
+from submission.models.sa2va.model import Limits, Sa2VA
+from submission.models.sa2va.network import lay_out
+from submission.models.sa2va.tokenizer import Tokenizer, load_tokenizer, special_ids
+from submission.models.sam2.attention_kernel import choose_kernel
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+QUANTIZE = ("none", "int8")
+
+
+def load(
+    folder: str | Path,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    *,
+    sam2: str | Path | None = None,
+    limits: Limits | None = None,
+    quantize: str = "none",
+    attention: str = "auto",
+) -> Sa2VA:
+    """Load a Sa2VA or Sa2VA-i checkpoint (InternVL type) from a folder of released files.
+
+    `device` "auto" is the GPU when there is one; `dtype` "auto" is bfloat16 on a GPU that has it,
+    else float32. `sam2`, Meta's SAM 2.0 large (a file or its folder), beside a Sa2VA checkpoint
+    makes a model that can do "sa2va" and "sa2va-i". `quantize` "int8" is an approximation: the
+    language model's layers keep their weights in eight bits, rounded while they are read
+    (quantized.py).
+    `attention` names the kernel of memory attention on a GPU: "auto", "flash" or "cudnn".
+    Raises InputError when the folder is not a complete, consistent checkpoint, or the device has
+    no such kernel.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such checkpoint folder")
+    place = torch.device(settle_device(str(device)))
+    precision = DTYPES[settle_dtype(str(dtype).removeprefix("torch."), str(place))]
+    if place.type == "cuda":
+        _settle_gpu(place, precision)
+    if quantize not in QUANTIZE:
+        raise InputError(f"quantize is {quantize!r}; known: {', '.join(QUANTIZE)}")
+    files = shard_files(folder)
+    tuned = has_tuned_decoder(files)
+    if sam2 is not None and tuned:
+        raise InputError(f"{folder}: a Sa2VA-i checkpoint already holds SAM 2's decoder; drop sam2")
+    config = read_config(folder, has_tuned_decoder=tuned or sam2 is not None)
+    tokenizer = load_tokenizer(folder)
+    _refuse_foreign_tokenizer(folder, tokenizer, int(config.llm.vocab_size))
+    network = lay_out(config)
+    if attention != "auto":  # one that is not there is refused before the weights are read
+        keys = torch.empty(config.grounding.hidden_size, dtype=precision, device=place)
+        choose_kernel(keys, attention)
+        network.grounding.attention = attention
+    if quantize == "int8":
+        keep_in_int8(network.language.model)
+    original = None if sam2 is None else _sam2_file(Path(sam2))
+    fill(network, config, files, place, precision, original)
+    return Sa2VA(network, config, tokenizer, place, precision, limits)
+
+
+def _settle_gpu(place: torch.device, precision: torch.dtype) -> None:
+    """Make it the current GPU, which libraries ask when they mean ours; float32 is float32."""
+    if place.index is not None:
+        torch.cuda.set_device(place)
+    if precision == torch.float32:  # by default torch rounds inputs of convolutions to ten bits
+        torch.backends.cudnn.allow_tf32 = False
+
+
+def _refuse_foreign_tokenizer(folder: Path, tokenizer: Tokenizer, vocabulary: int) -> None:
+    token, largest = max(special_ids(tokenizer).items(), key=lambda item: item[1])
+    if largest >= vocabulary:
+        raise InputError(
+            f"{folder}: {token} is token {largest}, but the language model of config.json has "
+            f"{vocabulary} tokens; fetch all files of one checkpoint"
+        )
+
+
+def _sam2_file(path: Path) -> Path:
+    if path.is_dir():
+        path = path / "sam2_hiera_large.pt"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file with SAM 2.0 large weights")
+    return path

@@ -1,0 +1,88 @@
+"""Organs of SAM 2 that compute the same in less time: drop-in replacements, same parameters.
+
+Each equals the library's module up to rounding (tests/models/test_quick_organs.py); what they gain
+is in docs/log.md.
+"""
+
+import torch
+import torch.nn.functional as F
+from sam2.modeling.sam.transformer import Attention, TwoWayTransformer
+from sam2.modeling.sam2_utils import LayerNorm2d
+from torch import Tensor, nn
+
+FEWEST_CHANNELS = 16  # below, one fused norm for each pixel is slower than passes over the map
+
+
+class ChannelNorm(LayerNorm2d):  # type: ignore[misc]
+    """Layer norm over the channels of (B, C, H, W), fused; the result is channels-last in memory.
+
+    The library's module passes over the map nine times. Convolutions and linear layers that
+    follow keep the layout, so it is changed once. A map of few channels keeps the layout it has.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] < FEWEST_CHANNELS:
+            if torch.is_grad_enabled() or x.dtype != torch.float32:
+                return super().forward(x)  # type: ignore[no-any-return]
+            return self._by_channel(x)
+        rows = x.permute(0, 2, 3, 1).contiguous()  # (B, H, W, C)
+        return F.layer_norm(rows, rows.shape[-1:], self.weight, self.bias, self.eps).permute(
+            0, 3, 1, 2
+        )
+
+    def _by_channel(self, x: Tensor) -> Tensor:
+        """Norm with maps of one channel beside the result, and nothing else of its size."""
+        centred = x - x.mean(dim=1, keepdim=True)
+        squares = torch.zeros_like(centred[:, 0])
+        for channel in centred.unbind(dim=1):
+            squares.addcmul_(channel, channel)
+        centred *= squares.div_(x.shape[1]).add_(self.eps).rsqrt_()[:, None]
+        return centred.mul_(self.weight[:, None, None]).add_(self.bias[:, None, None])
+
+
+class FewTokensAttention(Attention):  # type: ignore[misc]
+    """Attention of many pixels (B, N, C) to a handful of tokens (B, n, C).
+
+    Fused kernels of a CPU take a row of scores at a time, here of eight; with pixels last the
+    softmax runs over them side by side. A GPU keeps to its fused kernel.
+    """
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        if q.device.type != "cpu" or q.dtype != torch.float32:
+            return super().forward(q, k, v)  # type: ignore[no-any-return]
+        heads, width = self.num_heads, self.internal_dim // self.num_heads
+        pixels = self.q_proj(q).unflatten(-1, (heads, width))  # (B, N, heads, width)
+        tokens = self.k_proj(k).unflatten(-1, (heads, width)) * width**-0.5
+        values = self.v_proj(v).unflatten(-1, (heads, width))
+        shares = torch.einsum("bphc,bthc->bhtp", pixels, tokens).softmax(dim=2)
+        found = torch.einsum("bhtp,bthc->bphc", shares, values).flatten(2)
+        return self.out_proj(found)  # type: ignore[no-any-return]
+
+
+class NoPosition(nn.Module):
+    """Stands where the library makes positions of maps that nobody reads.
+
+    At the released size they would be 89 MB for each image in float32, and 45 MB more in bfloat16.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_empty(0)
+
+
+def normalise_channels_last(module: nn.Module) -> None:
+    """Replace every layer norm over channels inside a module."""
+    for name, child in list(module.named_modules()):
+        if type(child) is LayerNorm2d:
+            parent, _, attribute = name.rpartition(".")
+            setattr(
+                module.get_submodule(parent), attribute, ChannelNorm(len(child.weight), child.eps)
+            )
+
+
+def attend_to_few_tokens(transformer: TwoWayTransformer) -> None:
+    """Replace the attention of the image to tokens in SAM 2's two-way transformer."""
+    for layer in transformer.layers:
+        kept = layer.cross_attn_image_to_token
+        layer.cross_attn_image_to_token = FewTokensAttention(
+            kept.embedding_dim, kept.num_heads, kept.embedding_dim // kept.internal_dim
+        )

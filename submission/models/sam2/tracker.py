@@ -1,0 +1,166 @@
+"""Follow a group of objects through a video, in lock-step as a batch.
+
+The tracker owns everything that is remembered. Prompted frames stay for ever and are seen by every
+other frame, also by earlier ones; of the tracked frames the last six memory maps and fifteen object
+pointers are kept. So memory does not grow with the length of the video. Objects never influence one
+another.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from submission.models.sam2.approximation import EXACT, Approximation
+from submission.models.sam2.memory_attention import MemoryReader, RecentMap
+from submission.models.sam2.memory_bank import MemoryBank
+from submission.models.sam2.network import (
+    NUM_MEMORY_FRAMES,
+    DecodedMasks,
+    GroundingNetwork,
+    ImageFeatures,
+)
+
+MAX_RECENT_MAPS = NUM_MEMORY_FRAMES - 1  # previous frames whose memory maps are attended to
+MAX_POINTERS = 16  # window of object pointers in frames, the current one included
+SIGMOID_IS_HALF = 8.940697e-08  # the largest float32 whose sigmoid is not above 0.5
+PROMPTED_SLOT = NUM_MEMORY_FRAMES - 1  # temporal embedding of prompted frames, near or far
+
+
+@dataclass
+class Memory:
+    """What frames have left behind, by time."""
+
+    prompted_maps: dict[int, Tensor] = field(default_factory=dict)  # (B, K, S, S)
+    prompted_pointers: dict[int, Tensor] = field(default_factory=dict)  # (B, C)
+    recent_maps: dict[int, RecentMap] = field(default_factory=dict)
+    recent_pointers: dict[int, Tensor] = field(default_factory=dict)
+
+    def forget_before(self, time: int) -> None:
+        """Drop what no frame from `time` on can see."""
+        self.recent_maps = {
+            t: kept for t, kept in self.recent_maps.items() if t >= time - MAX_RECENT_MAPS
+        }
+        self.recent_pointers = {
+            t: kept for t, kept in self.recent_pointers.items() if t > time - MAX_POINTERS
+        }
+
+
+class Tracker:
+    """Prompt some frames, then track the others in order of time.
+
+    Parameters
+    ----------
+    procedure
+        "sa2va": masks of prompted frames are kept as soft logits, tracked masks are never blanked.
+        "sa2va-i": prompted masks are made hard and given to SAM 2 like a user's mask; tracked
+        masks are blanked where the object score says that the object is absent.
+    frame_size
+        (height, width) of the video; Sa2VA-i makes its masks hard at this size.
+    approximation
+        What tracked frames leave out of sight; nothing by default.
+    """
+
+    def __init__(
+        self,
+        network: GroundingNetwork,
+        *,
+        procedure: str,
+        frame_size: tuple[int, int],
+        approximation: Approximation = EXACT,
+    ) -> None:
+        self.network = network
+        self.approximation = approximation
+        self.reader = MemoryReader(network)
+        self.procedure = procedure
+        self.frame_size = frame_size
+        self.memory = Memory()
+        self._bank: MemoryBank | None = None
+
+    def prompt(self, time: int, features: ImageFeatures, language: Tensor) -> Tensor:
+        """Find the objects of language embeddings (B, C) in a frame, and remember them.
+
+        Returns mask logits (B, 1, 4S, 4S), float32.
+        """
+        found = self.network.decode_language(features, language)
+        if self.procedure == "sa2va-i":
+            found = self._harden(features, found)
+        self.remember(
+            time, self.network.encode_memory(features, found.logits), found.pointer, prompted=True
+        )
+        return found.logits
+
+    def track(self, time: int, features: ImageFeatures) -> Tensor:
+        """Find the objects in the next frame from memory; frames must come in order of time.
+
+        Returns mask logits (B, 1, 4S, 4S), float32.
+        """
+        found = self.network.decode_tracked(
+            features, self.condition(time, features), consistent=self.procedure == "sa2va-i"
+        )
+        self.memory.forget_before(time + 1)
+        self.remember(
+            time, self.network.encode_memory(features, found.logits), found.pointer, prompted=False
+        )
+        return found.logits
+
+    def remember(self, time: int, memory_map: Tensor, pointer: Tensor, *, prompted: bool) -> None:
+        """Keep a frame's memory map (B, K, S, S) and object pointers (B, C)."""
+        if prompted:
+            self.memory.prompted_maps[time] = memory_map
+            self.memory.prompted_pointers[time] = pointer
+            self._bank = None
+        else:
+            keys = self.reader.project_keys(memory_map)
+            self.memory.recent_maps[time] = RecentMap(memory_map, keys)
+            self.memory.recent_pointers[time] = pointer
+
+    def condition(self, time: int, features: ImageFeatures) -> Tensor:
+        """Fuse a frame's stride-16 map with the memory of the objects: (B, C, S, S).
+
+        The frame sees all prompted maps, those of the six frames before it that were tracked, the
+        pointers of prompted frames of its past and of up to fifteen tracked frames before it.
+        """
+        memory, seen = self.memory, self.approximation
+        shown = seen.prompts_in_sight(memory.prompted_maps, time)
+        bank = self._bank_for(shown)
+        bank.show_prompted({t: memory.prompted_maps[t] for t in shown}, PROMPTED_SLOT)
+        recent = {
+            t: (kept, time - t - 1)
+            for t, kept in memory.recent_maps.items()
+            if 0 < time - t <= MAX_RECENT_MAPS and seen.sees_recent(time - t)
+        }
+        pointers = [memory.prompted_pointers[t] for t in shown if t <= time]
+        pointers += [
+            kept for t, kept in memory.recent_pointers.items() if 0 < time - t < MAX_POINTERS
+        ]
+        return self.reader.read(features, bank.show(recent, pointers))
+
+    def _bank_for(self, shown: Sequence[int]) -> MemoryBank:
+        """The bank, laid out anew after a change in what was prompted."""
+        if self._bank is None:
+            objects = len(self.memory.prompted_maps[shown[0]])
+            self._bank = MemoryBank(
+                self.reader, objects, prompted=len(shown), recent=MAX_RECENT_MAPS,
+                pointers=len(shown) + MAX_POINTERS - 1,
+            )  # fmt: skip
+        return self._bank
+
+    def _harden(self, features: ImageFeatures, soft: DecodedMasks) -> DecodedMasks:
+        """Make predicted masks hard at the frame's size and give them to SAM 2 as masks."""
+        shown = F.interpolate(soft.logits, self.frame_size, mode="bilinear", align_corners=False)
+        side = self.network.config.image_size
+        given = F.interpolate(
+            is_foreground(shown).float(),
+            (side, side),
+            mode="bilinear",
+            align_corners=False,
+            antialias=True,
+        )
+        return self.network.decode_given_mask(features, (given >= 0.5).float())
+
+
+def is_foreground(logits: Tensor) -> Tensor:
+    """Threshold mask logits (float32) as the references do: sigmoid above one half."""
+    return logits > SIGMOID_IS_HALF

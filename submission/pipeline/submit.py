@@ -1,0 +1,236 @@
+"""The whole way: a recipe and a split in, a checked zip out. Reads like the list of stages."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from submission.dataset.frames import open_frames
+from submission.dataset.mevis import read_split
+from submission.dataset.records import Split
+from submission.dataset.selection import Shard, select
+from submission.device import gpu_at_hand, settle_device, settle_dtype
+from submission.errors import FaultyResult, InputError
+from submission.experts.registry import attention_kernels, make_experts
+from submission.experts.sharing import arrange, foresee
+from submission.output.check import Verdict
+from submission.pipeline.assemble import PACK_UNITS, VOTE_UNITS, pack, refuse_missing, vote
+from submission.pipeline.evaluate import CHECK_UNITS, SCORE_UNITS, check_run, score_run
+from submission.pipeline.forecast import plan_cost
+from submission.pipeline.limits import fit_limits
+from submission.pipeline.plan import Plan, make_plan
+from submission.pipeline.predict import Waits, claim_all, predict, remaining
+from submission.progress import Reporter, stopwatch
+from submission.recipe import Compute, Recipe, Sa2VAMember, as_json
+from submission.report.video_part import Voting
+from submission.report.writing import REPORT_UNITS, write_report
+from submission.run.folder import RunFolder
+from submission.run.record import RunRecord, describe_checkpoints, describe_data
+from submission.score.score_file import Scores
+from submission.weights.folders import Weights
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A part of the split, for trying or for several machines."""
+
+    videos: tuple[str, ...] | None = None
+    limit: int | None = None
+    shard: Shard | None = None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a zip of this selection cannot be uploaded."""
+        return self != Selection()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run has to show."""
+
+    verdict: Verdict
+    scores: Scores | None  # None where the split has no ground truth
+    report: Path
+
+
+class Run:
+    """A recipe applied to a checked split, in a run folder."""
+
+    def __init__(
+        self, recipe: Recipe, selection: Selection, folder: Path, reporter: Reporter,
+        weights: Weights | None = None, *, hash_all: bool = False,
+    ) -> None:  # fmt: skip
+        self.recipe = recipe
+        self.selection = selection
+        self.reporter = reporter
+        self.weights = weights or Weights()
+        self.hash_all = hash_all  # read every byte of the checkpoints before they are opened
+        self.split = read_data(recipe, selection)
+        self.folder = RunFolder(folder)
+        self._record: RunRecord | None = None
+
+    def plan(self) -> Plan:
+        """Count what is to do, without loading anything."""
+        sampled = {
+            member.name: (member.frames, member.sampling)
+            if isinstance(member, Sa2VAMember)
+            else None
+            for member in self.recipe.experts
+        }
+        missing = {name: self._missing(name) for name in sampled}
+        done = {name: self.split.num_sentences - sum(missing[name].values()) for name in sampled}
+        todo = {name: [v for v in self.split.videos if missing[name][v.name]] for name in sampled}
+        passes, sharing = foresee(self.recipe, self.weights, todo)
+        place = gpu_at_hand(self.recipe.compute.device)
+        recipe = self.recipe
+        if place is not None:
+            recipe = self._with_settled_precision()
+            busy = {name for name, videos in todo.items() if videos}
+            # Says here, too, what would not fit, and which setting would make it fit.
+            fit_limits(recipe, self.split, busy, self.weights, place, self.reporter)
+        cost = plan_cost(recipe, self.weights, todo, place, passes)
+        approximations = {
+            member.name: member.approximation
+            for member in self.recipe.experts
+            if isinstance(member, Sa2VAMember) and member.approximation
+        }
+        return make_plan(
+            self.split, self.recipe.png, sampled, done, sharing, cost, approximations
+        )  # fmt: skip
+
+    def _missing(self, expert: str) -> dict[str, int]:
+        """How many answers of an expert are not there, by video; nothing is opened."""
+        path = self.folder.store.path
+        return {
+            video.name: sum(
+                not path(expert, video.name, expression.id).exists()
+                for expression in video.expressions
+            )
+            for video in self.split.videos
+        }
+
+    def predict(self) -> None:
+        """Let every expert answer what it has not answered yet."""
+        store = self.folder.store
+        recipe = replace(self.recipe, compute=self._limits())
+        experts = make_experts(recipe, self.reporter, self.weights, hash_all=self.hash_all)
+        claim_all(store, experts)
+        todo = {expert.name: remaining(store, expert.name, self.split) for expert in experts}
+        self.reporter.plan(sum(video.num_masks for videos in todo.values() for video in videos))
+        compute, waits = recipe.compute, Waits()
+        with self._timed("predict") as seconds:
+            asked = [expert for expert in experts if todo[expert.name]]
+            passes = arrange(asked, compute, hash_all=self.hash_all)
+            work = [[(expert, todo[expert.name]) for expert in one] for one in passes]
+            room = round(compute.frames_gb * 1e9)
+            try:
+                predict(work, open_frames(self.split), store, room, self.reporter, waits)
+            finally:
+                waits.add_to(seconds)
+        if asked:
+            self.reporter.detail(waits.in_words())
+            assert self._record is not None
+            self._record.attention |= attention_kernels(asked)
+            self._record.save()
+
+    def _limits(self) -> Compute:
+        """The recipe's [compute], with limits that fit the GPU at hand where one has work."""
+        place = gpu_at_hand(self.recipe.compute.device)
+        if place is None:
+            return self.recipe.compute
+        busy = {e.name for e in self.recipe.experts if any(self._missing(e.name).values())}
+        recipe = self._with_settled_precision()
+        return fit_limits(recipe, self.split, busy, self.weights, place, self.reporter)
+
+    def _with_settled_precision(self) -> Recipe:
+        """The recipe with the precision that the device at hand would get."""
+        compute = self.recipe.compute
+        dtype = settle_dtype(compute.dtype, settle_device(compute.device))
+        return replace(self.recipe, compute=replace(compute, dtype=dtype))
+
+    def vote(self) -> None:
+        """Join the experts' masks and write the PNGs."""
+        with self._timed("vote"):
+            vote(self.recipe, self.split, self.folder, self.reporter)
+
+    def pack(self) -> None:
+        """Pack the PNGs into the zip."""
+        with self._timed("pack"):
+            pack(self.recipe, self.split, self.folder, self.reporter)
+
+    def check(self) -> Verdict:
+        """Read the zip as the judge does."""
+        with self._timed("check"):
+            return check_run(
+                self.split, self.folder, require_team=self.recipe.team is not None,
+                reporter=self.reporter,
+            )  # fmt: skip
+
+    def score(self) -> Scores | None:
+        """Score the result, where the split has ground truth."""
+        if self.split.mask_file is None:
+            return None
+        with self._timed("score"):
+            return score_run(self.split, self.folder, self.reporter)
+
+    def report(self) -> Path:
+        """Write the page about the run and return its path; run.json stays as the work left it."""
+        recipe = self.recipe
+        refuse_missing(recipe, self.split, self.folder.store)
+        voting = Voting(
+            members=tuple(expert.name for expert in recipe.experts),
+            weights=tuple(expert.weight for expert in recipe.experts),
+            rule=recipe.rule,
+            skip_missing=recipe.missing == "skip",
+        )
+        return write_report(self.split, self.folder, voting, self.reporter)
+
+    def submit(self) -> Outcome:
+        """Go the whole way; raise FaultyResult when the zip has faults."""
+        if self.selection.shard is not None:
+            raise InputError(
+                "a shard alone cannot be submitted: run predict --shard i/n for every i with the "
+                "same --run, and then submit without --shard"
+            )
+        members = len(self.recipe.experts)
+        after = VOTE_UNITS + PACK_UNITS + CHECK_UNITS + SCORE_UNITS * (members + 1) + REPORT_UNITS
+        self.reporter.plan(self.split.num_masks * after)
+        self.predict()
+        self.vote()
+        self.pack()
+        verdict = self.check()
+        if not verdict.ok:
+            raise FaultyResult(verdict.summary())
+        return Outcome(verdict, self.score(), self.report())
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[dict[str, float]]:
+        """Keep the run record up to date around a stage, also when the stage fails."""
+        if self._record is None:
+            identities = {
+                expert.name: self.folder.store.identity(expert.name)
+                for expert in self.recipe.experts
+            }
+            self._record = RunRecord(
+                self.folder.path,
+                recipe=as_json(self.recipe),
+                data=describe_data(self.split, self.selection.is_part),
+                experts=identities,
+                checkpoints=describe_checkpoints(identities.values(), self.weights.lock),
+            )
+        try:
+            with stopwatch(self._record.seconds, stage):
+                yield self._record.seconds
+        finally:
+            self._record.save()
+
+
+def read_data(recipe: Recipe, selection: Selection) -> Split:
+    """Read and check the recipe's split, and take the selected part of it."""
+    if recipe.root is None or recipe.split is None:
+        raise InputError(
+            "the recipe names no data: give --data DIR and --split NAME, "
+            "or root and split in its [data]"
+        )
+    split = read_split(recipe.root, recipe.split, recipe.meta)
+    return select(split, selection.videos, selection.limit, selection.shard)

@@ -1,0 +1,178 @@
+"""Recorded runs of the reference classes: where they lie, and what one holds.
+
+A small part lies in tests/reference and runs for everybody. The whole record is read too where it
+lies: at ../shared/oracle/sa2va beside the project, or where MEVIS_ORACLE says. Both have one
+layout, described in tests/reference/README.md.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from submission.models.sa2va.internvl.vision import resize
+from submission.models.sa2va.loading import load
+from submission.models.sa2va.model import Sa2VA
+from submission.models.sam2.network import ImageFeatures, normalise
+from submission.video.sampling import key_frames, prompted_frames
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+ORACLE = Path(
+    os.environ.get("MEVIS_ORACLE", Path(__file__).parents[3] / "shared" / "oracle" / "sa2va")
+)
+
+# What the reference itself keeps between one and two threads.
+CLOSE = 1e-4  # up to language embeddings, image features and logits of prompted frames
+TRACKED_CLOSE = 2e-2  # logits, scale 16, behind memory rounded to bfloat16
+SAME_MASK = 0.999  # intersection over union
+
+
+@dataclass(frozen=True)
+class Case:
+    """One recorded run: a video, a sentence, a forced answer, and numbers from every stage."""
+
+    folder: Path
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        return json.loads((self.folder / "case.json").read_text())
+
+    @cached_property
+    def frames(self) -> np.ndarray:
+        """uint8 RGB (T, H, W, 3); the small cases share one video in the folder above."""
+        own = self.folder / "frames.npz"
+        path = own if own.is_file() else self.folder.parent / "frames.npz"
+        with np.load(path) as content:
+            return content["frames"]
+
+    @cached_property
+    def recorded(self) -> dict[str, Tensor]:
+        return load_file(self.folder / "intermediates.safetensors")
+
+    @property
+    def stages(self) -> list[str]:
+        """Names of the recorded tensors, read from the header alone."""
+        with safe_open(self.folder / "intermediates.safetensors", framework="pt") as content:
+            return list(content.keys())
+
+    @property
+    def model_folder(self) -> Path:
+        return self.folder.parent / "models" / self.record["model"]
+
+    @property
+    def model(self) -> Sa2VA:
+        """The network of this case, in float32 on the CPU; loaded once."""
+        return load_once(self.model_folder)
+
+    @property
+    def procedure(self) -> str:
+        return "sa2va-i" if self.record["flavour"] == "sa2vai" else "sa2va"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Arguments of `segment` that repeat this run."""
+        sampled = set(self.record["prompt_idx"]) == set(self.record["sample_idx"])
+        return {
+            "procedure": self.procedure,
+            "sampling": "first" if self.record["flavour"] == "sa2va" else "uniform",
+            "num_frames": len(self.record["sample_idx"]),
+            "prompt_frames": "sampled" if sampled else "first",
+        }
+
+    @property
+    def key_frames(self) -> tuple[int, ...]:
+        settings = self.settings
+        return key_frames(len(self.frames), settings["num_frames"], settings["sampling"])
+
+    @property
+    def prompted_frames(self) -> tuple[int, ...]:
+        settings = self.settings
+        return prompted_frames(
+            len(self.frames), settings["num_frames"], settings["sampling"],
+            settings["prompt_frames"],
+        )  # fmt: skip
+
+    @property
+    def sentence(self) -> str:
+        """The expression, taken out of the words that the reference put around it."""
+        words = self.record["text"].removeprefix("<image>\n")
+        if words.startswith("Please segment "):
+            return words.removeprefix("Please segment ").removesuffix(".")
+        return words.strip().removesuffix(" Please respond with a segmentation mask.")
+
+    @property
+    def calls(self) -> list[list[tuple[str, int]]]:
+        """For each [SEG] the frames in the order of its calls: ("prompt" or "track", time)."""
+        every = [(kind, time) for kind, time in self.record["single_frame_calls"]]
+        size = len(every) // max(1, self.record["n_masks"])
+        return [every[start : start + size] for start in range(0, len(every), size or 1)]
+
+    def low_res(self, seg: int) -> dict[int, Tensor]:
+        """Recorded low-resolution logits (1, 1, h, w) of each frame for one [SEG]."""
+        calls = self.calls[seg]
+        start = seg * len(calls)
+        rows = self.recorded["frame_low_res"][start : start + len(calls), None]
+        return {time: row for (_, time), row in zip(calls, rows, strict=True)}
+
+    @cache  # noqa: B019  # a handful of cases, needed until the last test
+    def features(self, time: int) -> ImageFeatures:
+        """Our image features of one frame."""
+        network = self.model.network.grounding
+        resized = resize([self.frames[time]], network.config.image_size)
+        pixels = normalise(torch.from_numpy(resized))
+        with torch.inference_mode():
+            return network.encode_images(pixels)[0]
+
+
+@cache
+def load_once(folder: Path) -> Sa2VA:
+    return load(folder, "cpu", "float32")
+
+
+def case_folders() -> Iterator[tuple[str, Path]]:
+    for source, folder in (("small", REFERENCE), ("oracle", ORACLE)):
+        for path in sorted(folder.glob("*/case.json")):
+            yield f"{source}-{path.parent.name}", path.parent
+
+
+CASES = {name: Case(folder) for name, folder in case_folders()}
+STAGES = {name: case.stages for name, case in CASES.items()}
+
+
+def cases(*stages: str) -> pytest.MarkDecorator:
+    """Run a test with every case that has recorded all these stages, in whole or in part."""
+    fitting = [
+        pytest.param(case, id=name)
+        for name, case in CASES.items()
+        if all(any(f"{key}.".startswith(f"{stage}.") for key in STAGES[name]) for stage in stages)
+    ]
+    elsewhere = pytest.mark.skip(reason=f"{stages[0]} is in the whole record only (MEVIS_ORACLE)")
+    return pytest.mark.parametrize("case", fitting or [pytest.param(None, marks=elsewhere)])
+
+
+def assert_close(ours: Tensor, recorded: Tensor, atol: float = CLOSE) -> None:
+    """Compare values of one shape, by absolute difference."""
+    torch.testing.assert_close(ours, recorded, atol=atol, rtol=0)
+
+
+def iou(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union of two boolean arrays; 1 where both are empty."""
+    union = np.count_nonzero(one | other)
+    return np.count_nonzero(one & other) / union if union else 1.0
+
+
+def assert_same_masks(ours: np.ndarray, others: np.ndarray) -> None:
+    """Compare masks (T, H, W) frame by frame."""
+    assert ours.shape == others.shape
+    worst = {t: iou(a, b) for t, (a, b) in enumerate(zip(ours, others, strict=True))}
+    assert {t: value for t, value in worst.items() if value <= SAME_MASK} == {}

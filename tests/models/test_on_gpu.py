@@ -1,0 +1,119 @@
+"""What only a GPU can show: `make test ARGS="-m gpu"` on a machine that has one.
+
+MEVIS_GPU_TESTS=cpu runs these tests on the CPU, which proves the tests and nothing else.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from models.cases import CASES, Case, assert_same_masks
+from models.conftest import ANSWERS, SENTENCES
+
+from submission.errors import InputError
+from submission.models.mask_packing import MaskStack
+from submission.models.sa2va.loading import load
+from submission.models.sa2va.model import Limits, Sa2VA
+from submission.models.sam2.attention_kernel import choose_kernel
+from submission.models.sam2.image_features import Keeping
+from submission.video.frame_loader import Pictures
+
+DEVICE = os.environ.get("MEVIS_GPU_TESTS", "cuda")
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(
+        DEVICE == "cuda" and not torch.cuda.is_available(), reason="no GPU that torch can use"
+    ),
+]
+SMALL = [name for name in CASES if name.startswith("small")]
+MASKS = [name for name in CASES if "final_masks" in CASES[name].stages]
+WIDTH = 256  # of the keys of memory attention at the released size
+
+
+@cache
+def on_device(case: Case, dtype: str = "float32") -> Sa2VA:
+    return load(case.model_folder, DEVICE, dtype)
+
+
+def answer(model: Sa2VA, case: Case) -> np.ndarray:
+    (found,) = model.segment(
+        case.frames, [case.sentence], answers=[case.record["forced_answer"]], seg="first",
+        **case.settings,
+    )  # fmt: skip
+    return np.asarray(found.masks)
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_masks_are_those_of_the_reference(name):
+    case = CASES[name]
+    recorded = case.recorded["final_masks"][0].bool().numpy()
+    assert_same_masks(answer(on_device(case), case), recorded)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_bfloat16_runs_through(name):
+    case = CASES[name]
+    assert answer(on_device(case, "bfloat16"), case).shape == case.frames.shape[:3]
+
+
+def test_one_call_twice_gives_the_same_bytes(frames):
+    model = on_device(CASES[SMALL[0]])
+    first, second = (model.segment(frames, SENTENCES, answers=ANSWERS) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert np.array_equal(one.masks, other.masks)
+
+
+def test_bits_are_those_of_numpy():
+    logits = torch.randn(3, 1, 20, 37, device=DEVICE)
+    stack = MaskStack(3, (2, 20, 37))
+    for time in (1, 0):
+        stack.draw(time, logits + time)
+    for number, drawn in enumerate(stack.masks()):
+        assert np.array_equal(drawn[0], (logits[number, 0] > 0).cpu().numpy())
+        assert np.array_equal(drawn[1], (logits[number, 0] + 1 > 0).cpu().numpy())
+
+
+def test_features_in_host_memory_give_the_masks_of_those_on_the_gpu(frames, monkeypatch):
+    model = on_device(CASES[SMALL[0]])
+    model = Sa2VA(
+        model.network, model.config, model.tokenizer, model.device, model.dtype,
+        Limits(objects_at_once=1),
+    )  # fmt: skip
+    found, strides = [], set()
+    for share in (1, 10**12):  # of the GPU's memory that features may take: all, or nothing
+        monkeypatch.setattr("submission.models.sam2.image_features.GPU_SHARE", share)
+        with ThreadPoolExecutor(2) as pool:
+            pictures = Pictures(frames.__getitem__, frames.shape[:3], pool)
+            watched = model.watch(pictures, Keeping(shared=True))
+            found.append(model.segment(watched, SENTENCES, answers=ANSWERS))
+        assert watched.encoded == len(frames)
+        places = {one.stride16.device.type for one in watched._kept.values()}
+        assert places == {DEVICE if share == 1 else "cpu"}
+        assert len({one.stride16.stride() for one in watched._kept.values()}) == 1
+        strides.add(next(iter(watched._kept.values())).stride16.stride())
+    assert len(strides) == 1
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one.masks, other.masks)
+
+
+@pytest.mark.skipif(DEVICE != "cuda", reason="kernels of a GPU")
+@pytest.mark.parametrize("wanted", ["auto", "flash", "cudnn"])
+@pytest.mark.parametrize("objects", [1, 2], ids=["one query for all", "own queries"])
+def test_kernels_of_the_released_width_agree(wanted, objects):
+    generator = torch.Generator("cuda").manual_seed(0)
+    queries, keys, values = (
+        torch.randn(batch, count, WIDTH, generator=generator, device="cuda", dtype=torch.bfloat16)
+        for batch, count in ((objects, 256), (2, 900), (2, 900))
+    )
+    try:
+        kernel = choose_kernel(keys, wanted)
+    except InputError as refusal:
+        pytest.skip(str(refusal))
+    assert kernel.name != "math"
+    seen = keys[:, 37:837], values[:, 37:837]  # a view with gaps, as the memory bank gives it
+    exact = torch.softmax(queries.float() @ seen[0].float().mT / WIDTH**0.5, -1) @ seen[1].float()
+    found = kernel.attend(queries, *seen).float()
+    assert float((found - exact).norm() / exact.norm()) < 2e-2

@@ -1,0 +1,80 @@
+"""Organs that were made quicker compute what the library's modules compute."""
+
+import copy
+
+import pytest
+import torch
+from sam2.modeling.memory_encoder import CXBlock, MaskDownSampler
+from sam2.modeling.sam.transformer import TwoWayTransformer
+from sam2.modeling.sam2_utils import LayerNorm2d
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from submission.models.sam2.fast_layers import (
+    ChannelNorm,
+    FewTokensAttention,
+    attend_to_few_tokens,
+    normalise_channels_last,
+)
+from submission.models.sam2.tracker import is_foreground
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def shake(module: nn.Module) -> nn.Module:
+    """Give every parameter a value of its own, also those that start as ones and zeros."""
+    for index, parameter in enumerate(module.parameters()):
+        parameter.data.add_(0.1 * random(*parameter.shape, seed=index))
+    return module.eval()
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (CXBlock(32), (2, 32, 8, 8)),
+        (MaskDownSampler(32, kernel_size=3, stride=2, padding=1), (2, 1, 64, 64)),
+    ],
+    ids=["block of the fuser", "mask downsampler"],
+)
+@pytest.mark.parametrize("learning", [False, True], ids=["answering", "learning"])
+def test_layer_norm_over_channels(module, shape, learning):
+    library = shake(module)
+    quick = copy.deepcopy(library)
+    normalise_channels_last(quick)
+    assert sum(type(part) is ChannelNorm for part in quick.modules()) > 0
+    assert not any(type(part) is LayerNorm2d for part in quick.modules())
+    quick.load_state_dict(library.state_dict())
+    with torch.set_grad_enabled(learning):
+        assert_close(quick(random(*shape)), library(random(*shape)), rtol=1e-5, atol=1e-5)
+
+
+def test_attention_of_the_image_to_tokens():
+    library = shake(TwoWayTransformer(depth=2, embedding_dim=32, num_heads=4, mlp_dim=64))
+    quick = copy.deepcopy(library)
+    attend_to_few_tokens(quick)
+    assert sum(type(part) is FewTokensAttention for part in quick.modules()) == 2
+    quick.load_state_dict(library.state_dict())
+    image, position, tokens = random(3, 32, 8, 8), random(1, 32, 8, 8, seed=1), random(3, 7, 32)
+    for ours, theirs in zip(
+        quick(image, position, tokens), library(image, position, tokens), strict=True
+    ):
+        assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    with pytest.raises(AssertionError):  # the negative control: it looks at the tokens
+        assert_close(
+            quick(image, position, -tokens)[1], library(image, position, tokens)[1], rtol=1e-5,
+            atol=1e-5,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 7, 64])
+def test_foreground_is_where_the_sigmoid_is_above_one_half(count):
+    """Over all floats around the edge, in vectors and in what remains beside them."""
+    edge = torch.tensor([0.0, 8e-8, 1e-7]).view(torch.int32)
+    near = torch.arange(int(edge[1]), int(edge[2]), 101, dtype=torch.int32).view(torch.float32)
+    for values in (near, -near, random(1000), torch.tensor([0.0, -0.0, 1e30, -1e30])):
+        for part in values.split(count):
+            assert torch.equal(is_foreground(part), torch.sigmoid(part) > 0.5)
+    assert is_foreground(near).any()
+    assert not is_foreground(near).all()

@@ -1,0 +1,124 @@
+"""`segment` on videos and answers of every kind, and the calls it refuses."""
+
+import numpy as np
+import pytest
+from models.cases import iou
+from models.checkpoints import TINY_I
+from models.conftest import ANSWERS, SENTENCES
+
+from submission.errors import InputError
+from submission.models.sa2va.answer import Answer
+from submission.models.sa2va.loading import load
+from submission.models.sa2va.model import Sa2VA
+
+PROCEDURES = ("sa2va", "sa2va-i")
+SAYS_SEG = "Sure, [SEG].<|im_end|>"
+
+
+def noise(*shape: int) -> np.ndarray:
+    """A video of smooth noise, uint8 RGB."""
+    coarse = np.random.default_rng(0).integers(0, 256, (shape[0], 4, 4, 3))
+    tiles = np.ones((1, -(-shape[1] // 4), -(-shape[2] // 4), 1), np.int64)
+    return np.kron(coarse, tiles)[:, : shape[1], : shape[2]].astype(np.uint8)
+
+
+def segment_one(model: Sa2VA, frames: np.ndarray, answer: str, **settings) -> Answer:
+    return model.segment(frames, [SENTENCES[0]], answers=[answer], **settings)[0]
+
+
+@pytest.mark.parametrize("procedure", PROCEDURES)
+@pytest.mark.parametrize("sampling", ["uniform", "first"])
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 40, 60), (3, 61, 37), (9, 33, 47), (20, 16, 24)],
+    ids=lambda s: "x".join(map(str, s)),
+)
+def test_short_odd_and_portrait_videos(sa2va_i, procedure, sampling, shape):
+    answer = segment_one(
+        sa2va_i, noise(*shape), SAYS_SEG, procedure=procedure, sampling=sampling, num_frames=5
+    )
+    assert answer.num_seg == 1
+    assert answer.masks.shape == shape
+    masks = np.asarray(answer.masks)
+    assert (masks.shape, masks.dtype) == (shape, np.bool_)
+
+
+def test_frames_of_a_column_view_are_read_as_their_copy(sa2va_i, frames):
+    turned = frames.transpose(0, 2, 1, 3)
+    assert not turned.flags.c_contiguous
+    ours = segment_one(sa2va_i, turned, SAYS_SEG)
+    copied = segment_one(sa2va_i, np.ascontiguousarray(turned), SAYS_SEG)
+    assert np.array_equal(ours.masks.bits, copied.masks.bits)
+
+
+@pytest.mark.parametrize("procedure", PROCEDURES)
+def test_several_segs_first_or_union(sa2va_i, frames, procedure):
+    settings = {"procedure": procedure, "num_frames": 3}
+    two = "Sure, [SEG] and [SEG].<|im_end|>"
+    first = segment_one(sa2va_i, frames, two, seg="first", **settings)
+    union = segment_one(sa2va_i, frames, two, seg="union", **settings)
+    only = segment_one(sa2va_i, frames, SAYS_SEG, **settings)
+    assert (first.num_seg, union.num_seg, only.num_seg) == (2, 2, 1)
+    assert iou(np.asarray(first.masks), np.asarray(only.masks)) > 0.999
+    of_first, of_both = np.asarray(first.masks), np.asarray(union.masks)
+    assert (of_both | of_first).sum() == of_both.sum() > of_first.sum()
+
+
+@pytest.mark.parametrize(
+    ("text", "num_seg"),
+    [("No target.<|im_end|>", 0), ("Sure, [SEG]", 0), ("[SEG] [SEG]", 1), (SAYS_SEG, 1)],
+)
+def test_only_a_seg_that_was_read_gives_a_mask(sa2va_i, frames, text, num_seg):
+    answer = segment_one(sa2va_i, frames[:2], text)
+    assert (answer.text, answer.num_seg) == (text, num_seg)
+    assert np.asarray(answer.masks).any() == bool(num_seg)
+
+
+def test_empty_answers_keep_their_place_among_others(sa2va_i, frames):
+    answers = ["No.<|im_end|>", ANSWERS[1], "No.<|im_end|>"]
+    found = sa2va_i.segment(frames[:3], SENTENCES, answers=answers)
+    assert [np.asarray(answer.masks).any() for answer in found] == [False, True, False]
+    alone = sa2va_i.segment(frames[:3], SENTENCES[1:2], answers=answers[1:2])[0]
+    assert iou(np.asarray(found[1].masks), np.asarray(alone.masks)) > 0.999
+
+
+def test_no_sentences_no_answers(sa2va_i, frames):
+    assert sa2va_i.segment(frames, []) == []
+
+
+def test_bfloat16_runs_and_finds_nearly_the_same(sa2va_i, frames):
+    model = load(TINY_I, "cpu", "bfloat16")
+    assert {value.dtype for value in model.network.parameters()} == {model.dtype}
+    for procedure in PROCEDURES:
+        settings = {"procedure": procedure, "answers": ANSWERS, "num_frames": 3}
+        exact = sa2va_i.segment(frames, SENTENCES, **settings)
+        rough = model.segment(frames, SENTENCES, **settings)
+        agreement = [
+            iou(np.asarray(one.masks), np.asarray(other.masks))
+            for one, other in zip(exact, rough, strict=True)
+        ]
+        assert min(agreement) > 0.9, (procedure, agreement)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"procedure": "sa2va2"}, "known: sa2va, sa2va-i"),
+        ({"seg": "last"}, "known: first, union"),
+        ({"answers": ["one"]}, "1 answers for 3 sentences"),
+        ({"frames": np.zeros((2, 8, 8, 3), np.float32)}, "float32"),
+        ({"frames": np.zeros((2, 8, 8), np.uint8)}, r"\(2, 8, 8\)"),
+        ({"frames": np.zeros((0, 8, 8, 3), np.uint8)}, r"\(0, 8, 8, 3\)"),
+    ],
+)
+def test_refused_calls(sa2va_i, frames, change, says):
+    call = {"frames": frames, "sentences": SENTENCES} | change
+    with pytest.raises(InputError, match=says):
+        sa2va_i.segment(**call)
+
+
+def test_a_prompt_longer_than_the_language_model_knows_is_refused(sa2va, frames, monkeypatch):
+    monkeypatch.setattr(sa2va.config.llm, "max_position_embeddings", 100)
+    with pytest.raises(InputError, match="set frames lower"):
+        sa2va.segment(frames, SENTENCES, num_frames=5)
+    assert len(sa2va.segment(frames[:1], SENTENCES[:1], num_frames=1, answers=ANSWERS[:1])) == 1

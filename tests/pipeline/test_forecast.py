@@ -1,0 +1,228 @@
+"""What a dry run says of cost, and the limits that a run chooses, for GPUs that are made up."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from submission.cli import main
+from submission.cost.released import RELEASED, config_json
+from submission.cost.sizes import parse_sizes, read_sizes
+from submission.dataset.records import Expression, Split, Video
+from submission.device import Place
+from submission.errors import InputError
+from submission.experts.sharing import foresee
+from submission.models.sa2va.internvl.config import parse_config
+from submission.pipeline import forecast
+from submission.pipeline.limits import fit_limits
+from submission.progress import Reporter
+from submission.recipe import PACKAGED, read_recipe
+from submission.weights.folders import Weights
+
+H100 = Place("NVIDIA H100 80GB HBM3", 84e9, 85e9)
+RTX_4090 = Place("NVIDIA GeForce RTX 4090", 24e9, 25e9)
+
+
+@pytest.fixture
+def weights(tmp_path) -> Weights:
+    """A lock, and a folder without any checkpoint."""
+    return Weights(folder=tmp_path)
+
+
+@pytest.fixture
+def split() -> Split:
+    """Two full-HD videos with 16 sentences each."""
+    videos = tuple(
+        Video(
+            name, tuple(f"{time:05}" for time in range(79)), (1080, 1920),
+            tuple(Expression(name, str(n), "the cat") for n in range(16)),
+        )
+        for name in ("a", "b")
+    )  # fmt: skip
+    return Split(Path("data"), "valid", Path("data/meta_expressions.json"), videos)
+
+
+def limits(recipe, split, weights, place, capsys):
+    """The chosen limits (objects, images, sentences), and what was said."""
+    busy = {expert.name for expert in recipe.experts}
+    with Reporter("plain", verbose=True) as reporter:
+        chosen = fit_limits(recipe, split, busy, weights, place, reporter)
+    values = chosen.objects_at_once, chosen.images_at_once, chosen.sentences_at_once
+    return values, capsys.readouterr().err
+
+
+def plan_cost(recipe, weights, todo, place):
+    """What a dry run says of cost."""
+    passes, _ = foresee(recipe, weights, todo)
+    return forecast.plan_cost(recipe, weights, todo, place, passes)
+
+
+# --- the plan ------------------------------------------------------------------------------------
+def test_a_plan_without_a_gpu_tells_of_known_ones(split, weights):
+    recipe = read_recipe("single-80gb")
+    lines = plan_cost(recipe, weights, {e.name: split.videos for e in recipe.experts}, None)
+    table = {line.split()[0]: line for line in lines if line}
+    assert "H200" in table["cost"]
+    assert "RTX" in table["cost"]
+    assert table["sa2va-26b-uniform10"].endswith("does not fit")
+    assert table["sa2va-8b-uniform20"].endswith("*")
+    assert "PFLOP" in table["all"]
+
+
+def test_a_plan_with_a_gpu_tells_of_that_one(split, weights):
+    recipe = read_recipe("single-80gb")
+    lines = plan_cost(recipe, weights, {e.name: split.videos for e in recipe.experts}, H100)
+    assert any(line.endswith(H100.name) for line in lines)
+    assert not any("RTX" in line or "does not fit" in line for line in lines)
+    unknown = plan_cost(
+        recipe, weights, {e.name: split.videos for e in recipe.experts}, replace(H100, name="X 1")
+    )
+    assert any(line.endswith("fits, speed unknown") for line in unknown)
+
+
+def test_what_another_expert_has_encoded_is_not_counted_again(split, weights):
+    recipe = read_recipe("single-24gb")
+    names = [expert.name for expert in recipe.experts]
+
+    def work(todo):
+        lines = plan_cost(recipe, weights, {name: todo.get(name, ()) for name in names}, None)
+        return next(line for line in lines if line.startswith(names[1]))
+
+    alone = work({names[1]: split.videos})
+    assert work(dict.fromkeys(names, split.videos)) != alone
+    other = {names[0]: split.videos[:1], names[1]: split.videos[1:]}
+    assert work(other) == work({names[1]: split.videos[1:]})
+
+
+def test_finished_experts_and_given_masks_cost_nothing(split, weights):
+    recipe = read_recipe("pvuw4")
+    assert plan_cost(recipe, weights, {e.name: () for e in recipe.experts}, None) == []
+
+
+def test_a_checkpoint_of_unknown_size_is_named(split, weights):
+    recipe = read_recipe("single-24gb")
+    strange = replace(recipe.experts[0], checkpoint="my-own")
+    recipe = replace(recipe, experts=(strange,))
+    lines = plan_cost(recipe, weights, {strange.name: split.videos}, None)
+    assert lines[0].startswith(f"cost       {strange.name}: unknown, checkpoint 'my-own' is")
+
+
+def test_a_dry_run_of_the_sample_tells_its_cost(tmp_path, capsys):
+    assert main(["submit", "--dry-run", "--run", str(tmp_path), "--device", "cpu"]) == 0
+    assert "GFLOP" in capsys.readouterr().out
+
+
+# --- limits --------------------------------------------------------------------------------------
+def test_a_large_gpu_keeps_the_limits_of_the_recipe(split, weights, capsys):
+    recipe = read_recipe("single-80gb")
+    busy = {expert.name for expert in recipe.experts}
+    with Reporter("plain", verbose=True) as reporter:
+        assert fit_limits(recipe, split, busy, weights, H100, reporter) is recipe.compute
+    assert capsys.readouterr().err == ""
+
+
+def test_a_small_gpu_gets_smaller_limits_and_says_so(split, weights, capsys):
+    recipe = read_recipe("single-24gb")
+    chosen, said = limits(recipe, split, weights, replace(RTX_4090, free=22e9), capsys)
+    assert chosen[0] < recipe.compute.objects_at_once
+    assert f"objects_at_once = {chosen[0]}" in said
+    assert "22.0 GB" in said
+
+
+def test_weights_that_do_not_fit_are_refused_before_anything_is_loaded(split, weights, capsys):
+    with pytest.raises(InputError, match=r"26b-uniform10: the weights alone take 51\.6 GB"):
+        limits(read_recipe("single-80gb"), split, weights, RTX_4090, capsys)
+
+
+def test_what_is_finished_is_not_refused(split, weights):
+    recipe = read_recipe("single-80gb")
+    with Reporter("quiet") as reporter:
+        kept = fit_limits(recipe, split, set(), weights, RTX_4090, reporter)
+    assert kept is recipe.compute
+
+
+def test_a_recipe_that_may_not_fit_is_warned_of_with_what_would(split, weights, capsys):
+    recipe = read_recipe("single-24gb")
+    chosen, said = limits(recipe, split, weights, replace(RTX_4090, free=18.7e9), capsys)
+    assert chosen == (1, 1, 1)
+    assert "warning: expert sa2va-8b-uniform20: one object and one image at a time still" in said
+    assert "set frames = 1" in said
+    assert "a smaller checkpoint" in said
+
+
+def test_models_that_stay_loaded_side_by_side_count_together(split, weights, capsys):
+    recipe = read_recipe("single-24gb")
+    two = (replace(recipe.experts[2], checkpoint="Sa2VA-1B", name="small"), recipe.experts[2])
+    compute = replace(recipe.compute, objects_at_once=32)
+    recipe = replace(recipe, compute=compute, experts=two)
+    off = replace(recipe, compute=replace(compute, share_features="off"))
+    twice = [replace(video, expressions=video.expressions * 2) for video in split.videos]
+    split = replace(split, videos=tuple(twice))
+    place = Place("large", 36.5e9, 50e9)  # the weights, 19 GB, take less than 0.6 of what is free
+    together, _ = limits(recipe, split, weights, place, capsys)
+    alone, _ = limits(off, split, weights, place, capsys)
+    assert together < alone
+    crowded = replace(place, free=28.5e9)  # 0.6 of it is less than 19 GB, 0.6 of the whole is not
+    together, _ = limits(recipe, split, weights, crowded, capsys)
+    assert together == limits(off, split, weights, crowded, capsys)[0]
+
+
+def test_models_that_fit_only_one_at_a_time_are_warned_of_with_the_setting(split, weights, capsys):
+    recipe = read_recipe("single-24gb")
+    one = replace(recipe.experts[0], checkpoint="Sa2VA-1B", frames=79)
+    two = (one, replace(one, name="other", sam2="sam2-hiera-large"))
+    recipe, place = replace(recipe, experts=two), Place("small", 8e9, 8e9)
+    _, said = limits(recipe, split, weights, place, capsys)
+    assert 'set share_features = "off", so that one model at a time is loaded, or ' in said
+    off = replace(recipe, compute=replace(recipe.compute, share_features="off"))
+    assert "warning" not in limits(off, split, weights, place, capsys)[1]
+
+
+def test_a_plan_shares_image_features_as_the_run_does(split, weights):
+    recipe = read_recipe("single-24gb")
+    one = replace(recipe.experts[0], checkpoint="Sa2VA-1B")
+    recipe = replace(recipe, experts=(one, replace(one, name="other", sam2="sam2-hiera-large")))
+    todo = {expert.name: split.videos for expert in recipe.experts}
+
+    def other(*passes):
+        lines = forecast.plan_cost(recipe, weights, todo, None, passes)
+        return next(line for line in lines if line.startswith("other"))
+
+    assert other((one.name, "other")) != other((one.name,), ("other",))
+    assert other(("other", one.name)) == other((one.name,), ("other",))
+
+
+# --- sizes ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", [*RELEASED, "sample"])
+def test_sizes_are_those_of_which_the_network_is_built(name):
+    folder = PACKAGED.parent / "samples/small-5"
+    sizes = read_sizes(folder) if name == "sample" else parse_sizes(config_json(name))
+    values = json.loads((folder / "config.json").read_text()) if name == "sample" else None
+    built = parse_config(values or config_json(name), has_tuned_decoder=False)
+    grounding = {**vars(built.grounding), "hiera": vars(built.grounding.hiera)}
+    assert {**vars(sizes.grounding), "hiera": vars(sizes.grounding.hiera)} == grounding
+    llm = built.llm
+    assert (sizes.language.width, sizes.language.layers, sizes.language.vocabulary) == (
+        llm.hidden_size, llm.num_hidden_layers, llm.vocab_size,
+    )  # fmt: skip
+    assert (sizes.vision.image, sizes.vision.tokens) == (built.image_size, built.tokens_per_frame)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(None, "no config.json"), ("{}", "vision_config"), ("{", "fetch the file again")],
+)
+def test_a_config_that_cannot_be_read_is_named(tmp_path, content, what):
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InputError, match=what):
+        read_sizes(tmp_path)
+
+
+def test_the_cost_room_needs_no_torch():
+    rooms = "submission.pipeline.forecast, submission.pipeline.limits"
+    code = f"import sys, {rooms}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,91 @@
+"""A GPU that runs out of memory over a video: less at once, said; what cannot be helped is left."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from submission.errors import InputError
+from submission.experts.sa2va import Sa2VAExpert
+from submission.models.sa2va.model import Limits
+from submission.progress import Reporter
+from submission.recipe import Compute, Sa2VAMember
+
+
+class Model:
+    """Runs out of memory until it is asked for few enough objects at once."""
+
+    def __init__(self, fits: int) -> None:
+        self.limits = Limits(sentences_at_once=64, objects_at_once=16, images_at_once=8)
+        self.fits = fits  # objects at once
+        self.tried: list[Limits] = []
+
+    def segment(self, video, sentences, **settings):
+        self.tried.append(self.limits)
+        if min(self.limits.objects_at_once, len(sentences)) > self.fits:
+            raise torch.OutOfMemoryError("no room")
+        return [f"{sentence}: found" for sentence in sentences]
+
+
+class Showing:
+    """A video of 30 small frames, whose features are let go when they are asked to be."""
+
+    pictures = SimpleNamespace(shape=(30, 20, 40))
+    forgotten = 0
+
+    def watch(self, model, encoder, room):
+        return "features"
+
+    def forget(self):
+        self.forgotten += 1
+
+
+def make_expert(model: Model, seg: str = "first") -> Sa2VAExpert:
+    member = Sa2VAMember("a", "x", seg=seg)
+    shelf = SimpleNamespace(
+        take=lambda key, beside: model, compute=Compute(), reporter=Reporter("plain")
+    )
+    return Sa2VAExpert(member, Path("x"), None, shelf)
+
+
+def ask(model: Model, sentences: int, **settings) -> list:
+    showing = Showing()
+    answers = make_expert(model, **settings)._segment(showing, ["s"] * sentences, "clip")
+    assert showing.forgotten == len(model.tried) - 1
+    return answers
+
+
+def test_less_goes_through_at_once_until_it_fits_and_stays_so(capsys):
+    model = Model(fits=4)
+    assert len(ask(model, 10)) == 10
+    assert [limits.objects_at_once for limits in model.tried] == [16, 8, 4]
+    assert "video clip: out of GPU memory, going on with Limits(" in capsys.readouterr().err
+    assert model.limits.objects_at_once == 4
+
+
+def test_only_what_changes_something_for_the_video_is_tried():
+    model = Model(fits=1)
+    ask(model, 2)
+    used = [
+        (min(2, one.sentences_at_once), min(2, one.objects_at_once), min(30, one.images_at_once))
+        for one in model.tried
+    ]
+    assert used == sorted(set(used), reverse=True)
+    assert model.tried[-1].objects_at_once == 1
+
+
+def test_a_video_that_never_fits_leaves_the_limits_for_the_others():
+    model = Model(fits=0)
+    before = model.limits
+    with pytest.raises(InputError, match="does not hold 30 frames of 40 x 20 even one at a time"):
+        make_expert(model)._segment(Showing(), ["s"] * 3, "clip")
+    assert model.tried[-1] == Limits(1, 1, 1)
+    assert model.limits == before
+
+
+def test_a_union_of_several_objects_may_have_more_than_sentences():
+    model = Model(fits=0)
+    with pytest.raises(InputError):
+        make_expert(model, seg="union")._segment(Showing(), ["s"], "clip")
+    assert model.tried[-1].objects_at_once == 1

@@ -1,0 +1,136 @@
+"""Frames come ahead of the experts and answers are kept behind them, pass by pass."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from submission.errors import FaultyInput, InputError
+from submission.masks.store import Prediction, PredictionStore
+from submission.masks.track import Track
+from submission.pipeline.predict import Waits, predict
+from submission.progress import Reporter
+
+SIDE = 8
+ROOM = 10**6
+
+
+class Source:
+    """Frames of one colour; notes which were decoded."""
+
+    def __init__(self):
+        self.decoded: list[tuple[str, int]] = []
+        self.all_of: dict[str, threading.Event] = {}
+
+    def reader(self, video):
+        finished = self.all_of.setdefault(video.name, threading.Event())
+
+        def decode(index):
+            self.decoded.append((video.name, index))
+            if sum(name == video.name for name, _ in self.decoded) == len(video.frame_names):
+                finished.set()
+            return np.full((*video.size, 3), index, np.uint8)
+
+        return decode
+
+
+class Expert:
+    """Looks at every frame and answers with empty masks."""
+
+    def __init__(self, name, before=lambda video: None):
+        self.name = name
+        self.before = before
+
+    def looks_at(self, video):
+        return [(index, SIDE) for index in range(len(video.frame_names))]
+
+    def answer(self, video, showing):
+        self.before(video)
+        squares = showing.pictures.squash(range(len(video.frame_names)), SIDE)
+        assert [square.max() for square in squares] == list(range(len(video.frame_names)))
+        return self._answers(video)
+
+    def _answers(self, video):
+        track = Track.empty(video.size, len(video.frame_names))
+        for expression in video.expressions:
+            yield expression, Prediction(expression.sentence, "No.", (), 0, track)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return PredictionStore(tmp_path / "predictions")
+
+
+def run(passes, store, source=None, waits=None):
+    with Reporter("quiet") as quiet:
+        predict(passes, source or Source(), store, ROOM, quiet, waits or Waits())
+
+
+def test_a_frame_is_decoded_once_for_all_experts_of_a_pass(store, split):
+    source, waits = Source(), Waits()
+    a, b, c = map(Expert, "abc")
+    run([[(a, split.videos), (b, split.videos)], [(c, split.videos)]], store, source, waits)
+    assert len(source.decoded) == 2 * split.num_frames == waits.decoded
+    assert all(store.unanswered(name, split) == [] for name in "abc")
+
+
+def test_the_next_video_is_decoded_while_this_one_is_answered(store, split):
+    source = Source()
+    ahead = []
+
+    def look_ahead(video):
+        if video == split.videos[0]:
+            ahead.append(source.all_of[split.videos[1].name].wait(20))
+
+    run([[(Expert("a", look_ahead), split.videos)]], store, source)
+    assert ahead == [True]
+
+
+def test_experts_with_other_work_left_meet_where_both_have_some(store, split):
+    dogs, cups = split.videos
+    source = Source()
+    seen = []
+    a = Expert("a", lambda video: seen.append(("a", video.name)))
+    b = Expert("b", lambda video: seen.append(("b", video.name)))
+    run([[(a, [cups]), (b, [dogs, cups])]], store, source)
+    assert seen == [("a", cups.name), ("b", cups.name), ("b", dogs.name)]
+    assert len(source.decoded) == split.num_frames
+
+
+def test_a_video_that_cannot_be_answered_stops_no_other(store, split):
+    def refuse(video):
+        if video.name == split.videos[0].name:
+            raise InputError("frame 3 is damaged")
+
+    with pytest.raises(FaultyInput, match="frame 3 is damaged") as caught:
+        run([[(Expert("a", refuse), split.videos), (Expert("b"), split.videos)]], store)
+    assert [fault.where for fault in caught.value.faults] == [
+        f"expert a, video {split.videos[0].name}"
+    ]
+    assert {video.name for video, _ in store.unanswered("a", split)} == {split.videos[0].name}
+    assert store.unanswered("b", split) == []
+
+
+def test_a_write_that_fails_stops_everything_and_is_told_as_it_is(store, split, monkeypatch):
+    written, write = [], store.write
+
+    def fill_up(*words):
+        if len(written) == 2:
+            raise OSError(28, "No space left on device", "0.json")
+        written.append(words)
+        write(*words)
+
+    monkeypatch.setattr(store, "write", fill_up)
+    waits = Waits()
+    with pytest.raises(OSError, match="No space left on device"):
+        run([[(Expert(name), split.videos) for name in "abcdef"]], store, waits=waits)
+    assert len(list(store.folder.glob("*/*/*.json"))) == 2
+    assert waits.written > 0
+
+
+def test_waits_are_told_in_words_and_kept_with_the_seconds():
+    waits = Waits(frames=0.25, writing=1.5, written=3.0, decoded=79)
+    assert "waited 0.2 s for frames (79 were decoded) and 1.5 s for writing" in waits.in_words()
+    seconds = {"predict, waiting for frames": 1.0}
+    waits.add_to(seconds)
+    assert seconds == {"predict, waiting for frames": 1.25, "predict, waiting for writing": 1.5}
