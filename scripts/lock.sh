@@ -13,13 +13,15 @@ resolve() { # resolve OUTPUT INPUT...
     local output=$1
     shift
     uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-        --no-config --no-emit-package torchvision --custom-compile-command "make lock" --upgrade \
-        --constraint requirements/versions.txt --output-file "requirements/$output" "$@"
+        --no-config --no-emit-package torchvision --no-emit-package einops --upgrade \
+        --custom-compile-command "make lock" --constraint requirements/versions.txt \
+        --output-file "requirements/$output" "$@"
     echo "requirements/$output: $(grep -c '==' "requirements/$output") packages"
 }
 
 resolve build.txt requirements/build.in
 resolve cpu.txt pyproject.toml --extra dev requirements/torch-cpu-needs.in \
-    --override requirements/without-torch.txt --no-emit-package torch
-resolve cuda.txt pyproject.toml --extra dev --override requirements/without-torchvision.txt
+    --override requirements/without-torch.txt --override requirements/left-out.txt \
+    --no-emit-package torch
+resolve cuda.txt pyproject.toml --extra dev --override requirements/left-out.txt
 resolve tools.txt requirements/tools.in
