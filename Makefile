@@ -17,8 +17,8 @@ report: set-up  ## The page about a finished run, made anew where something chan
 		$(if $(RECIPE),--recipe '$(RECIPE)') $(if $(DATA),--data '$(DATA)') \
 		$(if $(SPLIT),--split '$(SPLIT)') $(if $(RUN),--run '$(RUN)') $(ARGS)
 
-test: set-up  ## Run the tests; ARGS="-k score", ARGS="-m slow", ARGS="-m gpu", ARGS="-m browser"
-	@.venv/bin/python -m pytest $(ARGS)
+test: set-up  ## Run the tests; ARGS="-k score", ARGS="-m slow", ARGS="-m gpu", ARGS="-m browser", JOBS=1
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n $(or $(JOBS),auto) --maxprocesses 8 --dist worksteal $(ARGS)
 
 regress: set-up  ## Compare a run of the sample with the golden outputs in tests/golden; ARGS=--exact
 	@.venv/bin/python -m scripts.regress $(ARGS)

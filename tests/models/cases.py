@@ -151,8 +151,9 @@ STAGES = {name: case.stages for name, case in CASES.items()}
 
 def cases(*stages: str) -> pytest.MarkDecorator:
     """Run a test with every case that has recorded all these stages, in whole or in part."""
+    # The record at real widths takes more than a minute on one core.
     fitting = [
-        pytest.param(case, id=name)
+        pytest.param(case, id=name, marks=[pytest.mark.slow] if "realdim" in name else [])
         for name, case in CASES.items()
         if all(any(f"{key}.".startswith(f"{stage}.") for key in STAGES[name]) for stage in stages)
     ]
