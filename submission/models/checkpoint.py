@@ -104,7 +104,7 @@ def fill(
     users: dict[str, list[tuple[str, Rows | None]]] = {}
     for name, source in sources.items():
         users.setdefault(source.key, []).append((name, source.rows))
-    for key, value in _read_tensors(files, device):
+    for key, value in read_tensors(files, device):
         for name, rows in users.get(key, []):
             place(network, name, value if rows is None else rows(value), dtype)
     move_tables(network, device)
@@ -162,7 +162,7 @@ def _without_tracking_decoder(sources: Mapping[str, Source]) -> dict[str, Source
 def _read_original_decoder(path: Path, network: Network) -> dict[str, Tensor]:
     """Mask decoder of Meta's SAM 2.0 file (.pt, opened without running code, or .safetensors)."""
     if path.suffix == ".safetensors":
-        tensors: Mapping[str, Any] = dict(_read_tensors([path], torch.device("cpu")))
+        tensors: Mapping[str, Any] = dict(read_tensors([path], torch.device("cpu")))
     else:
         try:
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -187,7 +187,8 @@ def _read_original_decoder(path: Path, network: Network) -> dict[str, Tensor]:
     return decoder
 
 
-def _read_tensors(files: Iterable[Path], device: torch.device) -> Iterator[tuple[str, Tensor]]:
+def read_tensors(files: Iterable[Path], device: torch.device) -> Iterator[tuple[str, Tensor]]:
+    """Yield name and tensor of safetensors files, one at a time, on `device`."""
     for file in files:
         with _open(file, device) as tensors:
             for key in tensors.keys():  # noqa: SIM118
