@@ -202,9 +202,32 @@ class OnGpu:
      ("EFFICIENT_ATTENTION CUDNN_ATTENTION", "cuDNN")],
 )  # fmt: skip
 def test_on_a_gpu_the_first_usable_kernel_is_taken(monkeypatch, usable, name):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     backends = {getattr(torch.nn.attention.SDPBackend, word) for word in usable.split()}
     monkeypatch.setattr(attention_kernel, "_usable_on_gpu", lambda like: backends)
     assert choose_kernel(OnGpu()).name == name
+
+
+def test_on_hopper_the_number_of_objects_chooses_between_flash_and_cudnn(monkeypatch):
+    kinds = torch.nn.attention.SDPBackend
+    both = {kinds.FLASH_ATTENTION, kinds.CUDNN_ATTENTION}
+    taken = []
+    monkeypatch.setattr(attention_kernel, "_usable_on_gpu", lambda like: both)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+
+    def only(backend):
+        taken.append(backend)
+        return attention_kernel.attend_fused
+
+    monkeypatch.setattr(attention_kernel, "_only", only)
+    kernel = choose_kernel(OnGpu())
+    assert kernel.name == "flash, cuDNN from 4 objects"
+    for objects in (1, 3, 4, 16):
+        keys, values = random(objects, 9, 16, seed=2), random(objects, 9, 16, seed=3)
+        seen = kernel.attend(random(1, 5, 16, seed=1), keys, values)
+        exact = (random(1, 5, 16, seed=1) @ keys.mT / 4).softmax(-1) @ values
+        assert_close(seen, exact)
+    assert taken == [kinds.FLASH_ATTENTION] * 2 + [kinds.CUDNN_ATTENTION] * 2
 
 
 def test_a_kernel_that_is_named_is_taken(monkeypatch):
