@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from submission.errors import InputError
+from submission.ordinary_files import too_large
 
 FRAME_FOLDER = "JPEGImages"
 FRAME_TAR = "JPEGImages.tar"
@@ -27,8 +28,13 @@ class Place:
     size: int
     member: str = ""
 
-    def read(self, start: int = 0, count: int | None = None) -> bytes:
-        """Return `count` bytes from `start` on (to the end without a count)."""
+    def read(self, start: int = 0, count: int | None = None, most: int | None = None) -> bytes:
+        """Return `count` bytes from `start` on (to the end without a count).
+
+        Raises OSError, before reading, when the whole has more than `most` bytes.
+        """
+        if most is not None and self.size > most:
+            raise OSError(too_large(self.size, most))
         left = max(self.size - start, 0)
         with self.path.open("rb") as file:
             file.seek(self.offset + start)
@@ -121,7 +127,7 @@ def _index_tar(path: Path, changed_ns: int) -> dict[str, dict[str, Place]]:
 
 
 def _add_member(index: dict[str, dict[str, Place]], path: Path, member: tarfile.TarInfo) -> None:
-    if not member.isreg():
+    if not member.isreg() or member.issparse():  # of a sparse file the tar holds no plain slice
         return
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
     if FRAME_FOLDER in parts:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from submission.dataset.frame_files import FrameFiles, Place, find_frame, open_frame_files
-from submission.dataset.images import BrokenImage, decode_rgb
+from submission.dataset.images import BrokenImage, decode_rgb, most_bytes
 from submission.dataset.records import Split, Video
 from submission.errors import InputError
 
@@ -58,19 +58,13 @@ class FrameSource:
                 f"{self._files.where(video.name)}: frame {name} of video {video.name} is missing"
             )
         try:
-            frame = decode_rgb(place.read())
+            return decode_rgb(place.read(most=most_bytes(video.size)), video.size)
         except OSError as error:
             raise InputError(f"{place} (video {video.name}): cannot be read: {error}") from error
         except BrokenImage as error:
             raise InputError(
                 f"{place} (video {video.name}): {error}; copy or download this file again"
             ) from error
-        if frame.shape[:2] != video.size:
-            raise InputError(
-                f"{place} (video {video.name}): {frame.shape[1]} x {frame.shape[0]} pixels, "
-                f"but the video has {video.size[1]} x {video.size[0]}"
-            )
-        return frame
 
 
 def open_frames(split: Split) -> FrameSource:

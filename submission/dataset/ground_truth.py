@@ -18,7 +18,7 @@ class GroundTruth:
     """True masks by video and expression; all of them fit the split that they were read for."""
 
     def __init__(self, annotations: dict[_Key, _Frames]) -> None:
-        self._annotations = annotations  # frames in the sorted order of the video
+        self._annotations = annotations
 
     def masks(self, video: Video, expression: Expression) -> NDArray[np.bool_]:
         """Return the union of all objects that the sentence means, bool (T, H, W).
@@ -94,7 +94,7 @@ def _read_annotations(
 
 
 def _read_annotation(items: Any, video: Video) -> _Frames:
-    """Return the counts for each frame, sorted order; raise ValueError with a reason."""
+    """Return the counts for each frame; raise ValueError with a reason."""
     if items is None:
         raise ValueError("it is missing")
     if not isinstance(items, list):
@@ -102,8 +102,7 @@ def _read_annotation(items: Any, video: Video) -> _Frames:
     if len(items) != len(video.frame_names):
         raise ValueError(f"it has {len(items)} masks for {len(video.frame_names)} frames")
     track: _Frames = [None] * len(items)
-    for position, item in enumerate(items):
-        index = position if video.listed is None else video.listed[position]
+    for index, item in enumerate(items):
         try:
             track[index] = read_item(item, video.size) if item else None
         except ValueError as error:

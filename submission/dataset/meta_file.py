@@ -19,9 +19,9 @@ UNKNOWN_SIZE = (0, 0)
 def read_meta(path: Path) -> tuple[list[Video], list[Fault]]:
     """Return the videos whose names and frames can be used, and every fault of the file.
 
-    Videos keep the order of the file, frames are sorted as strings, expressions are in numeric
-    order where all ids of the video are numbers and sorted as strings elsewhere. Raises
-    InputError, with line and column, when the file is not JSON at all.
+    Videos and frames keep the order of the file, expressions are in numeric order where all ids
+    of the video are numbers and sorted as strings elsewhere. Raises InputError, with line and
+    column, when the file is not JSON at all.
     """
     reader = _MetaReader(path.name)
     return reader.videos(read_json(path, keep_repeated=True)), reader.faults
@@ -71,11 +71,7 @@ class _MetaReader:
         expressions = self.expressions(name, value.get("expressions"))
         if reason or not listed:
             return None
-        frames = tuple(sorted(set(listed)))
-        place = {frame: index for index, frame in enumerate(frames)}
-        order = tuple(place[frame] for frame in listed)
-        in_order = order == tuple(range(len(frames)))
-        return Video(name, frames, UNKNOWN_SIZE, expressions, None if in_order else order)
+        return Video(name, tuple(listed), UNKNOWN_SIZE, expressions)
 
     def frames(self, video: str, value: Any) -> list[str]:
         if not isinstance(value, list):

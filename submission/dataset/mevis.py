@@ -15,7 +15,14 @@ from submission.dataset.frame_files import (
     find_frame,
     open_frame_files,
 )
-from submission.dataset.images import BrokenImage, decode_image, ends_properly, open_image
+from submission.dataset.images import (
+    BrokenImage,
+    decode_image,
+    ends_properly,
+    mode_fault,
+    most_bytes,
+    open_image,
+)
 from submission.dataset.meta_file import read_meta
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, FaultyInput, InputError
@@ -29,6 +36,7 @@ META_FILES = (
     "meta_expressions_v2_release.json",  # MeViS v2: valid
 )
 _HEAD = 16 * 1024  # bytes, enough for the header of nearly every frame
+_LONG_HEAD = 16 << 20  # bytes, enough for one with an embedded preview
 _TAIL = 8  # bytes, enough for the end mark of JPEG and PNG
 _READERS = 8  # threads; the work is mostly waiting for a disk
 
@@ -142,7 +150,12 @@ def _frame_size(place: Place) -> tuple[int, int]:
     try:
         image = open_image(place.read(count=_HEAD))
     except BrokenImage:
-        image = open_image(place.read())  # a long header, such as an embedded preview
-    if not ends_properly(image.format, place.read(max(place.size - _TAIL, 0))):
-        image = decode_image(place.read())
-    return image.height, image.width
+        image = open_image(place.read(count=_LONG_HEAD))
+    if reason := mode_fault(image):
+        raise BrokenImage(reason)
+    size = image.height, image.width
+    if not ends_properly(
+        image.format, place.read(max(place.size - _TAIL, 0), most=most_bytes(size))
+    ):
+        decode_image(place.read())
+    return size

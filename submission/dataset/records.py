@@ -26,17 +26,17 @@ class Expression:
 
 @dataclass(frozen=True)
 class Video:
-    """A video: frame names without extension, sorted; size as (height, width) in pixels.
+    """A video: frame names without extension; size as (height, width) in pixels.
 
-    `listed` holds, for the n-th frame name of the meta file, its place in `frame_names`:
-    mask_dict.json follows the order of the meta file, everything else the sorted order.
+    The meta file lists frames in the order of time, and this is the one place that says so: key
+    frames, tracking, masks, ground truth and zip all follow `frame_names`. Names are never sorted;
+    as text 10 comes before 2.
     """
 
     name: str
     frame_names: tuple[str, ...]
     size: tuple[int, int]
     expressions: tuple[Expression, ...]
-    listed: tuple[int, ...] | None = None  # None: the meta file lists the frames sorted
 
     @property
     def num_masks(self) -> int:

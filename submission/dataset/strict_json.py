@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
+from submission.ordinary_files import read_ordinary
 
 
 class JsonObject(dict[str, Any]):
@@ -20,7 +21,7 @@ def read_json(path: Path, *, keep_repeated: bool = False) -> Any:
     With `keep_repeated` every object is a JsonObject (slower: not for ground truth of 400 MB).
     """
     try:
-        return parse_json(path.read_bytes(), str(path), keep_repeated=keep_repeated)
+        return parse_json(read_ordinary(path), str(path), keep_repeated=keep_repeated)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
@@ -39,6 +40,8 @@ def parse_json(content: bytes, where: str, *, keep_repeated: bool = False) -> An
         raise InputError(f"{where}: not UTF-8 text at line {line}: {error.reason}") from error
     except RecursionError as error:
         raise InputError(f"{where}: the JSON is nested too deeply to be a data file") from error
+    except ValueError as error:  # Python reads numbers of at most 4,300 digits
+        raise InputError(f"{where}: the JSON has a number of thousands of digits") from error
 
 
 def _keep_repeated(pairs: list[tuple[str, Any]]) -> JsonObject:

@@ -14,9 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from submission.dataset.images import BrokenImage, decode_image
+from submission.dataset.images import (
+    BrokenImage,
+    decode_image,
+    most_bytes,
+    open_image,
+    size_fault,
+)
 from submission.dataset.records import Expression, Split, Video
-from submission.errors import Fault, InputError
+from submission.errors import Fault, InputError, list_faults
 from submission.output.layout import (
     TEAM_FILE,
     Listing,
@@ -71,7 +77,7 @@ class Verdict:
         }
 
     def summary(self) -> str:
-        """Return the verdict as text: one line when it is good, else a line for each fault."""
+        """Return the verdict as text: one line when it is good, else the first faults too."""
         looked = (
             f"{self.counts['videos']} videos, {self.counts['sentences']} sentences, "
             f"{self.counts['files']} of {self.counts['expected_files']} masks"
@@ -80,8 +86,9 @@ class Verdict:
             empty = self.counts["empty_masks"]
             return f"{self.path}: no faults ({looked}; {empty} masks without foreground)"
         number = len(self.faults)
-        head = f"{self.path}: {number} fault{'s' * (number != 1)} ({looked}):"
-        return "\n".join([head, *(f"  {fault}" for fault in self.faults)])
+        return list_faults(
+            f"{self.path}: {number} fault{'s' * (number != 1)} ({looked}):", self.faults
+        )
 
 
 def check(
@@ -133,26 +140,26 @@ def mask_fault(content: bytes, size: tuple[int, int]) -> tuple[str | None, bool]
     counts the luminance of the colour, so that a dark object may vanish.
     """
     if (plain := read_packed_rows(content)) is not None:
-        rows, (height, width) = plain
-        if (height, width) != size:
-            return _size_fault(width, height, size), False
-        return None, not _without_padding(rows, width).any()
+        rows, found = plain
+        if reason := size_fault(found, size):
+            return reason, False
+        return None, not _without_padding(rows, found[1]).any()
     try:
-        image = decode_image(content)
+        if reason := _header_fault(open_image(content)):
+            return reason, False
+        image = decode_image(content, size)
     except BrokenImage as error:
         return str(error), False
-    if image.format != "PNG":
-        return f"a {image.format} image, not a PNG", False
-    if image.mode not in ("1", "L"):
-        kind = _MODES.get(image.mode, f"mode {image.mode}")
-        return f"a PNG with {kind}; write one channel, 1-bit or 8-bit with 0 and 255", False
-    if (image.height, image.width) != size:
-        return _size_fault(image.width, image.height, size), False
     return _value_fault(image), image.getbbox() is None
 
 
-def _size_fault(width: int, height: int, size: tuple[int, int]) -> str:
-    return f"{width} x {height} pixels, but the video has {size[1]} x {size[0]}"
+def _header_fault(image: Image.Image) -> str | None:
+    if image.format != "PNG":
+        return f"a {image.format} image, not a PNG"
+    if image.mode not in ("1", "L"):
+        kind = _MODES.get(image.mode, f"mode {image.mode}")
+        return f"a PNG with {kind}; write one channel, 1-bit or 8-bit with 0 and 255"
+    return None
 
 
 def _without_padding(rows: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
@@ -227,7 +234,8 @@ def _look_at_sentence(
             continue
         read += 1
         try:
-            reason, blank = mask_fault(files.read(listing.members[name]), video.size)
+            content = files.read(listing.members[name], most_bytes(video.size))
+            reason, blank = mask_fault(content, video.size)
         except UnreadableFile as error:
             reason, blank = str(error), False
         empty += blank

@@ -16,15 +16,18 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from submission.dataset.images import BrokenImage
+from submission.dataset.images import BrokenImage, most_bytes
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, InputError
 from submission.masks.track import Track
+from submission.ordinary_files import SMALL, read_ordinary, too_large
 from submission.output.layout import file_name, find_wrapper, missing_faults
 from submission.output.png_files import read_mask
 
 READERS = min(16, os.cpu_count() or 1)  # threads; decoding runs outside the interpreter lock
 _ENCRYPTED = 0x1  # flag bit of a zip entry
+# Of other methods zipfile unpacks all that is in a member, 64 MB of 50 bytes, whatever it states.
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -52,8 +55,8 @@ class MaskFiles(ABC):
         """Return every file name with "/", as stored, repeated names included."""
 
     @abstractmethod
-    def read(self, name: str) -> bytes:
-        """Return the bytes of a file; raise UnreadableFile."""
+    def read(self, name: str, most: int = SMALL) -> bytes:
+        """Return the bytes of a file; raise UnreadableFile, also for more than `most` bytes."""
 
     @abstractmethod
     def close(self) -> None:
@@ -82,15 +85,9 @@ class MaskFiles(ABC):
     def _read_frame(self, video: Video, expression: str, frame: str) -> NDArray[np.bool_]:
         name = file_name(video.name, expression, frame)
         try:
-            mask = read_mask(self.read(name))
+            return read_mask(self.read(name, most_bytes(video.size)), video.size)
         except (UnreadableFile, BrokenImage) as error:
             raise InputError(f"{self.path}: {name}: {error}") from error
-        if mask.shape != video.size:
-            raise InputError(
-                f"{self.path}: {name}: {mask.shape[1]} x {mask.shape[0]} pixels, "
-                f"but the video has {video.size[1]} x {video.size[0]}"
-            )
-        return mask
 
     def __enter__(self) -> Self:
         return self
@@ -114,9 +111,9 @@ class MaskFolder(MaskFiles):
             found += [file if inside == "." else f"{inside}/{file}" for file in files]
         return sorted(found)
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int = SMALL) -> bytes:
         try:
-            return (self.path / name).read_bytes()
+            return read_ordinary(self.path / name, most)
         except OSError as error:
             raise UnreadableFile(f"cannot be read: {error.strerror or error}") from error
 
@@ -141,9 +138,17 @@ class MaskArchive(MaskFiles):
         """Return the names that need a password."""
         return [entry.filename for entry in self._zip.infolist() if entry.flag_bits & _ENCRYPTED]
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int = SMALL) -> bytes:
         try:
-            return self._zip.read(name)  # compares the checksum
+            entry = self._zip.getinfo(name)
+            if entry.file_size > most:
+                raise UnreadableFile(too_large(entry.file_size, most))
+            if entry.compress_type not in _BOUNDED:
+                raise UnreadableFile("packed in an unusual way; zip it with: zip -r")
+            with self._zip.open(entry) as file:  # gives no more than the size that is stated
+                return file.read(most + 1)  # compares the checksum
+        except UnreadableFile:
+            raise
         except KeyError as error:
             raise UnreadableFile("it is missing") from error
         except _ZIP_ERRORS as error:
@@ -159,4 +164,6 @@ def open_submission(path: Path) -> MaskFolder | MaskArchive:
         return MaskFolder(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; pass a submission zip or its folder")
+    if not path.is_file():
+        raise InputError(f"{path}: neither a folder nor an ordinary file")
     return MaskArchive(path)

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from submission.dataset.images import decode_image
+from submission.dataset.images import BrokenImage, decode_image, high_byte, size_fault
 from submission.dataset.rle import Window
 from submission.masks.track import Track
 from submission.whole_files import write_bytes
@@ -85,19 +85,20 @@ def write_track(
         return sum(pool.map(write, range(len(frame_names))))
 
 
-def read_mask(content: bytes) -> NDArray[np.bool_]:
+def read_mask(content: bytes, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
     """Return an image file as the judge reads it, bool (H, W): foreground where grey is not 0.
 
     Colours and palettes count by their luminance, 16-bit grey by its high byte. Raises
-    BrokenImage when the file is damaged.
+    BrokenImage when the file is damaged, or not of `size` (height, width).
     """
     packed = read_packed_rows(content)
     if packed is not None:
+        if reason := size_fault(packed[1], size):
+            raise BrokenImage(reason)
         return np.unpackbits(packed[0], axis=1, count=packed[1][1]).view(np.bool_)
-    image = decode_image(content)
-    if image.mode.startswith("I"):
-        return np.asarray(np.asarray(image).astype(np.int64) >> 8 != 0)
-    return np.asarray(np.asarray(image.convert("L")) != 0)
+    image = decode_image(content, size)
+    grey = high_byte(image)
+    return np.asarray((np.asarray(image.convert("L")) if grey is None else grey) != 0)
 
 
 def read_packed_rows(content: bytes) -> tuple[NDArray[np.uint8], tuple[int, int]] | None:

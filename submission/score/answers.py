@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from submission.dataset.images import BrokenImage
+from submission.dataset.images import BrokenImage, most_bytes
 from submission.dataset.records import Expression, Video
 from submission.errors import InputError, StoreMismatch
 from submission.masks.store import PredictionStore
@@ -69,7 +69,9 @@ class _PngAnswer:
         if self.members is not None and name not in self.members:
             return MISSING
         try:
-            return Shape.of_png(self.files.read(self.members[name] if self.members else name))
+            stored = self.members[name] if self.members else name
+            content = self.files.read(stored, most_bytes(self.video.size))
+            return Shape.of_png(content, self.video.size)
         except UnreadableFile as error:
             is_there = isinstance(self.files, MaskArchive) or (self.files.path / name).exists()
             return Gap(str(error)) if is_there else MISSING

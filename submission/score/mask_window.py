@@ -41,19 +41,20 @@ class Shape:
         return Shape(size, rows.start, columns.start, np.ascontiguousarray(mask[rows, columns]))
 
     @staticmethod
-    def of_png(content: bytes) -> "Shape":
+    def of_png(content: bytes, size: tuple[int, int] | None = None) -> "Shape":
         """Return the shape in an image file, read as the judge reads it.
 
-        Raises BrokenImage when the file is damaged.
+        Raises BrokenImage when the file is damaged, and may raise it before decoding when the
+        image is not of `size` (height, width).
         """
         packed = read_packed_rows(content)
         if packed is None:
-            return Shape.of_mask(read_mask(content))
-        octets, size = packed  # eight pixels each
+            return Shape.of_mask(read_mask(content, size))
+        octets, found = packed  # eight pixels each
         rows, columns = _filled(octets)
-        left, right = 8 * columns.start, min(8 * columns.stop, size[1])
+        left, right = 8 * columns.start, min(8 * columns.stop, found[1])
         pixels = np.unpackbits(octets[rows, columns], axis=1, count=right - left)
-        return Shape(size, rows.start, left, pixels.view(np.bool_))
+        return Shape(found, rows.start, left, pixels.view(np.bool_))
 
     @staticmethod
     def of_counts(parts: Sequence[bytes], size: tuple[int, int]) -> "Shape":

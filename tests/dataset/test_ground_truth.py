@@ -41,8 +41,9 @@ def test_masks_follow_the_meta_file_when_it_lists_frames_out_of_order(split_fold
     split = read_split(split_folder.parent, split_folder.name)
     dogs = split.videos[0]
     masks = read_ground_truth(split).masks(dogs, dogs.expressions[2])
-    assert not masks[2].any()  # the first item belongs to frame 00002
-    assert np.array_equal(masks[0], square(20, 1))
+    assert dogs.frame_names == ("00002", "00000", "00001")
+    assert not masks[0].any()  # the first item belongs to the frame that is listed first
+    assert np.array_equal(masks[1], square(20, 1))
 
 
 @pytest.mark.parametrize(

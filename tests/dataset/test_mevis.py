@@ -42,11 +42,15 @@ def test_ids_that_are_not_all_numbers_are_sorted_as_text(split_folder):
     assert [expression.id for expression in split.videos[0].expressions] == ["10", "2", "b"]
 
 
-def test_frames_are_sorted_whatever_the_meta_file_says(split_folder):
-    change_meta(split_folder, lambda videos: videos["dogs"]["frames"].reverse())
+def test_the_meta_file_lists_frames_in_the_order_of_time(split_folder):
+    frames = ("9", "10", "11")  # as text 9 comes last
+    for old, new in zip(FRAMES, frames, strict=True):
+        (split_folder / f"JPEGImages/dogs/{old}.jpg").rename(
+            split_folder / f"JPEGImages/dogs/{new}.jpg"
+        )
+    change_meta(split_folder, lambda videos: videos["dogs"].update(frames=list(frames)))
     video = read_split(split_folder.parent, split_folder.name).videos[0]
-    assert video.frame_names == FRAMES
-    assert video.listed == (2, 1, 0)
+    assert video.frame_names == frames
 
 
 def test_a_split_without_ground_truth_tells_it_from_no_target(split, split_folder):

@@ -1,8 +1,10 @@
 """The check names each thing that would make the judge read something else than was meant."""
 
 import json
+import os
 import shutil
 import struct
+import tracemalloc
 import warnings
 import zipfile
 import zlib
@@ -250,6 +252,74 @@ def test_damage_inside_the_archive_is_found_by_its_checksum(archive, split):
     archive.write_bytes(content)
     (fault,) = faults_of(archive, split)
     assert fault.startswith(f"{FRAME}: the archive is damaged here: ")
+
+
+def test_a_member_larger_than_a_mask_can_be_is_not_unpacked(archive, split):
+    bomb = bytes(100 << 20)
+    with zipfile.ZipFile(archive) as files:
+        entries = {name: files.read(name) for name in files.namelist()}
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
+        for name, content in entries.items():
+            files.writestr(name, bomb if name == FRAME else content)
+    del bomb
+    assert archive.stat().st_size < 1 << 20
+    tracemalloc.start()
+    (fault,) = faults_of(archive, split)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert fault == (f"{FRAME}: 104,857,600 bytes, but what belongs here takes at most 1,056,256")
+    assert peak < 20 << 20
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_that_lies_about_its_size_is_not_unpacked(archive, split, method):
+    with zipfile.ZipFile(archive, "a") as files:
+        files.writestr("team.json", bytes(32 << 20), method)
+    content = bytearray(archive.read_bytes())
+    size = content.rfind(b"PK\x01\x02") + 24  # where the directory states it
+    assert struct.unpack_from("<I", content, size) == (32 << 20,)
+    struct.pack_into("<I", content, size, 100)
+    archive.write_bytes(content)
+    tracemalloc.start()
+    (fault,) = faults_of(archive, split)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    lie = "the archive is damaged here: Bad CRC-32"
+    expected = lie if method == zipfile.ZIP_DEFLATED else "packed in an unusual way"
+    assert fault.startswith(f"team.json: {expected}")
+    assert peak < 20 << 20
+
+
+def test_only_ordinary_files_are_read(answer, split):
+    (answer / FRAME).unlink()
+    os.mkfifo(answer / FRAME)  # nobody writes into it: opening it would last for ever
+    (answer / "dogs/2/00002.png").unlink()
+    (answer / "dogs/2/00002.png").symlink_to("/dev/zero")
+    os.mkfifo(answer / "team.json")
+    whats = [fault.split(": ", 1)[1] for fault in faults_of(answer, split)]
+    pipe = "cannot be read: not an ordinary file but a named pipe"
+    assert whats == [pipe, pipe, "cannot be read: not an ordinary file but a device"]
+    os.mkfifo(answer / "pipe.zip")
+    assert faults_of(answer / "pipe.zip", split) == [
+        "pipe.zip: neither a folder nor an ordinary file"
+    ]
+
+
+@pytest.mark.parametrize("side", [5_000, 10_000, 60_000])
+def test_a_picture_is_measured_before_it_is_decoded(answer, split, side, monkeypatch):
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: pytest.fail("decoded"))
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    (answer / FRAME).write_bytes(_join(header, zlib.compress(bytes(1000))))
+    (fault,) = faults_of(answer, split)
+    assert f"{side} x {side} pixels" in fault or "larger than any frame" in fault
+
+
+def test_the_terminal_gets_the_first_faults_and_the_json_all(answer, split):
+    for number in range(200):
+        (answer / f"{number}.txt").write_text("")
+    verdict = check(answer, split)
+    assert "... and 150 more" in verdict.summary()
+    assert len(verdict.to_json()["faults"]) == 200
 
 
 def test_an_archive_that_was_cut_off_or_is_none(archive, split, tmp_path):
