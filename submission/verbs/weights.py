@@ -9,7 +9,7 @@ from submission.verbs.verb import Arguments, add_verb
 from submission.weights.commands import fetch_weights, list_weights, lock_weights, verify_weights
 from submission.weights.fetch import CONNECTIONS
 from submission.weights.folders import Weights, weights_folder
-from submission.weights.lock import default_lock, read_lock
+from submission.weights.lock_file import default_lock, read_lock
 
 
 def add_weights(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

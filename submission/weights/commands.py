@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 from submission.errors import Fault, FaultyResult, InputError, list_faults
 from submission.progress import Reporter
+from submission.weights.by_hand import take_from_copy
 from submission.weights.fetch import CONNECTIONS, fetch
 from submission.weights.folders import Weights
 from submission.weights.hub import Hub
 from submission.weights.listing import table
-from submission.weights.lock import LockedCheckpoint, write_lock
+from submission.weights.lock import LockedCheckpoint
+from submission.weights.lock_file import write_lock
 from submission.weights.resolve import changes, resolve
 from submission.weights.sizes import in_words
 from submission.weights.verify import bytes_to_read, differences
@@ -33,12 +35,17 @@ class ByteCount:
 
 def lock_weights(names: Sequence[str], weights: Weights, update: bool) -> None:
     """Pin what is unresolved, print the difference and write the lock."""
-    hub, lock = Hub(), weights.lock
-    for name in dict.fromkeys(names):
-        old = lock.take(name)
-        new = resolve(old, hub, update=update)
+    lock = weights.lock
+    items = [lock.take(name) for name in dict.fromkeys(names)]
+    hub = None if all(item.is_by_hand for item in items) else Hub()
+    for old in items:
+        if hub is None or old.is_by_hand:
+            new, origin = take_from_copy(old, weights), str(weights.place(old))
+        else:
+            new = resolve(old, hub, update=update)
+            origin = f"{new.repo}@{new.revision}"
         lines = changes(old, new)
-        print(f"{name}  {new.repo}@{new.revision}: {'' if lines else 'nothing to change'}".rstrip())
+        print(f"{new.name}  {origin}: {'' if lines else 'nothing to change'}".rstrip())
         print("".join(f"  {line}\n" for line in lines), end="")
         lock = lock.replacing(new)
         if lines:

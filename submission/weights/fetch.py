@@ -13,6 +13,7 @@ from pathlib import Path
 
 from submission.errors import Fault, FaultyInput, FaultyResult, list_faults
 from submission.progress import Reporter
+from submission.weights.by_hand import refuse_absent
 from submission.weights.download import Job, Stopped, WrongContent, download, no_room, partial_path
 from submission.weights.folders import Weights
 from submission.weights.hashes import digests, recall
@@ -39,7 +40,11 @@ def fetch(
     Raises FaultyInput for what the lock leaves unresolved, InputError for no room, no network and
     what the Hub refuses, and FaultyResult naming each file that came with wrong content.
     """
-    checkpoints = [weights.lock.take(name) for name in dict.fromkeys(names)]
+    named = [weights.lock.take(name) for name in dict.fromkeys(names)]
+    for item in named:
+        if item.is_by_hand:
+            refuse_absent(item, weights)
+    checkpoints = [item for item in named if not item.is_by_hand]
     _refuse_unresolved(checkpoints, weights)
     to_do = {item: files for item in checkpoints if (files := wrong_files(item, weights, reporter))}
     needed = sum(

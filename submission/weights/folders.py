@@ -6,7 +6,8 @@ from pathlib import Path
 
 from submission.errors import InputError
 from submission.weights.hashes import cache_folder
-from submission.weights.lock import Lock, LockedCheckpoint, default_lock, read_lock
+from submission.weights.lock import Lock, LockedCheckpoint
+from submission.weights.lock_file import default_lock, read_lock
 
 
 def weights_folder() -> Path:

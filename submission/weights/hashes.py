@@ -1,4 +1,4 @@
-"""SHA-256 of files, computed once for each state of a file and then remembered.
+"""SHA-256 of files (MD5 where a source states no other), computed once and then remembered.
 
 Hashing a 92 GB checkpoint takes minutes. A result is remembered with the file's size and the times
 of its last change: of content (mtime) and of anything (ctime, which no program can set, so that a
@@ -60,36 +60,37 @@ def hash_files(
 def digests(
     files: Iterable[Path],
     *,
+    algorithm: str = "sha256",
     again: bool = False,
     beside: bool = False,
     on_bytes: Callable[[int], None] | None = None,
 ) -> dict[Path, str]:
-    """Return the SHA-256 of each file; `again` reads all, also those that are remembered.
+    """Return the hash of each file; `again` reads all, also those that are remembered.
 
     `beside` keeps what was read beside the files, too. `on_bytes` hears from several threads how
     many bytes were read.
     """
     wanted = list(files)
-    found = {} if again else {file: known for file in wanted if (known := recall(file))}
+    found = {} if again else {f: known for f in wanted if (known := recall(f, algorithm))}
     unknown = [file for file in wanted if file not in found]
     stop = threading.Event()
     with ThreadPoolExecutor(READERS) as pool:
         try:
-            work = [pool.submit(_entry, file, on_bytes, stop) for file in unknown]
+            work = [pool.submit(_entry, file, algorithm, on_bytes, stop) for file in unknown]
             results = [future.result() for future in work]
         finally:
             stop.set()  # after an error or Ctrl-C the other readers need not finish
     fresh = dict(zip(unknown, results, strict=True))
-    _remember(fresh, beside)
+    _remember(fresh, algorithm, beside)
     return {file: found.get(file) or fresh[file][-1] for file in wanted}
 
 
-def recall(file: Path) -> str | None:
-    """Return the remembered SHA-256 of a file in its present state, None when there is none."""
+def recall(file: Path, algorithm: str = "sha256") -> str | None:
+    """Return the remembered hash of a file in its present state, None when there is none."""
     now = state(file)
     for memory, key in (
-        (read_memory(file.parent / RECORD), file.name),
-        (read_memory(_cache_file()), str(file.resolve())),
+        (read_memory(file.parent / RECORD), _key(file.name, algorithm)),
+        (read_memory(_cache_file()), _key(str(file.resolve()), algorithm)),
     ):
         entry = memory.get(key)
         if isinstance(entry, list) and entry[:3] == now and len(entry) == 4:
@@ -115,16 +116,27 @@ def update(digest: "hashlib._Hash", file: Path, on_bytes: Callable[[int], None] 
     return total
 
 
-def _remember(entries: Mapping[Path, list[Any]], beside: bool) -> None:
+def _key(name: str, algorithm: str) -> str:
+    return name if algorithm == "sha256" else f"{name} {algorithm}"
+
+
+def _remember(entries: Mapping[Path, list[Any]], algorithm: str, beside: bool) -> None:
     if entries:
-        keep(_cache_file(), {str(file.resolve()): entry for file, entry in entries.items()})
+        found = {_key(str(file.resolve()), algorithm): entry for file, entry in entries.items()}
+        keep(_cache_file(), found)
     if beside:
         for folder in {file.parent for file in entries}:
-            inside = {f.name: entry for f, entry in entries.items() if f.parent == folder}
+            inside = {
+                _key(file.name, algorithm): entry
+                for file, entry in entries.items()
+                if file.parent == folder
+            }
             keep(folder / RECORD, inside)
 
 
-def _entry(file: Path, on_bytes: Callable[[int], None] | None, stop: threading.Event) -> list[Any]:
+def _entry(
+    file: Path, algorithm: str, on_bytes: Callable[[int], None] | None, stop: threading.Event
+) -> list[Any]:
     """The state is that of before reading: a file that changes meanwhile is hashed again."""
 
     def count(read: int) -> None:
@@ -134,7 +146,7 @@ def _entry(file: Path, on_bytes: Callable[[int], None] | None, stop: threading.E
             on_bytes(read)
 
     before = state(file)
-    digest = hashlib.sha256()
+    digest = hashlib.new(algorithm, usedforsecurity=algorithm == "sha256")
     update(digest, file, count)
     return [*before, digest.hexdigest()]
 

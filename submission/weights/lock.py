@@ -1,29 +1,25 @@
 """weights.lock: the files of each checkpoint, with size and SHA-256, as frozen records.
 
 What nobody has seen yet is unresolved: an empty text or 0. Nothing unresolved is fetched or opened
-by name; `weights lock` asks the Hub for it and writes the file anew, in a stable order.
+by name; `weights lock` asks the Hub for it and writes the file anew (lock_file.py reads and writes
+it). A checkpoint that is on no Hub states its `source`, the page from which its files come by hand,
+and, where its authors publish no SHA-256, the `md5` that they do.
 """
 
-import json
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field, StrictInt, StrictStr
+from pydantic.config import with_config
 
 from submission.dataset.names import name_fault
-from submission.errors import Fault, FaultyInput, InputError
-from submission.whole_files import write_bytes
+from submission.errors import Fault, InputError
 
-VERSION = 1
 EMPTY_SHA256 = sha256(b"").hexdigest()  # a file of 0 bytes is pinned by this, not unresolved
-HEADER = """\
-# The released checkpoints, file by file. Nothing is fetched or opened by name that differs from
-# this. An empty text or 0 is unresolved: nobody has seen it yet. `mevis-submission weights lock
-# NAME` asks the Hub and writes this file anew; comments of your own are not kept.
-"""
+LARGEST = 2**53  # bytes; more than any disk holds, and JSON's numbers are exact up to here
 
 # What the loader reads: configuration, tokenizer and weights. Code (*.py), pictures and pickled
 # weights beside them are not fetched.
@@ -31,41 +27,105 @@ NEEDED_SUFFIXES = (".json", ".model", ".safetensors", ".txt")
 # This repository holds the same weights twice; the loader reads Meta's own file.
 NEEDED_ONLY = {"facebook/sam2-hiera-large": ("sam2_hiera_large.pt",)}
 
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_REVISION = re.compile(r"([0-9a-f]{40})?")
-_SHA256 = re.compile(r"([0-9a-f]{64})?")
-_KEYS = {"name": str, "repo": str, "revision": str, "license": str}
-_FILE_KEYS = {"path": str, "bytes": int, "sha256": str}
+_REPO = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)?")
+_SOURCE = re.compile(r"(https://[!-~]+)?")
 
 
+def path_fault(path: str) -> str | None:
+    """Say why a path must not be used inside a checkpoint folder, or None when it can."""
+    if path.startswith("/"):
+        return f"the path {path!r} is absolute, so it would leave its folder"
+    for part in path.split("/"):
+        if reason := name_fault(part):
+            return reason
+        if part.startswith("."):
+            return f"the name {part!r} begins with a dot; such files are not part of a checkpoint"
+    return None
+
+
+def _plain_name(name: str) -> str:
+    if reason := name_fault(name) or path_fault(name):
+        raise ValueError(reason)
+    return name
+
+
+def _plain_path(path: str) -> str:
+    if reason := path_fault(path):
+        raise ValueError(reason)
+    return path
+
+
+def _matching(pattern: re.Pattern[str], form: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(f"it must be {form}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it must be one line without control characters")
+    return text
+
+
+def _hexadecimal(digits: int) -> AfterValidator:
+    pattern = re.compile(f"([0-9a-f]{{{digits}}})?")
+    return _matching(pattern, f"{digits} hexadecimal digits")
+
+
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
 class LockedFile:
-    """One file: its path inside the checkpoint, its size, and the SHA-256 of its content."""
+    """One file: its path inside the checkpoint, its size, and the hash of its content."""
 
-    path: str
-    bytes: int = 0
-    sha256: str = ""
+    path: Annotated[StrictStr, AfterValidator(_plain_path)]
+    bytes: Annotated[StrictInt, Field(ge=0, lt=LARGEST)] = 0
+    sha256: Annotated[StrictStr, _hexadecimal(64)] = ""
+    md5: Annotated[StrictStr, _hexadecimal(32)] = ""  # where a source publishes no SHA-256
 
     @property
     def is_pinned(self) -> bool:
-        """Whether size and hash are known."""
-        return bool(self.sha256) and (self.bytes > 0 or self.sha256 == EMPTY_SHA256)
+        """Whether its content is known: size and SHA-256, or the MD5 of a file by hand."""
+        if not self.sha256:
+            return bool(self.md5)
+        return self.bytes > 0 or self.sha256 == EMPTY_SHA256
+
+    @property
+    def algorithm(self) -> str:
+        """The name of the hash by which its content is known."""
+        return "sha256" if self.sha256 or not self.md5 else "md5"
+
+    @property
+    def digest(self) -> str:
+        """The hash by which its content is known, empty when it is not."""
+        return self.sha256 or self.md5
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
 class LockedCheckpoint:
     """One checkpoint: where it comes from, and its files in the order of their paths."""
 
-    name: str
-    repo: str
-    revision: str = ""  # 40 hexadecimal digits: a name such as "main" would move
-    license: str = ""
-    files: tuple[LockedFile, ...] = ()
+    name: Annotated[StrictStr, AfterValidator(_plain_name)]
+    repo: Annotated[StrictStr, _matching(_REPO, "OWNER/NAME")] = ""  # on the Hub
+    revision: Annotated[StrictStr, _hexadecimal(40)] = ""  # a name such as "main" would move
+    license: Annotated[StrictStr, AfterValidator(_printable)] = ""
+    files: Annotated[tuple[LockedFile, ...], Field(validation_alias="file")] = ()
+    # The page from which a person takes the files, where they are on no Hub.
+    source: Annotated[StrictStr, _matching(_SOURCE, "an address that begins with https://")] = ""
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether a person has to bring its files."""
+        return not self.repo
 
     @property
     def is_pinned(self) -> bool:
-        """Whether everything that is fetched is known."""
-        return bool(self.revision and self.files) and all(file.is_pinned for file in self.files)
+        """Whether everything that is opened is known."""
+        stated = bool(self.revision) or self.is_by_hand
+        return stated and bool(self.files) and all(file.is_pinned for file in self.files)
 
     @property
     def bytes(self) -> int:
@@ -73,15 +133,15 @@ class LockedCheckpoint:
         return sum(file.bytes for file in self.files)
 
     def unresolved(self) -> list[Fault]:
-        """What is missing before it can be fetched."""
-        faults = [] if self.revision else [Fault(self.name, "its revision is unresolved")]
+        """What is missing before it can be fetched, in a line for each kind."""
+        missing = [file.path for file in self.files if not file.is_pinned]
+        words = [] if self.revision or self.is_by_hand else ["its revision is unresolved"]
         if not self.files:
-            faults.append(Fault(self.name, "no files are listed"))
-        missing = [file for file in self.files if not file.is_pinned]
-        return faults + [
-            Fault(f"{self.name}/{file.path}", "its size or sha256 is unresolved")
-            for file in missing
-        ]
+            words.append("no files are listed")
+        if missing:
+            of = f"{len(missing)} of {len(self.files)} files" if missing[1:] else missing[0]
+            words.append(f"{of} without size or hash")
+        return [Fault(self.name, ", ".join(words))] if words else []
 
 
 @dataclass(frozen=True)
@@ -108,130 +168,8 @@ class Lock:
         return Lock(self.path, tuple(items))
 
 
-def default_lock() -> Path:
-    """The lock that comes along: in a checkout this is weights.lock at the top level."""
-    return Path(__file__).with_name("weights.lock").resolve()
-
-
 def is_needed(repo: str, path: str) -> bool:
     """Tell whether the loader reads this file of a repository."""
     if repo in NEEDED_ONLY:
         return path in NEEDED_ONLY[repo]
     return "/" not in path and not path.startswith(".") and path.endswith(NEEDED_SUFFIXES)
-
-
-def path_fault(path: str) -> str | None:
-    """Say why a path must not be used inside a checkpoint folder, or None when it can."""
-    if path.startswith("/"):
-        return f"the path {path!r} is absolute, so it would leave its folder"
-    for part in path.split("/"):
-        if reason := name_fault(part):
-            return reason
-        if part.startswith("."):
-            return f"the name {part!r} begins with a dot; such files are not part of a checkpoint"
-    return None
-
-
-def read_lock(path: Path) -> Lock:
-    """Read and check a lock; raise InputError, or FaultyInput with everything wrong in it."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; --lock FILE names a weights.lock") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from None
-    faults = list(_faults(values))
-    if faults:
-        raise FaultyInput(f"{path}: the lock has faults:", faults)
-    return Lock(path, tuple(_checkpoint(table) for table in values.get("checkpoint", [])))
-
-
-def _checkpoint(table: Mapping[str, Any]) -> LockedCheckpoint:
-    files = sorted((LockedFile(**file) for file in table.get("file", [])), key=lambda f: f.path)
-    return LockedCheckpoint(**{key: table[key] for key in _KEYS}, files=tuple(files))
-
-
-def _faults(values: Mapping[str, Any]) -> Iterator[Fault]:
-    yield from _key_faults("the file", values, {"version": int}, {"checkpoint"})
-    if isinstance(values.get("version"), int) and values["version"] != VERSION:
-        yield Fault("the file", f"version is {values['version']!r}; this kit reads {VERSION}")
-    names: set[str] = set()
-    for number, table in enumerate(_tables(values, "checkpoint"), 1):
-        where = f"checkpoint {table.get('name') or number}"
-        faults = list(_key_faults(where, table, _KEYS, {"file"}))
-        yield from faults or _value_faults(where, table)
-        if table.get("name") in names:
-            yield Fault(where, "the name is taken; every checkpoint needs its own")
-        names.add(str(table.get("name")))
-        paths: set[str] = set()
-        for index, file in enumerate(_tables(table, "file"), 1):
-            inside = f"{where}, file {file.get('path') or index}"
-            faults = list(_key_faults(inside, file, _FILE_KEYS, set()))
-            yield from faults or _file_faults(inside, file)
-            if file.get("path") in paths:
-                yield Fault(inside, "the path is listed twice")
-            paths.add(str(file.get("path")))
-
-
-def _tables(values: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    found = values.get(key, [])
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-
-
-def _key_faults(
-    where: str, table: Mapping[str, Any], wanted: Mapping[str, type], also: set[str]
-) -> Iterator[Fault]:
-    for key, kind in wanted.items():
-        if key not in table:
-            yield Fault(where, f"{key} is missing")
-        elif type(table[key]) is not kind:
-            word = "a whole number" if kind is int else "a text in quotes"
-            yield Fault(where, f"{key} is {table[key]!r}; it must be {word}")
-    yield from _unknown(where, table, {*wanted, *also})
-    for key in also & table.keys():
-        if not isinstance(table[key], list) or len(_tables(table, key)) != len(table[key]):
-            yield Fault(where, f"{key} must be a list of tables")
-
-
-def _unknown(where: str, table: Mapping[str, Any], known: set[str]) -> Iterator[Fault]:
-    for key in sorted(table.keys() - known):
-        yield Fault(where, f"unknown key {key}; known here: {', '.join(sorted(known))}")
-
-
-def _value_faults(where: str, table: Mapping[str, Any]) -> Iterator[Fault]:
-    if reason := name_fault(table["name"]) or path_fault(table["name"]):
-        yield Fault(where, f"name: {reason}")
-    if not _REPO.fullmatch(table["repo"]):
-        yield Fault(where, f"repo is {table['repo']!r}; it must be OWNER/NAME")
-    if not _REVISION.fullmatch(table["revision"]):
-        yield Fault(where, f"revision is {table['revision']!r}; it must be 40 hexadecimal digits")
-
-
-def _file_faults(where: str, file: Mapping[str, Any]) -> Iterator[Fault]:
-    if reason := path_fault(file["path"]):
-        yield Fault(where, f"path: {reason}")
-    if file["bytes"] < 0:
-        yield Fault(where, f"bytes is {file['bytes']}; a size cannot be negative")
-    if not _SHA256.fullmatch(file["sha256"]):
-        yield Fault(where, f"sha256 is {file['sha256']!r}; it must be 64 hexadecimal digits")
-
-
-def write_lock(lock: Lock) -> None:
-    """Write the lock to its path, whole or not at all; a link to it stays a link."""
-    write_bytes(lock.path.resolve(), format_lock(lock).encode())
-
-
-def format_lock(lock: Lock) -> str:
-    """Return the lock as TOML: checkpoints in their order, files by path."""
-    lines = [HEADER, f"version = {VERSION}"]
-    for item in lock.checkpoints:
-        lines += ["", "[[checkpoint]]"]
-        lines += [f"{key} = {_quoted(getattr(item, key))}" for key in _KEYS]
-        for file in item.files:
-            lines += ["", "[[checkpoint.file]]", f"path = {_quoted(file.path)}"]
-            lines += [f"bytes = {file.bytes}", f"sha256 = {_quoted(file.sha256)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -6,7 +6,7 @@ from pathlib import Path
 from submission.errors import Fault, FaultyInput, InputError
 from submission.weights.folders import Weights
 from submission.weights.hashes import digests
-from submission.weights.lock import LockedCheckpoint, LockedFile, is_needed
+from submission.weights.lock import EMPTY_SHA256, LockedCheckpoint, LockedFile, is_needed
 
 OnBytes = Callable[[int], None]
 
@@ -20,27 +20,47 @@ def differences(
 ) -> list[Fault]:
     """Return every way in which a checkpoint's folder differs from the lock.
 
-    Files are missing, of another size or of another content, or the loader would read them and
-    the lock does not list them. Hashes that are remembered count, unless `again`.
+    Files are missing, of another size or of another content, as far as the lock states these, or
+    the loader would read them and the lock does not list them. Hashes that are remembered count,
+    unless `again`.
     """
     if not folder.is_dir():
         return [Fault(checkpoint.name, f"is not there: {folder}")]
     faults = [_size_fault(checkpoint, folder, file) for file in checkpoint.files]
     whole = [
-        file for file, fault in zip(checkpoint.files, faults, strict=True) if fault is None
-    ]  # fmt: skip
-    found = digests(
-        (folder / file.path for file in whole), again=again, beside=True, on_bytes=on_bytes
-    )
+        file
+        for file, fault in zip(checkpoint.files, faults, strict=True)
+        if fault is None and file.digest
+    ]
+    found = hash_locked(folder, whole, again=again, on_bytes=on_bytes)
     changed = [
         Fault(
             f"{checkpoint.name}/{file.path}",
-            f"its sha256 is {found[folder / file.path]} and should be {file.sha256}",
+            f"its {file.algorithm} is {found[file]} and should be {file.digest}",
         )
         for file in whole
-        if found[folder / file.path] != file.sha256
+        if found[file] != file.digest
     ]
     return [*filter(None, faults), *changed, *_strangers(checkpoint, folder)]
+
+
+def hash_locked(
+    folder: Path,
+    files: Iterable[LockedFile],
+    *,
+    again: bool = False,
+    on_bytes: OnBytes | None = None,
+) -> dict[LockedFile, str]:
+    """Hash files of a checkpoint's folder, each by the algorithm that the lock knows it by."""
+    wanted = list(files)
+    found: dict[LockedFile, str] = {}
+    for algorithm in dict.fromkeys(file.algorithm for file in wanted):
+        paths = {file: folder / file.path for file in wanted if file.algorithm == algorithm}
+        hashes = digests(
+            paths.values(), algorithm=algorithm, again=again, beside=True, on_bytes=on_bytes
+        )
+        found |= {file: hashes[path] for file, path in paths.items()}
+    return found
 
 
 def open_locked(
@@ -97,7 +117,7 @@ def _size_fault(checkpoint: LockedCheckpoint, folder: Path, file: LockedFile) ->
     size = _size(folder / file.path)
     if size is None:
         return Fault(where, "is missing")
-    if size != file.bytes:
+    if size != file.bytes and (file.bytes or file.sha256 == EMPTY_SHA256):
         return Fault(where, f"has {size} bytes and should have {file.bytes}")
     return None
 

@@ -11,7 +11,8 @@ from weights.loopback_hub import flipped
 
 from submission.cli import main
 from submission.weights.folders import Weights
-from submission.weights.lock import Lock, LockedCheckpoint, LockedFile, read_lock, write_lock
+from submission.weights.lock import Lock, LockedCheckpoint, LockedFile
+from submission.weights.lock_file import read_lock, write_lock
 
 LARGE = 160_000_000  # bytes; would not fit into what the measured process may use
 

@@ -13,7 +13,8 @@ import submission
 from submission.cli import main
 from submission.weights.folders import Weights
 from submission.weights.hashes import checkpoint_files
-from submission.weights.lock import Lock, LockedCheckpoint, LockedFile, write_lock
+from submission.weights.lock import Lock, LockedCheckpoint, LockedFile
+from submission.weights.lock_file import write_lock
 
 SMALL = Path(submission.__file__).parent / "samples" / "small-5"
 RECIPE = """
@@ -81,7 +82,9 @@ def test_a_flipped_bit_stops_the_run_before_it_starts(predict, stored, tmp_path,
 def test_verify_does_not_trust_what_is_remembered(predict, stored, monkeypatch, capsys):
     right = {file.path: file.sha256 for file in stored.lock.take(NAME).files}
     flip_a_bit(stored.folder / NAME / "model.safetensors")
-    monkeypatch.setattr("submission.weights.hashes.recall", lambda file: right.get(file.name))
+    monkeypatch.setattr(
+        "submission.weights.hashes.recall", lambda file, algorithm="sha256": right.get(file.name)
+    )
     assert predict(NAME) == 0  # a forged memory is believed ...
     assert predict(NAME, "--verify") == 2  # ... but for this
     assert "model.safetensors: its sha256 is" in capsys.readouterr().err

@@ -11,12 +11,9 @@ from submission.weights.lock import (
     Lock,
     LockedCheckpoint,
     LockedFile,
-    default_lock,
-    format_lock,
     is_needed,
-    read_lock,
-    write_lock,
 )
+from submission.weights.lock_file import default_lock, format_lock, read_lock, write_lock
 
 ROOT = Path(__file__).parents[2]
 HEX = "ab" * 32
@@ -36,7 +33,7 @@ def write(file: Path, /, **changed: str) -> Path:
 
 
 def test_what_is_written_is_read_again_and_looks_the_same(tmp_path):
-    odd = LockedCheckpoint("B", "Lab/B", "", 'a "quoted" \x7f name \\ é', ())
+    odd = LockedCheckpoint("B", "Lab/B", "", 'a "quoted" name \\ é', ())
     lock = Lock(tmp_path / "a.lock", (pinned(), odd))
     write_lock(lock)
     again = read_lock(lock.path)
@@ -94,7 +91,7 @@ def test_names_and_paths_are_there_once(tmp_path):
     with pytest.raises(FaultyInput) as caught:
         read_lock(path)
     assert [fault.what.partition(";")[0] for fault in caught.value.faults] == [
-        "the path is listed twice", "the name is taken",
+        "the name is taken", "the path is listed twice",
     ]  # fmt: skip
 
 
@@ -104,12 +101,25 @@ def test_names_and_paths_are_there_once(tmp_path):
         ("version = ", "not valid TOML"),
         ('version = 1\ncheckpoint = "A"', "checkpoint must be a list of tables"),
         ("", "version is missing"),
+        ("version = " + "[" * 20_000, "nested too deeply"),
+        ("version = " + "9" * 5_000, "not valid TOML"),
+        ("version = 1\n[[checkpoint]]\nname = []\n[[checkpoint.file]]\npath = []", "name is"),
     ],
 )
 def test_a_file_that_is_no_lock(tmp_path, text, words):
     (tmp_path / "a.lock").write_text(text)
     with pytest.raises(InputError, match=words):
         read_lock(tmp_path / "a.lock")
+
+
+def test_what_would_be_refused_is_never_written(tmp_path):
+    lock = Lock(tmp_path / "a.lock", (pinned(),))
+    write_lock(lock)
+    odd = LockedCheckpoint(NAME, "Lab/A", "", "mit", (LockedFile("a.json", -5, "zz"),))
+    with pytest.raises(FaultyInput) as caught:
+        write_lock(lock.replacing(odd))
+    assert len(caught.value.faults) == 2
+    assert read_lock(lock.path) == lock
 
 
 def test_a_lock_that_is_not_there(tmp_path):
