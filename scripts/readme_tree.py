@@ -1,55 +1,5 @@
-"""Redraw the captioned file tree in README.md from the modules' docstrings, in order of data flow.
+"""The old name of scripts.file_tree."""
 
-python -m scripts.readme_tree
-"""
+from scripts.file_tree import main
 
-import ast
-import re
-from pathlib import Path
-
-ROOT = Path(__file__).parents[1]
-# Order inside a folder: as the data flows; what is not named here follows in alphabetical order.
-FLOW = """
-cli __main__ verbs verb data recipe recipes pipeline plan limits forecast predict assemble evaluate
-submit dataset records meta_file strict_json names mevis selection frame_files images frames rle
-ground_truth video sampling frame_loader weights lock fetch folders hashes cost experts expert
-registry sa2va model_cache mask_files passes sharing showing models checkpoint quantized
-mask_packing sam2 sizes network image_features fast_layers memory_bank memory_attention
-attention_kernel tracker approximation internvl config tensor_names prompt vision loading tokenizer
-language model answer device masks track store writer voting output layout png_files zip_file team
-check score region_and_boundary scoring report run folder record stages results progress
-whole_files errors
-""".split()  # noqa: SIM905
-
-
-def caption(path: Path) -> str:
-    """The first line of a module's docstring."""
-    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
-
-
-def draw(folder: Path, depth: int = 0) -> list[str]:
-    """Lines for a folder of modules: names and captions, two spaces for each level."""
-    indent = "  " * depth
-    lines = [f"{indent}{folder.name}/  {caption(folder / '__init__.py')}"]
-    for path in sorted(folder.iterdir(), key=_place):
-        if (path / "__init__.py").is_file():
-            lines += draw(path, depth + 1)
-        elif path.suffix == ".py" and path.name != "__init__.py":
-            lines.append(f"{indent}  {path.name}  {caption(path)}")
-    return lines
-
-
-def _place(path: Path) -> tuple[int, str]:
-    return (FLOW.index(path.stem) if path.stem in FLOW else len(FLOW), path.stem)
-
-
-def main() -> None:
-    readme = ROOT / "README.md"
-    tree = "\n".join(draw(ROOT / "submission"))
-    text = readme.read_text(encoding="utf-8")
-    text = re.sub(r"(?ms)^```\nsubmission/ .*?^```", lambda _: f"```\n{tree}\n```", text)
-    readme.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+main()

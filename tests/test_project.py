@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.readme_tree import caption, draw
+from scripts.file_tree import PAGES, caption, draw
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "submission"
@@ -115,14 +115,13 @@ def test_every_module_has_a_caption():
     assert [str(path) for path in modules if not caption(path).endswith((".", ":", "`."))] == []
 
 
-def test_readme_draws_the_files_with_their_captions():
-    readme = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"^```\w*\n(submission/ .*?)^```", readme, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 1, "README.md needs one fenced block that begins with 'submission/ '"
-    # The order inside a folder is README's own: it may follow the data instead of the alphabet.
-    drawn = [re.sub(r"(?<=\S) {2,}", "  ", line.rstrip()) for line in blocks[0].splitlines()]
-    expected = draw(PACKAGE)
-    assert sorted(drawn) == sorted(expected), "it should be:\n" + "\n".join(expected)
+@pytest.mark.parametrize("page", PAGES)
+def test_the_pages_draw_the_tree_with_its_captions(page):
+    text = (ROOT / page).read_text()
+    blocks = re.findall(r"^```\w*\n(submission/ .*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 1, f"{page} needs one fenced block that begins with 'submission/ '"
+    expected = draw(PACKAGE, files=PAGES[page])
+    assert blocks[0].splitlines() == expected, "run: python -m scripts.file_tree"
 
 
 # --- commands ------------------------------------------------------------------------------------
