@@ -16,10 +16,19 @@ PACKAGE = ROOT / "submission"
 
 # Each room imports itself and rooms to its left only; torch stays out of all of them.
 WITHOUT_TORCH = (
-    "errors", "ordinary_files", "whole_files", "dataset", "masks", "output", "score",
+    "errors", "mistaken_files", "ordinary_files", "strict_json", "whole_files",
+    "dataset", "masks", "output", "score",
 )  # fmt: skip
 TORCH = {"cutie", "torch", "transformers", "sam2"}
-MODELS_KNOW = {"errors", "whole_files", "video", "device", "models"}
+MODELS_KNOW = {
+    "errors",
+    "mistaken_files",
+    "strict_json",
+    "whole_files",
+    "video",
+    "device",
+    "models",
+}
 KNOW_THE_RECIPE = {"recipe", "cli", "verbs", "pipeline", "experts", "run"}
 NOT_IMPORTED = {"scripts", "tests"}
 

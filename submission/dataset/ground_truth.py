@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from submission.dataset.records import MASK_FILE, Expression, Split, Video
 from submission.dataset.rle import decode_union, read_item
-from submission.dataset.strict_json import read_json
 from submission.errors import Fault, FaultyInput, InputError
+from submission.strict_json import read_json
 
 _Frames = list[bytes | None]  # the counts of one annotation in each frame; None: not there
 _Key = tuple[str, int]  # video, annotation id

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from submission.mistaken_files import mistaken_for
+
 _PILLOW_ERRORS = (
     OSError,
     SyntaxError,
@@ -32,12 +34,6 @@ warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 _EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_OTHER_FILES = {
-    b"version https://git-lfs": "a git-lfs pointer instead of the file; run: git lfs pull",
-    b"<!DOCTYPE": "a web page instead of the file; download it again",
-    b"<!doctype": "a web page instead of the file; download it again",
-    b"<html": "a web page instead of the file; download it again",
-}
 _END_MARKS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}
 
 
@@ -47,11 +43,8 @@ class BrokenImage(ValueError):
 
 def open_image(content: bytes) -> Image.Image:
     """Read the header only; raise BrokenImage when there is none."""
-    if not content:
-        raise BrokenImage("the file is empty")
-    for beginning, reason in _OTHER_FILES.items():
-        if content.startswith(beginning):
-            raise BrokenImage(reason)
+    if reason := mistaken_for(content):
+        raise BrokenImage(reason)
     try:
         return Image.open(io.BytesIO(content))
     except _PILLOW_ERRORS as error:

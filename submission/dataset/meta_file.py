@@ -10,8 +10,8 @@ from typing import Any
 
 from submission.dataset.names import name_fault
 from submission.dataset.records import Expression, Video
-from submission.dataset.strict_json import JsonObject, read_json
 from submission.errors import Fault
+from submission.strict_json import JsonObject, read_json
 
 UNKNOWN_SIZE = (0, 0)
 

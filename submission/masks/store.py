@@ -15,9 +15,9 @@ from typing import Any
 
 from submission.dataset.names import name_fault
 from submission.dataset.records import Expression, Split, Video
-from submission.dataset.strict_json import read_json
 from submission.errors import Fault, FaultyInput, InputError, StoreMismatch, list_faults
 from submission.masks.track import Track
+from submission.strict_json import read_json
 from submission.whole_files import write_json
 
 IDENTITY_FILE = "expert.json"

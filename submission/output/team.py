@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from submission.dataset.strict_json import parse_json
 from submission.errors import InputError
+from submission.strict_json import parse_json
 
 AGREEMENT = "By submitting the test results, I agree with the challenge terms and policies."
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from submission.dataset.ground_truth import read_ground_truth
 from submission.dataset.records import Split
-from submission.dataset.strict_json import read_json
 from submission.errors import InputError
 from submission.pool import open_pool
 from submission.progress import Reporter
@@ -23,6 +22,7 @@ from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
 from submission.run.stages import file_states
 from submission.score.score_file import read_scores
+from submission.strict_json import read_json
 from submission.whole_files import write_bytes
 
 REPORT_UNITS = 0.02  # cost of a mask; predicting one is 1

@@ -17,8 +17,8 @@ from typing import Any
 
 from submission import __version__
 from submission.dataset.records import Split
-from submission.dataset.strict_json import read_json
 from submission.errors import InputError
+from submission.strict_json import read_json
 from submission.weights.lock import Lock
 from submission.weights.verify import locked_as
 from submission.whole_files import write_json

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from submission.dataset.records import Split
-from submission.dataset.strict_json import read_json
 from submission.errors import InputError
 from submission.masks.store import IDENTITY_FILE
 from submission.output.layout import find_wrapper
@@ -15,6 +14,7 @@ from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
 from submission.score.answers import PngSource, StoreSource
 from submission.score.score_file import VOTE
+from submission.strict_json import read_json
 
 Found = PngSource | StoreSource
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from submission.dataset.strict_json import read_json
 from submission.errors import InputError
+from submission.strict_json import read_json
 from submission.whole_files import write_json
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from submission.dataset.strict_json import read_json
 from submission.errors import FaultyInput, InputError, StoreMismatch
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
+from submission.strict_json import read_json
 
 IDENTITY = {"procedure": "sa2va", "frames": 20, "checkpoint": {"name": "Sa2VA-4B", "sha256": "ab"}}
 

@@ -2,10 +2,12 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
+from submission.mistaken_files import mistaken_for
 from submission.ordinary_files import read_ordinary
 
 
@@ -15,15 +17,30 @@ class JsonObject(dict[str, Any]):
     repeated: tuple[str, ...] = ()
 
 
-def read_json(path: Path, *, keep_repeated: bool = False) -> Any:
+def read_json(path: Path, *, keep_repeated: bool = False, most: int | None = None) -> Any:
     """Return the value in `path`; raise InputError with line and column when it is not JSON.
 
     With `keep_repeated` every object is a JsonObject (slower: not for ground truth of 400 MB).
+    More than `most` bytes are refused before they are read.
     """
     try:
-        return parse_json(read_ordinary(path), str(path), keep_repeated=keep_repeated)
+        return parse_json(read_ordinary(path, most), str(path), keep_repeated=keep_repeated)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def read_object(path: Path, *, most: int | None = None) -> Mapping[str, Any]:
+    """Return the JSON object in `path`; raise InputError as `read_json`, and for another value."""
+    value = read_json(path, most=most)
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: it holds {kind_of(value)}; it must be a JSON object")
+    return value
+
+
+def kind_of(value: Any) -> str:
+    """Name the kind of a JSON value as a person would."""
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+    return "null" if value is None else kinds.get(type(value), "a number")
 
 
 def parse_json(content: bytes, where: str, *, keep_repeated: bool = False) -> Any:
@@ -32,12 +49,12 @@ def parse_json(content: bytes, where: str, *, keep_repeated: bool = False) -> An
         text = content.decode("utf-8-sig")
         return json.loads(text, object_pairs_hook=_keep_repeated if keep_repeated else None)
     except json.JSONDecodeError as error:
-        raise InputError(
-            f"{where}: broken JSON at line {error.lineno}, column {error.colno}: {error.msg}"
-        ) from error
+        reason = f"broken JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+        raise InputError(f"{where}: {mistaken_for(content) or reason}") from error
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{where}: not UTF-8 text at line {line}: {error.reason}") from error
+        reason = f"not UTF-8 text at line {line}: {error.reason}"
+        raise InputError(f"{where}: {mistaken_for(content) or reason}") from error
     except RecursionError as error:
         raise InputError(f"{where}: the JSON is nested too deeply to be a data file") from error
     except ValueError as error:  # Python reads numbers of at most 4,300 digits
