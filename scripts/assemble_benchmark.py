@@ -37,6 +37,7 @@ from submission.whole_files import write_json
 
 VALID_VIDEOS, SENTENCES, FRAMES, EXPERTS = 140, 16, 79, 5
 SIZE = (720, 1280)
+DETAILS = {"text": "It is [SEG].", "key_frames": [0, 39, 78], "num_seg": 1}
 OBJECTS = 4  # sentences mean them in turn
 WOBBLE = 0.04  # of a blob's radius: how far the outline of an expert is off
 ZLIB_LEVEL = 6  # as the PNG writer has it
@@ -85,7 +86,7 @@ def make_video(root: Path, video: Video, number: int) -> dict[str, object]:
         for expert in range(EXPERTS):
             track = blob.track(SIZE, WOBBLE, seed * EXPERTS + expert)
             for expression in video.expressions[place::OBJECTS]:
-                answer = Prediction(expression.sentence, "It is [SEG].", (0, 39, 78), 1, track)
+                answer = Prediction(expression.sentence, track, DETAILS)
                 store.write(f"expert{expert}", video.name, expression.id, answer)
     return truth
 

@@ -114,7 +114,8 @@ def make_video(root: Path, number: int) -> dict[str, list[dict[str, object]]]:
             track = blob.track(size, WOBBLE, seed * len(EXPERTS) + member)
             keys = key_frames(FRAMES, 20 if expert == "uniform20" else 5, "uniform")
             for expression in asked:
-                answer = Prediction(sentence(expression), "It is [SEG].", keys, 1, track)
+                details = {"text": "It is [SEG].", "key_frames": list(keys), "num_seg": 1}
+                answer = Prediction(sentence(expression), track, details)
                 store.write(expert, name, str(expression), answer)
     return truth
 

@@ -35,7 +35,8 @@ def record(split, tmp_path):
         for expression in video.expressions:
             frames = range(len(video.frame_names))
             track = Track.encode(square(3, frame) for frame in frames)
-            answer = Prediction(expression.sentence, "It is [SEG].", (0, 1), 1, track)
+            details = {"text": "It is [SEG].", "key_frames": [0, 1], "num_seg": 1}
+            answer = Prediction(expression.sentence, track, details)
             run.store.write(EXPERT, video.name, expression.id, answer)
             write_track(run.annotations / video.name / expression.id, video.frame_names, track)
     write_zip(run.annotations, split, run.zip)

@@ -32,7 +32,7 @@ def run(split, tmp_path):
         for video in split.videos:
             for expression in video.expressions:
                 track = Track.encode(square(left, frame) for frame in range(len(video.frame_names)))
-                answer = Prediction(expression.sentence, "[SEG]", (0,), 1, track)
+                answer = Prediction(expression.sentence, track)
                 run.store.write(expert, video.name, expression.id, answer)
                 if expert == "near":
                     folder = run.annotations / video.name / expression.id

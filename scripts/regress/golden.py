@@ -49,9 +49,8 @@ def collect(run: Path, split: Split, experts: list[str]) -> Record:
                 for expert in experts:
                     prediction = store.read(expert, video, expression)
                     answers[f"{expert} {key}"] = {
-                        "text": prediction.text,
-                        "key_frames": list(prediction.key_frames),
-                        "num_seg": prediction.num_seg,
+                        name: prediction.details.get(name)
+                        for name in ("text", "key_frames", "num_seg")
                     }
                     masks[f"{expert} {key}"] = _texts(prediction.track.counts)
                 masks[f"{VOTE} {key}"] = _texts(files.read_track(video, expression.id).counts)

@@ -1,4 +1,4 @@
-"""An expert whose masks are given: what any other model wrote as PNGs joins the vote."""
+"""An expert whose masks are there already: what any other model wrote as PNGs joins the vote."""
 
 import hashlib
 from pathlib import Path
@@ -6,15 +6,15 @@ from typing import Any
 
 from submission.dataset.records import Video
 from submission.errors import InputError
-from submission.experts.expert import Answers
-from submission.experts.showing import Showing
+from submission.experts.expert import Expert, Predictions
 from submission.masks.store import Prediction
 from submission.output.mask_files import open_submission
-from submission.video.frame_loader import Square
+from submission.video.session import VideoSession
+from submission.video.transforms import FrameRequest
 from submission.weights.hashes import hash_files
 
 
-class GivenMasks:
+class MaskFiles(Expert):
     """An expert whose answers lie in a folder or zip of PNGs in the submission layout."""
 
     def __init__(self, name: str, path: Path) -> None:
@@ -30,16 +30,16 @@ class GivenMasks:
         """A digest of the zip, or of every file's name, size and time of change in the folder."""
         return {"masks": _masks_digest(self.path, sorted(set(self._names)))}
 
-    def looks_at(self, video: Video) -> list[Square]:
-        """Nothing: the frames do not matter."""
-        return []
+    def frames(self, video: Video) -> tuple[FrameRequest, ...]:
+        """None: the frames do not matter."""
+        return ()
 
-    def answer(self, video: Video, showing: Showing) -> Answers:
+    def predict(self, video: Video, session: VideoSession) -> Predictions:
         """Read the video's tracks; a sentence of which no frame is there is left out."""
         for expression in video.expressions:
             if f"{video.name}/{expression.id}" in self._answered:
                 track = self._files.read_track(video, expression.id)
-                yield expression, Prediction(expression.sentence, "", (), 0, track)
+                yield expression, Prediction(expression.sentence, track)
 
 
 def _masks_digest(path: Path, names: list[str]) -> str:

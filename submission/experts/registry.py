@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from submission.experts.expert import Expert
-from submission.experts.mask_files import GivenMasks
+from submission.experts.mask_files import MaskFiles
 from submission.experts.model_cache import ModelShelf
 from submission.experts.sa2va import Sa2VAExpert
 from submission.progress import Reporter
@@ -25,7 +25,7 @@ def make_experts(
     experts: list[Expert] = []
     for member in recipe.experts:
         if isinstance(member, MasksMember):
-            experts.append(GivenMasks(member.name, member.masks))
+            experts.append(MaskFiles(member.name, member.masks))
             continue
         if member.approximation:
             reporter.warn(f"expert {member.name} is an approximation: {member.approximation}")

@@ -4,28 +4,32 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import submission
+from submission.cost.sizes import Sizes, read_sizes
 from submission.dataset.records import Video
 from submission.errors import InputError
-from submission.experts.expert import Answers
+from submission.experts.expert import Expert, Predictions
 from submission.experts.model_cache import ModelKey, ModelShelf
-from submission.experts.showing import Showing
 from submission.masks.store import Prediction
 from submission.masks.track import Track
 from submission.recipe import Sa2VAMember, describe
-from submission.video.frame_loader import Square
 from submission.video.sampling import key_frames, prompted_frames
+from submission.video.session import VideoSession
+from submission.video.transforms import FrameRequest, Squash
 from submission.weights.hashes import checkpoint_files, hash_files
 
 if TYPE_CHECKING:
     from submission.models.sa2va.answer import Answer
+    from submission.models.sa2va.model import Sa2VA
+    from submission.models.sam2.image_features import FrameFeatures
 
 
-class Sa2VAExpert:
+class Sa2VAExpert(Expert):
     """One configuration of Sa2VA."""
 
     def __init__(
@@ -62,34 +66,39 @@ class Sa2VAExpert:
             "libraries": libraries,
         }
 
-    def looks_at(self, video: Video) -> list[Square]:
+    def frames(self, video: Video) -> tuple[FrameRequest, ...]:
         """Key frames for the language model, and all frames for SAM 2, prompted ones first."""
         member, length = self.member, len(video.frame_names)
-        config = self.shelf.take(self.key, self.beside).config
         shown = key_frames(length, member.frames, member.sampling)
         prompted = prompted_frames(length, member.frames, member.sampling, member.prompt_frames)
         tracked = dict.fromkeys([*prompted, *range(length)])
-        return [
-            *((time, config.image_size) for time in shown),
-            *((time, config.grounding.image_size) for time in tracked),
-        ]
+        return (
+            FrameRequest(shown, Squash(self._sizes.vision.image)),
+            FrameRequest(tuple(tracked), Squash(self._sizes.grounding.image_size)),
+        )
 
-    def answer(self, video: Video, showing: Showing) -> Answers:
-        """Answer all sentences of a video at once."""
-        answers = self._segment(showing, [e.sentence for e in video.expressions], video.name)
+    @cached_property
+    def _sizes(self) -> Sizes:
+        return read_sizes(self.checkpoint)
+
+    def predict(self, video: Video, session: VideoSession) -> Predictions:
+        """Answer all expressions of a video at once."""
+        answers = self._segment(session, [e.sentence for e in video.expressions], video.name)
         return self._encode(video, answers)
 
-    def _encode(self, video: Video, answers: Sequence["Answer"]) -> Answers:
+    def _encode(self, video: Video, answers: Sequence["Answer"]) -> Predictions:
         length = len(video.frame_names)
         shown = key_frames(length, self.member.frames, self.member.sampling)
         for expression, answer in zip(video.expressions, answers, strict=True):
             track = Track.encode_packed(answer.masks.bits, answer.masks.width)
-            yield (
-                expression,
-                Prediction(expression.sentence, answer.text, shown, answer.num_seg, track),
-            )
+            details = {
+                "text": answer.text,
+                "key_frames": list(shown),
+                "num_seg": answer.num_seg,
+            }
+            yield expression, Prediction(expression.sentence, track, details)
 
-    def _segment(self, showing: Showing, sentences: list[str], video: str) -> list["Answer"]:
+    def _segment(self, session: VideoSession, sentences: list[str], video: str) -> list["Answer"]:
         """Run the model; when a GPU runs out of memory, go on with smaller batches and say so."""
         import torch
 
@@ -97,12 +106,11 @@ class Sa2VAExpert:
 
         member = self.member
         model = self.shelf.take(self.key, self.beside)
-        room = round(self.shelf.compute.features_gb * 1e9)
         wanted = model.limits
         while True:
             try:
                 return model.segment(
-                    showing.watch(model, self.encoder, room),
+                    self._features(session, model),
                     sentences,
                     procedure=member.procedure,
                     sampling=member.sampling,
@@ -113,7 +121,7 @@ class Sa2VAExpert:
                     approximation=Approximation(member.nearest_prompts, member.memory_stride),
                 )
             except torch.OutOfMemoryError as error:
-                frames, height, width = showing.pictures.shape
+                frames, height, width = session.shape
                 objects = len(sentences) if member.seg == "first" else sys.maxsize
                 limits = model.limits.halved_for(len(sentences), objects, frames)
                 if limits is None:
@@ -126,8 +134,18 @@ class Sa2VAExpert:
                 self.shelf.reporter.warn(
                     f"video {video}: out of GPU memory, going on with {limits}"
                 )
-            showing.forget()
+            session.release()
             torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
+
+    def _features(self, session: VideoSession, model: "Sa2VA") -> "FrameFeatures":
+        """The video's image features: those of an equal image encoder where there are some."""
+        from submission.models.sam2.image_features import Keeping
+
+        keeping = Keeping(round(self.shelf.compute.features_gb * 1e9), session.several)
+        return session.shared(
+            ("sam2 image features", self.encoder, model.config.grounding),
+            lambda: model.watch(session.loader, keeping),
+        )
 
 
 def model_code_hash() -> str:

@@ -9,7 +9,7 @@ belongs to the recipe, checkpoint, sentence and video that are asked for, or it 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,33 @@ from submission.strict_json import read_json
 from submission.whole_files import write_json
 
 IDENTITY_FILE = "expert.json"
-_FIELDS = {"sentence": str, "text": str, "key_frames": list, "num_seg": int, "masks": list}
+_FIELDS: dict[str, type] = {"sentence": str, "size": list, "masks": list}
+# What details may be called so in every family, because others read them.
+_KNOWN_DETAILS: dict[str, type] = {
+    "text": str,  # what a language model answered
+    "key_frames": list,  # indices of the frames that it looked at
+    "num_seg": int,  # objects that it named
+    "confidence": list,  # by frame, a number or null: the higher, the surer of the frame's mask
+    "why_empty": str,  # a reason for a track without masks
+}
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """An expert's answer to one sentence: its text, how many [SEG] it has, and the masks."""
+    """An expert's answer to one sentence: the masks, and what else is worth knowing of it.
+
+    `details` are JSON values under names of the expert's choice, except for "sentence", "size" and
+    "masks"; those that any reader understands are "text", "key_frames", "num_seg", "confidence" (a
+    short number for each frame) and "why_empty".
+    """
 
     sentence: str
-    text: str
-    key_frames: tuple[int, ...]
-    num_seg: int
     track: Track
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if taken := self.details.keys() & _FIELDS.keys():
+            raise ValueError(f"details may not be called {', '.join(sorted(taken))}")
 
 
 class PredictionStore:
@@ -91,9 +106,7 @@ class PredictionStore:
         """Keep an answer, whole and on disk when this returns."""
         value = {
             "sentence": prediction.sentence,
-            "text": prediction.text,
-            "key_frames": list(prediction.key_frames),
-            "num_seg": prediction.num_seg,
+            **prediction.details,
             "size": list(prediction.track.size),
             "masks": prediction.track.to_json(),
         }
@@ -117,8 +130,8 @@ class PredictionStore:
             track = Track.from_json(stored["masks"], video.size)
         except ValueError as error:
             raise _damaged(path, str(error)) from error
-        key_frames = tuple(stored["key_frames"])
-        return Prediction(stored["sentence"], stored["text"], key_frames, stored["num_seg"], track)
+        details = {key: value for key, value in stored.items() if key not in _FIELDS}
+        return Prediction(stored["sentence"], track, details)
 
     def unanswered(self, expert: str, split: Split) -> list[tuple[Video, Expression]]:
         """Return the sentences of the split that the expert has not answered, in order.
@@ -185,10 +198,13 @@ def _read_fields(path: Path) -> dict[str, Any]:
         raise _damaged(path, str(error).removeprefix(f"{path}: ")) from error
     if not isinstance(stored, dict):
         raise _damaged(path, "it is not an object")
-    for field, kind in _FIELDS.items():
-        if not isinstance(stored.get(field), kind):
-            raise _damaged(path, f'"{field}" is missing or of the wrong type')
-    if not all(type(index) is int for index in stored["key_frames"]):
+    for name, kind in _FIELDS.items():
+        if not isinstance(stored.get(name), kind):
+            raise _damaged(path, f'"{name}" is missing or of the wrong type')
+    for name, kind in _KNOWN_DETAILS.items():
+        if name in stored and not isinstance(stored[name], kind):
+            raise _damaged(path, f'"{name}" is of the wrong type')
+    if not all(type(index) is int for index in stored.get("key_frames", ())):
         raise _damaged(path, '"key_frames" must be whole numbers')
     return stored
 

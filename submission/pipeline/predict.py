@@ -15,11 +15,11 @@ from submission.dataset.frames import DECODERS, FrameSource
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, FaultyInput, InputError
 from submission.experts.expert import Expert
-from submission.experts.showing import Showing
 from submission.masks.store import PredictionStore
 from submission.masks.writer import Keeper
 from submission.progress import Reporter
-from submission.video.frame_loader import Pictures
+from submission.video.frame_loader import FrameLoader
+from submission.video.session import VideoSession
 
 Work = Sequence[tuple[Expert, Sequence[Video]]]  # one pass: experts, and what each has to answer
 
@@ -112,12 +112,12 @@ class _Feeder:
     decoders: Executor
     room: int  # bytes, for one video
 
-    def begin(self, video: Video, experts: Sequence[Expert]) -> Pictures:
+    def begin(self, video: Video, experts: Sequence[Expert]) -> FrameLoader:
         """Begin with the frames that the experts will ask for."""
         shape = (len(video.frame_names), *video.size)
-        pictures = Pictures(self.source.reader(video), shape, self.decoders, self.room)
-        pictures.want(square for expert in experts for square in expert.looks_at(video))
-        return pictures
+        loader = FrameLoader(self.source.reader(video), shape, self.decoders, self.room)
+        loader.prefetch(request for expert in experts for request in expert.frames(video))
+        return loader
 
 
 def _predict_pass(
@@ -127,11 +127,11 @@ def _predict_pass(
     sentences, masks = 0, 0
     rounds = _rounds(work)
     total = sum(len(video.expressions) * len(experts) for video, experts in rounds)
-    for number, (video, experts, pictures) in enumerate(_read_ahead(rounds, feeder), 1):
-        showing = Showing(pictures, shared=len(experts) > 1)
+    for number, (video, experts, loader) in enumerate(_read_ahead(rounds, feeder), 1):
+        session = VideoSession(loader, several=len(experts) > 1)
         for expert in experts:
             try:
-                keeper.keep(expert.name, video, expert.answer(video, showing))
+                keeper.keep(expert.name, video, expert.predict(video, session))
             except InputError as error:
                 yield Fault(f"expert {expert.name}, video {video.name}", str(error))
             sentences += len(video.expressions)
@@ -141,9 +141,9 @@ def _predict_pass(
                 video.num_masks,
                 f"video {number}/{len(rounds)}, sentence {sentences}/{total}, {rate:.1f} masks/s",
             )
-        waits.frames += pictures.waited
-        waits.decoded += pictures.decoded
-        showing.close()
+        waits.frames += loader.waited
+        waits.decoded += loader.decoded
+        session.close()
 
 
 def _rounds(work: Work) -> list[tuple[Video, list[Expert]]]:
@@ -157,14 +157,14 @@ def _rounds(work: Work) -> list[tuple[Video, list[Expert]]]:
 
 def _read_ahead(
     rounds: Sequence[tuple[Video, list[Expert]]], feeder: _Feeder
-) -> Iterator[tuple[Video, list[Expert], Pictures]]:
+) -> Iterator[tuple[Video, list[Expert], FrameLoader]]:
     """Give each video while the frames of the next are being made."""
     ahead = feeder.begin(*rounds[0])
     for (video, experts), following in zip(rounds, [*rounds[1:], None], strict=True):
-        pictures = ahead
+        loader = ahead
         if following is not None:
             ahead = feeder.begin(*following)
-        yield video, experts, pictures
+        yield video, experts, loader
 
 
 def _listed(names: Sequence[str]) -> str:

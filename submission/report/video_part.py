@@ -194,7 +194,12 @@ def _compare(
 def _answer(answer: Prediction | None) -> Json | None:
     if answer is None:
         return None
-    return {"text": answer.text, "keys": answer.key_frames, "segs": answer.num_seg}
+    details = answer.details
+    return {
+        "text": details.get("text", ""),
+        "keys": details.get("key_frames", []),
+        "segs": details.get("num_seg", 0),
+    }
 
 
 def _rounded(values: Any) -> list[float]:

@@ -14,7 +14,7 @@ from submission.cli import main
 from submission.experts import model_cache, sharing
 from submission.models.sam2.network import GroundingNetwork
 from submission.recipe import PACKAGED
-from submission.video.frame_loader import Pictures
+from submission.video.frame_loader import FrameLoader
 from submission.weights.tensors import IMAGE_ENCODER, hash_tensors
 
 SAMPLES = PACKAGED.parent / "samples"
@@ -45,23 +45,23 @@ def work(tmp_path, monkeypatch) -> dict[str, int]:
     """Counts of frames decoded, frames that passed an image encoder, and models loaded."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     counted = {"decoded": 0, "encoded": 0, "loaded": 0}
-    encode, close = GroundingNetwork.encode_images, Pictures.close
+    encode, close = GroundingNetwork.encode_images, FrameLoader.close
     load = model_cache.ModelShelf._load
 
     def count_encoded(network, pixels):
         counted["encoded"] += len(pixels)
         return encode(network, pixels)
 
-    def count_decoded(pictures):
-        counted["decoded"] += pictures.decoded
-        close(pictures)
+    def count_decoded(loader):
+        counted["decoded"] += loader.decoded
+        close(loader)
 
     def count_loaded(shelf, *words):
         counted["loaded"] += 1
         return load(shelf, *words)
 
     monkeypatch.setattr(GroundingNetwork, "encode_images", count_encoded)
-    monkeypatch.setattr(Pictures, "close", count_decoded)
+    monkeypatch.setattr(FrameLoader, "close", count_decoded)
     monkeypatch.setattr(model_cache.ModelShelf, "_load", count_loaded)
     return counted
 

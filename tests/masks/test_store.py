@@ -13,10 +13,12 @@ from submission.strict_json import read_json
 
 IDENTITY = {"procedure": "sa2va", "frames": 20, "checkpoint": {"name": "Sa2VA-4B", "sha256": "ab"}}
 
+DETAILS = {"text": "Sure, [SEG].", "key_frames": [0, 2], "num_seg": 1}
+
 
 def answer(video, expression, seed=0):
     masks = np.random.default_rng(seed).random((len(video.frame_names), *video.size)) < 0.3
-    return Prediction(expression.sentence, "Sure, [SEG].", (0, 2), 1, Track.encode(masks))
+    return Prediction(expression.sentence, Track.encode(masks), DETAILS)
 
 
 @pytest.fixture

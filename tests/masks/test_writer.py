@@ -18,7 +18,7 @@ def answers(video, until=None):
         assert until.wait(20)
     for expression in video.expressions:
         track = Track.encode(np.zeros((len(video.frame_names), *video.size), dtype=bool))
-        yield expression, Prediction(expression.sentence, "Sure, [SEG].", (0,), 1, track)
+        yield expression, Prediction(expression.sentence, track)
 
 
 @pytest.fixture

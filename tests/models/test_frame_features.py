@@ -8,7 +8,7 @@ import torch
 
 from submission.models.sa2va.model import Limits, Sa2VA
 from submission.models.sam2.image_features import FrameFeatures, Keeping
-from submission.video.frame_loader import Pictures
+from submission.video.frame_loader import FrameLoader
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def watch(sa2va, frames):
     )  # fmt: skip
     with ThreadPoolExecutor(2) as pool:
         yield lambda keeping=None: model.watch(
-            Pictures(frames.__getitem__, frames.shape[:3], pool), keeping
+            FrameLoader(frames.__getitem__, frames.shape[:3], pool), keeping
         )
 
 
@@ -66,7 +66,7 @@ def test_a_second_reader_asks_for_no_picture_again(watch, monkeypatch):
     features = watch(Keeping(shared=True))
     read(features, range(8))
     asked = []
-    monkeypatch.setattr(features.pictures, "want", asked.extend)
+    monkeypatch.setattr(features.loader, "prefetch", asked.extend)
     read(features, [7, 0, 3])
     assert asked == []
     assert features.encoded == 8

@@ -19,7 +19,7 @@ from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Limits, Sa2VA
 from submission.models.sam2.attention_kernel import choose_kernel
 from submission.models.sam2.image_features import Keeping
-from submission.video.frame_loader import Pictures
+from submission.video.frame_loader import FrameLoader
 
 DEVICE = os.environ.get("MEVIS_GPU_TESTS", "cuda")
 pytestmark = [
@@ -86,8 +86,8 @@ def test_features_in_host_memory_give_the_masks_of_those_on_the_gpu(frames, monk
     for share in (1, 10**12):  # of the GPU's memory that features may take: all, or nothing
         monkeypatch.setattr("submission.models.sam2.image_features.GPU_SHARE", share)
         with ThreadPoolExecutor(2) as pool:
-            pictures = Pictures(frames.__getitem__, frames.shape[:3], pool)
-            watched = model.watch(pictures, Keeping(shared=True))
+            loader = FrameLoader(frames.__getitem__, frames.shape[:3], pool)
+            watched = model.watch(loader, Keeping(shared=True))
             found.append(model.segment(watched, SENTENCES, answers=ANSWERS))
         assert watched.encoded == len(frames)
         places = {one.stride16.device.type for one in watched._kept.values()}

@@ -16,6 +16,8 @@ from submission.recipe import Compute, Sa2VAMember
 class Model:
     """Runs out of memory until it is asked for few enough objects at once."""
 
+    config = SimpleNamespace(grounding=None)
+
     def __init__(self, fits: int) -> None:
         self.limits = Limits(sentences_at_once=64, objects_at_once=16, images_at_once=8)
         self.fits = fits  # objects at once
@@ -28,17 +30,18 @@ class Model:
         return [f"{sentence}: found" for sentence in sentences]
 
 
-class Showing:
-    """A video of 30 small frames, whose features are let go when they are asked to be."""
+class Session:
+    """A video of 30 small frames, whose features are dropped when they are asked to be."""
 
-    pictures = SimpleNamespace(shape=(30, 20, 40))
-    forgotten = 0
+    shape = (30, 20, 40)
+    loader, several = None, False
+    released = 0
 
-    def watch(self, model, encoder, room):
+    def shared(self, key, make):
         return "features"
 
-    def forget(self):
-        self.forgotten += 1
+    def release(self):
+        self.released += 1
 
 
 def make_expert(model: Model, seg: str = "first") -> Sa2VAExpert:
@@ -50,9 +53,9 @@ def make_expert(model: Model, seg: str = "first") -> Sa2VAExpert:
 
 
 def ask(model: Model, sentences: int, **settings) -> list:
-    showing = Showing()
-    answers = make_expert(model, **settings)._segment(showing, ["s"] * sentences, "clip")
-    assert showing.forgotten == len(model.tried) - 1
+    session = Session()
+    answers = make_expert(model, **settings)._segment(session, ["s"] * sentences, "clip")
+    assert session.released == len(model.tried) - 1
     return answers
 
 
@@ -79,7 +82,7 @@ def test_a_video_that_never_fits_leaves_the_limits_for_the_others():
     model = Model(fits=0)
     before = model.limits
     with pytest.raises(InputError, match="does not hold 30 frames of 40 x 20 even one at a time"):
-        make_expert(model)._segment(Showing(), ["s"] * 3, "clip")
+        make_expert(model)._segment(Session(), ["s"] * 3, "clip")
     assert model.tried[-1] == Limits(1, 1, 1)
     assert model.limits == before
 
@@ -87,5 +90,5 @@ def test_a_video_that_never_fits_leaves_the_limits_for_the_others():
 def test_a_union_of_several_objects_may_have_more_than_sentences():
     model = Model(fits=0)
     with pytest.raises(InputError):
-        make_expert(model, seg="union")._segment(Showing(), ["s"], "clip")
+        make_expert(model, seg="union")._segment(Session(), ["s"], "clip")
     assert model.tried[-1].objects_at_once == 1

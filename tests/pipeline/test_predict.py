@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from submission.errors import FaultyInput, InputError
+from submission.experts.expert import Expert
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
 from submission.pipeline.predict import Waits, predict
 from submission.progress import Reporter
+from submission.video.transforms import FrameRequest, Squash
 
 SIDE = 8
 ROOM = 10**6
@@ -34,26 +36,29 @@ class Source:
         return decode
 
 
-class Expert:
+class Watcher(Expert):
     """Looks at every frame and answers with empty masks."""
 
     def __init__(self, name, before=lambda video: None):
         self.name = name
         self.before = before
 
-    def looks_at(self, video):
-        return [(index, SIDE) for index in range(len(video.frame_names))]
+    def identity(self):
+        return {}
 
-    def answer(self, video, showing):
+    def frames(self, video):
+        return (FrameRequest(tuple(range(len(video.frame_names))), Squash(SIDE)),)
+
+    def predict(self, video, session):
         self.before(video)
-        squares = showing.pictures.squash(range(len(video.frame_names)), SIDE)
+        squares = session.frames(*self.frames(video))
         assert [square.max() for square in squares] == list(range(len(video.frame_names)))
         return self._answers(video)
 
     def _answers(self, video):
         track = Track.empty(video.size, len(video.frame_names))
         for expression in video.expressions:
-            yield expression, Prediction(expression.sentence, "No.", (), 0, track)
+            yield expression, Prediction(expression.sentence, track)
 
 
 @pytest.fixture
@@ -68,7 +73,7 @@ def run(passes, store, source=None, waits=None):
 
 def test_a_frame_is_decoded_once_for_all_experts_of_a_pass(store, split):
     source, waits = Source(), Waits()
-    a, b, c = map(Expert, "abc")
+    a, b, c = map(Watcher, "abc")
     run([[(a, split.videos), (b, split.videos)], [(c, split.videos)]], store, source, waits)
     assert len(source.decoded) == 2 * split.num_frames == waits.decoded
     assert all(store.unanswered(name, split) == [] for name in "abc")
@@ -82,7 +87,7 @@ def test_the_next_video_is_decoded_while_this_one_is_answered(store, split):
         if video == split.videos[0]:
             ahead.append(source.all_of[split.videos[1].name].wait(20))
 
-    run([[(Expert("a", look_ahead), split.videos)]], store, source)
+    run([[(Watcher("a", look_ahead), split.videos)]], store, source)
     assert ahead == [True]
 
 
@@ -90,8 +95,8 @@ def test_experts_with_other_work_left_meet_where_both_have_some(store, split):
     dogs, cups = split.videos
     source = Source()
     seen = []
-    a = Expert("a", lambda video: seen.append(("a", video.name)))
-    b = Expert("b", lambda video: seen.append(("b", video.name)))
+    a = Watcher("a", lambda video: seen.append(("a", video.name)))
+    b = Watcher("b", lambda video: seen.append(("b", video.name)))
     run([[(a, [cups]), (b, [dogs, cups])]], store, source)
     assert seen == [("a", cups.name), ("b", cups.name), ("b", dogs.name)]
     assert len(source.decoded) == split.num_frames
@@ -103,7 +108,7 @@ def test_a_video_that_cannot_be_answered_stops_no_other(store, split):
             raise InputError("frame 3 is damaged")
 
     with pytest.raises(FaultyInput, match="frame 3 is damaged") as caught:
-        run([[(Expert("a", refuse), split.videos), (Expert("b"), split.videos)]], store)
+        run([[(Watcher("a", refuse), split.videos), (Watcher("b"), split.videos)]], store)
     assert [fault.where for fault in caught.value.faults] == [
         f"expert a, video {split.videos[0].name}"
     ]
@@ -123,7 +128,7 @@ def test_a_write_that_fails_stops_everything_and_is_told_as_it_is(store, split, 
     monkeypatch.setattr(store, "write", fill_up)
     waits = Waits()
     with pytest.raises(OSError, match="No space left on device"):
-        run([[(Expert(name), split.videos) for name in "abcdef"]], store, waits=waits)
+        run([[(Watcher(name), split.videos) for name in "abcdef"]], store, waits=waits)
     assert len(list(store.folder.glob("*/*/*.json"))) == 2
     assert waits.written > 0
 

@@ -44,9 +44,8 @@ def run(tmp_path: Path, hostile_split: Split) -> RunFolder:
                 masks = [square(4 + 2 * shift, frame) for frame in frames]
                 if one.sentence == "the cat":
                     masks = [np.zeros((HEIGHT, WIDTH), bool) for _ in frames]
-                answer = Prediction(
-                    one.sentence, f"<i>{expert}</i> [SEG]", (0,), 1, Track.encode(masks)
-                )
+                details = {"text": f"<i>{expert}</i> [SEG]", "key_frames": [0], "num_seg": 1}
+                answer = Prediction(one.sentence, Track.encode(masks), details)
                 run.store.write(expert, video.name, one.id, answer)
     RunRecord(
         run.path,

@@ -19,8 +19,7 @@ def test_the_vote_is_that_of_the_pngs(rule, absent):
     masks = np.random.default_rng(5).random((4, 3, *size)) < 0.5
     tracks = [Track.encode(mask) for mask in masks]
     answers = [
-        None if n in absent else Prediction("words", "", (), 1, track)
-        for n, track in enumerate(tracks)
+        None if n in absent else Prediction("words", track) for n, track in enumerate(tracks)
     ]
     voting = Voting(("a", "b", "c", "d"), weights, rule, skip_missing=True)
     runs, present = _lay_out(voting, Video("clip", ("0", "1", "2"), size, ()), answers, None)

@@ -32,8 +32,9 @@ from submission.models.sam2.approximation import EXACT, Approximation
 from submission.models.sam2.image_features import FrameFeatures, Keeping
 from submission.models.sam2.memory_attention import kernel_of
 from submission.models.sam2.tracker import Tracker
-from submission.video.frame_loader import Pictures
+from submission.video.frame_loader import FrameLoader
 from submission.video.sampling import PromptFrames, Sampling, key_frames, prompted_frames
+from submission.video.transforms import FrameRequest, Squash
 
 PROCEDURES = ("sa2va", "sa2va-i")
 RESIZERS = 2  # threads; Pillow resizes outside the interpreter lock
@@ -132,27 +133,27 @@ class Sa2VA:
         if not sentences:
             return []
         with self._video(frames) as video:
-            length = video.pictures.shape[0]
+            length = video.loader.shape[0]
             shown = key_frames(length, num_frames, sampling)
             prompted = prompted_frames(length, num_frames, sampling, prompt_frames)
             prompts = self._tokenize(sentences, len(shown), procedure)
-            squares = video.pictures.squash(shown, self.config.image_size)
+            squares = video.loader.frames(FrameRequest(shown, Squash(self.config.image_size)))
             replies = self._answer(squares, prompts, answers, max_new_tokens)
             owners, embeddings = self._embed_segs(replies, seg)
             new_tracker = partial(
                 Tracker, self.network.grounding, procedure=procedure,
-                frame_size=video.pictures.shape[1:], approximation=approximation,
+                frame_size=video.loader.shape[1:], approximation=approximation,
             )  # fmt: skip
             masks = self._ground(video, prompted, embeddings, new_tracker)
-            return self._join(video.pictures.shape, replies, owners, masks)
+            return self._join(video.loader.shape, replies, owners, masks)
 
-    def watch(self, pictures: Pictures, keeping: Keeping | None = None) -> FrameFeatures:
+    def watch(self, loader: FrameLoader, keeping: Keeping | None = None) -> FrameFeatures:
         """Return a video whose image features are computed when they are asked for, and kept.
 
         Any model with an equal image encoder may read it.
         """
         return FrameFeatures(
-            self.network.grounding, pictures, self.device, self.dtype, self.limits.images_at_once,
+            self.network.grounding, loader, self.device, self.dtype, self.limits.images_at_once,
             keeping,
         )  # fmt: skip
 
@@ -167,7 +168,7 @@ class Sa2VA:
                 f"frames must be uint8 of shape (T, H, W, 3), not {frames.dtype} {frames.shape}"
             )
         with ThreadPoolExecutor(RESIZERS) as pool:
-            yield self.watch(Pictures(frames.__getitem__, frames.shape[:3], pool))
+            yield self.watch(FrameLoader(frames.__getitem__, frames.shape[:3], pool))
 
     def _refuse_contradictions(
         self, sentences: Sequence[str], procedure: str, seg: str, answers: Sequence[str] | None
@@ -265,13 +266,13 @@ class Sa2VA:
         Objects go through in groups; the features of a frame are computed for the first group and
         kept for the others.
         """
-        length, size = video.pictures.shape[0], video.pictures.shape[1:]
+        length, size = video.loader.shape[0], video.loader.shape[1:]
         others = [time for time in range(length) if time not in set(prompted)]
         groups = torch.split(embeddings, self.limits.objects_at_once) if len(embeddings) else ()
         masks: list[PackedMasks] = []
         for number, group in enumerate(groups, 1):
             again = number < len(groups)
-            drawn = MaskStack(len(group), video.pictures.shape)
+            drawn = MaskStack(len(group), video.loader.shape)
             tracker = new_tracker()
             for time, seen in video.each(prompted, again=again):
                 drawn.draw(time, self.upsample(tracker.prompt(time, seen, group), size))

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from submission.models.sam2.network import GroundingNetwork, ImageFeatures, normalise
-from submission.video.frame_loader import Pictures
+from submission.video.frame_loader import FrameLoader
+from submission.video.transforms import FrameRequest, Squash
 
 ROOM = 8 << 30  # bytes: 195 frames at the released size in bfloat16, 44 MB each
 GPU_SHARE = 20  # a video whose features take at most 1/20 of a GPU's memory keeps them there
@@ -27,7 +28,7 @@ class Keeping:
 
 
 class FrameFeatures:
-    """Encodes the frames of `pictures` on demand.
+    """Encodes the frames of `loader` on demand.
 
     Features are kept while there is room, until their last reader had them; a frame that found no
     room is encoded again when it is asked for again. So the room bounds memory and never what comes
@@ -37,14 +38,14 @@ class FrameFeatures:
     def __init__(
         self,
         network: GroundingNetwork,
-        pictures: Pictures,
+        loader: FrameLoader,
         device: torch.device,
         dtype: torch.dtype,
         images_at_once: int,
         keeping: Keeping | None = None,
     ) -> None:
         self.network = network
-        self.pictures = pictures
+        self.loader = loader
         self.device = device
         self.dtype = dtype
         self.images_at_once = images_at_once
@@ -67,7 +68,7 @@ class FrameFeatures:
         """
         here = self._kept.keys() | self._latest.keys()
         starts = dict.fromkeys(self._start(time) for time in times if time not in here)
-        self.pictures.want((t, self.side) for start in starts for t in self._group(start))
+        self.loader.prefetch(self._request(self._group(start)) for start in starts)
         for time in times:
             if time not in self._kept and time not in self._latest:
                 self._encode(self._group(self._start(time)))
@@ -86,11 +87,14 @@ class FrameFeatures:
         return time - time % self.images_at_once
 
     def _group(self, start: int) -> range:
-        return range(start, min(start + self.images_at_once, self.pictures.shape[0]))
+        return range(start, min(start + self.images_at_once, self.loader.shape[0]))
+
+    def _request(self, group: Sequence[int]) -> FrameRequest:
+        return FrameRequest(tuple(group), Squash(self.side))
 
     def _encode(self, group: Sequence[int]) -> None:
         self._put_aside()
-        pixels = _upload(torch.from_numpy(self.pictures.squash(group, self.side)), self.device)
+        pixels = _upload(torch.from_numpy(self.loader.frames(self._request(group))), self.device)
         encoded = self.network.encode_images(normalise(pixels).to(self.dtype))
         self.encoded += len(group)
         self._latest = dict(zip(group, encoded, strict=True))
@@ -111,7 +115,7 @@ class FrameFeatures:
         if self.device.type != "cuda":
             return self.device
         total = torch.cuda.get_device_properties(self.device).total_memory
-        is_small = _bytes(one) * self.pictures.shape[0] <= total // GPU_SHARE
+        is_small = _bytes(one) * self.loader.shape[0] <= total // GPU_SHARE
         return self.device if is_small else torch.device("cpu")
 
     def _finish(self, time: int) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import InternVLVisionConfig, InternVLVisionModel
 
-from submission.video.frame_loader import squash
+from submission.video.transforms import Squash
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -66,4 +66,4 @@ def normalise(squares: NDArray[np.uint8]) -> Tensor:
 
 def resize(frames: Sequence[NDArray[np.uint8]], size: int) -> NDArray[np.uint8]:
     """Squash RGB frames to (M, size, size, 3) uint8, bicubic, without keeping the aspect."""
-    return np.stack([squash(frame, size) for frame in frames])
+    return np.stack([Squash(size)(frame) for frame in frames])
