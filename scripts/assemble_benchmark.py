@@ -27,8 +27,10 @@ from scripts.report_benchmark import make_blob
 from submission.dataset.records import MASK_FILE, Expression, Split, Video
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
-from submission.pipeline.assemble import pack, refuse_missing, vote
-from submission.pipeline.evaluate import check_run, score_run
+from submission.pipeline.check import check_run
+from submission.pipeline.pack import pack
+from submission.pipeline.score import score_run
+from submission.pipeline.vote import refuse_missing, vote
 from submission.pool import num_cores, open_pool
 from submission.progress import Reporter
 from submission.recipe import MasksMember, Recipe

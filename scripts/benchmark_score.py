@@ -33,7 +33,7 @@ from submission.dataset.ground_truth import read_ground_truth
 from submission.dataset.records import Expression, Split, Video
 from submission.dataset.rle import encode
 from submission.output.png_files import encode_png
-from submission.pipeline.evaluate import score_results
+from submission.pipeline.score import score_results
 from submission.progress import Reporter
 from submission.score.answers import PngSource
 from submission.score.scoring import score_video

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from submission import __version__
 from submission.errors import FaultyResult, InputError, SubmissionError
-from submission.pipeline.evaluate import CHECK_UNITS, check_files
+from submission.pipeline.check import CHECK_UNITS, check_files
 from submission.pipeline.submit import Run, read_data
 from submission.progress import Mode, Reporter
 from submission.recipe import SAMPLE, Recipe, recipe_series

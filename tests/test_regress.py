@@ -18,7 +18,7 @@ from submission.masks.store import Prediction
 from submission.masks.track import Track
 from submission.output.png_files import write_track
 from submission.output.zip_file import write_zip
-from submission.pipeline.evaluate import score_run
+from submission.pipeline.score import score_run
 from submission.progress import Reporter
 from submission.run.folder import RunFolder
 

@@ -11,7 +11,7 @@ from submission.masks.store import Prediction
 from submission.masks.track import Track
 from submission.output.png_files import encode_png, write_track
 from submission.output.zip_file import write_zip
-from submission.pipeline import evaluate
+from submission.pipeline import score as scoring
 from submission.run.folder import RunFolder
 from submission.whole_files import write_json
 
@@ -85,7 +85,7 @@ def test_the_store_of_one_expert_or_of_all_can_be_scored(run, data, tmp_path):
 
 def test_several_processes_give_the_same_file(run, data, tmp_path, monkeypatch):
     for folder, pool_from in (("serial", 10**12), ("pool", 0)):
-        monkeypatch.setattr(evaluate, "POOL_FROM", pool_from)
+        monkeypatch.setattr(scoring, "POOL_FROM", pool_from)
         assert main(["score", str(run.path), *data, "--out", str(tmp_path / folder)]) == 0
     serial, pool = (tmp_path / folder / "score.json" for folder in ("serial", "pool"))
     assert serial.read_bytes() == pool.read_bytes()

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import transformers
 
-from submission.experts.sa2va import model_code_hash
+from submission.code_digest import prediction_code
 
 SAMPLE_EVERY = 100  # milliseconds between two looks at the GPU
 QUERY = "--query-gpu=utilization.gpu,power.draw"
@@ -32,7 +32,7 @@ def describe_machine(device: torch.device, dtype: torch.dtype) -> dict[str, Any]
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
-        "model_code": model_code_hash(),
+        "model_code": prediction_code("submission.experts.sa2va"),
     }
 
 

@@ -1,6 +1,5 @@
 """An expert that is one configuration of Sa2VA, from a checkpoint."""
 
-import hashlib
 import sys
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -9,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import submission
+from submission.code_digest import prediction_code
 from submission.cost.sizes import Sizes, read_sizes
 from submission.dataset.records import Video
 from submission.errors import InputError
@@ -62,7 +61,7 @@ class Sa2VAExpert(Expert):
             "settings": settings,
             "files": files,
             "dtype": self.shelf.dtype,
-            "model_code": model_code_hash(),
+            "model_code": prediction_code(__name__),
             "libraries": libraries,
         }
 
@@ -146,16 +145,3 @@ class Sa2VAExpert(Expert):
             ("sam2 image features", self.encoder, model.config.grounding),
             lambda: model.watch(session.loader, keeping),
         )
-
-
-def model_code_hash() -> str:
-    """Digest of the code that turns frames into masks: a store of other code is not resumed."""
-    package = Path(submission.__file__).parent
-    digest = hashlib.sha256()
-    for file in sorted(
-        file for room in ("models", "video") for file in (package / room).rglob("*.py")
-    ):
-        digest.update(
-            file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes() + b"\0"
-        )
-    return digest.hexdigest()[:16]

@@ -1,1 +1,1 @@
-"""From a recipe to a checked zip: plan, predict, assemble, evaluate, and the way through them."""
+"""From a recipe to a checked zip: a plan, the stages, each in a file, and the way through them."""

@@ -14,16 +14,18 @@ from submission.errors import FaultyResult, InputError
 from submission.experts.registry import attention_kernels, make_experts
 from submission.experts.sharing import arrange, foresee
 from submission.output.check import Verdict
-from submission.pipeline.assemble import PACK_UNITS, VOTE_UNITS, pack, refuse_missing, vote
-from submission.pipeline.evaluate import CHECK_UNITS, SCORE_UNITS, check_run, score_run
+from submission.pipeline.check import CHECK_UNITS, check_run
 from submission.pipeline.forecast import plan_cost
 from submission.pipeline.limits import fit_limits
+from submission.pipeline.pack import PACK_UNITS, pack
 from submission.pipeline.plan import Plan, make_plan
 from submission.pipeline.predict import Waits, claim_all, predict, remaining
+from submission.pipeline.report import report
+from submission.pipeline.score import SCORE_UNITS, score_run
+from submission.pipeline.vote import VOTE_UNITS, vote
 from submission.progress import Reporter, stopwatch
 from submission.recipe import Compute, Recipe, Sa2VAMember, as_json
-from submission.report.video_part import Voting
-from submission.report.writing import REPORT_UNITS, write_report
+from submission.report.writing import REPORT_UNITS
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_checkpoints, describe_data
 from submission.score.score_file import Scores
@@ -175,15 +177,7 @@ class Run:
 
     def report(self) -> Path:
         """Write the page about the run and return its path; run.json stays as the work left it."""
-        recipe = self.recipe
-        refuse_missing(recipe, self.split, self.folder.store)
-        voting = Voting(
-            members=tuple(expert.name for expert in recipe.experts),
-            weights=tuple(expert.weight for expert in recipe.experts),
-            rule=recipe.rule,
-            skip_missing=recipe.missing == "skip",
-        )
-        return write_report(self.split, self.folder, voting, self.reporter)
+        return report(self.recipe, self.split, self.folder, self.reporter)
 
     def submit(self) -> Outcome:
         """Go the whole way; raise FaultyResult when the zip has faults."""

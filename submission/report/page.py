@@ -26,12 +26,13 @@ def render(
     videos: Sequence[Json],
     results: Mapping[str, Result],
     record: Mapping[str, Any],
+    notes: Sequence[str] = (),
 ) -> str:
     """Return the page.
 
     `videos` holds for each video of the split `frames` and `sentences`, as `write_frames` and
     `write_video` return them, and the addresses of its `files`; `results` are those of the score,
-    empty where there is none; `record` is run.json.
+    empty where there is none; `record` is run.json; `notes` stand below the results.
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
@@ -45,6 +46,7 @@ def render(
     return template.render(
         split=split,
         record=record,
+        notes=notes,
         rule=voting.rule,
         facts=record_line(record),
         rows=_rows(layers, sentences, results),

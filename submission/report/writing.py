@@ -5,23 +5,24 @@ A video whose predictions, truth and vote are those of the last time is not done
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, as_completed
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from submission.code_digest import code_digest
 from submission.dataset.ground_truth import read_ground_truth
 from submission.dataset.records import Split
 from submission.errors import InputError
 from submission.pool import open_pool
 from submission.progress import Reporter
-from submission.report.page import render
+from submission.report.page import TEMPLATES, render
 from submission.report.video_part import Json, VideoPart, Voting, write_frames, write_video
 from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
 from submission.run.stages import file_states
-from submission.score.score_file import read_scores
+from submission.score.score_file import Result
 from submission.strict_json import read_json
 from submission.whole_files import write_bytes
 
@@ -36,12 +37,16 @@ FRAME_BYTES = (3_000, 15_500_000, 30_000)
 MASK_CHARACTERS = (150, 11_500_000, 2_000)
 
 
-def write_report(split: Split, run: RunFolder, voting: Voting, reporter: Reporter) -> Path:
+def write_report(
+    split: Split, run: RunFolder, voting: Voting, reporter: Reporter,
+    results: Mapping[str, Result] | None = None, notes: tuple[str, ...] = (),
+) -> Path:  # fmt: skip
     """Write the run's report and return the path of its page.
 
-    Every sentence must have an answer of a member, and of each of them unless the vote skips those
-    that have none. Raises InputError for a prediction that is missing or damaged, a damaged score,
-    and a run without its record.
+    `results` are the scores of what the page shows, by name, and `notes` what a reader has to know
+    of them. Every sentence must have an answer of a member, and of each of them unless the vote
+    skips those that have none. Raises InputError for a prediction that is missing or damaged, and
+    for a run without its record.
     """
     parts = _make_parts(split, run, voting)
     inputs = [_inputs(part, split, run) for part in parts]
@@ -50,15 +55,19 @@ def write_report(split: Split, run: RunFolder, voting: Voting, reporter: Reporte
         for part, needed in zip(parts, inputs, strict=True)
         if not _is_current(part, needed, run)
     ]
-    page_inputs = {"videos": inputs, "score": file_states([run.score]), "code": _code_digest()}
+    page_inputs = {
+        "videos": inputs,
+        "score": {name: asdict(result) for name, result in (results or {}).items()},
+        "notes": notes,
+        "code": [code_digest(__name__), _template_digest()],
+    }
     if not todo and run.stages.is_current("report/page", page_inputs) and run.report.exists():
         return run.report
     reporter.stage("report")
     _write_parts(todo, split, run, reporter)
     record = _read_record(run)
-    results = read_scores(run.score).results if run.score.exists() else {}
     videos = [run.stages.read(_stage(part)) | {"files": _addresses(part, run)} for part in parts]
-    write_bytes(run.report, render(split, voting, videos, results, record).encode())
+    write_bytes(run.report, render(split, voting, videos, results or {}, record, notes).encode())
     _remove_others(parts)
     run.stages.record("report/page", page_inputs)
     return run.report
@@ -132,7 +141,7 @@ def _inputs(part: VideoPart, split: Split, run: RunFolder) -> dict[str, Any]:
             for member in part.voting.members
         ],
         "truth": file_states([split.mask_file]) if split.mask_file else None,
-        "code": _code_digest(),
+        "code": code_digest(__name__),
     }
 
 
@@ -168,10 +177,8 @@ def _remove_others(parts: list[VideoPart]) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _code_digest() -> str:
-    """Digest of this room's code and templates: another version draws the page again."""
+def _template_digest() -> str:
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.rglob("*.*")):
-        if "__pycache__" not in file.parts:
-            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in sorted(TEMPLATES.iterdir()):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from submission.errors import FaultyResult, InputError
-from submission.pipeline.evaluate import SCORE_UNITS, score_results, score_run
+from submission.pipeline.score import SCORE_UNITS, score_results, score_run
 from submission.pipeline.submit import read_data
 from submission.progress import Reporter
 from submission.recipe import Recipe

@@ -16,6 +16,7 @@ from submission.report.video_part import Voting
 from submission.report.writing import write_report
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_data
+from submission.score.score_file import read_scores
 
 HOSTILE = "</script><script>document.title = 'owned'</script> & \"it\" \u2028 <b>stops</b>"
 EXPERTS = ("left", "middle", "right")
@@ -67,7 +68,8 @@ def write(run: RunFolder, hostile_split: Split) -> Callable[..., Path]:
         members: tuple[str, ...] = EXPERTS, *, split: Split = hostile_split, skip: bool = False
     ) -> Path:
         voting = Voting(members, (1.0,) * len(members), "majority", skip)
-        return write_report(split, run, voting, Reporter("quiet"))
+        results = read_scores(run.score).results if run.score.exists() else {}
+        return write_report(split, run, voting, Reporter("quiet"), results)
 
     return write_for
 

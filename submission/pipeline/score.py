@@ -1,6 +1,6 @@
-"""Look at a result as the judge does: whether it is whole, and how good where truth is known.
+"""Score results as the judge does, where the truth is known; several processes, a video at a time.
 
-Knows the zip and the ground truth, not how the masks were made.
+Knows the zip, the stored answers and the ground truth, not how the masks were made.
 """
 
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from submission.code_digest import code_digest
 from submission.dataset.ground_truth import GroundTruth, read_ground_truth
 from submission.dataset.records import Split, Video
-from submission.output.check import Verdict, check
 from submission.pool import open_pool
 from submission.progress import Reporter
 from submission.run.folder import RunFolder
@@ -20,55 +20,28 @@ from submission.run.stages import file_states
 from submission.score.answers import StoreSource
 from submission.score.score_file import Scores, read_scores, write_scores
 from submission.score.scoring import ExpressionScore, gather, score_video
-from submission.whole_files import write_json
 
-CHECK_UNITS, SCORE_UNITS = 0.02, 0.02  # cost of a mask; predicting one is 1
+SCORE_UNITS = 0.02  # cost of a mask; predicting one is 1
 POOL_FROM = 3_000_000_000  # pixels from which starting processes pays; some three seconds
-
-
-def check_run(split: Split, run: RunFolder, *, require_team: bool, reporter: Reporter) -> Verdict:
-    """Check the run's zip, write check.json and return the verdict."""
-    inputs = {"zip": file_states([run.zip]), "team": require_team, "split": split.num_masks}
-    record = run.stages.read("check")
-    if run.stages.is_current("check", inputs) and record.get("ok") and run.check.exists():
-        return Verdict(run.zip, split.name, (), record["counts"])
-    verdict = check_files(run.zip, split, run.check, require_team=require_team, reporter=reporter)
-    run.stages.record("check", inputs, ok=verdict.ok, counts=verdict.counts)
-    return verdict
-
-
-def check_files(
-    path: Path, split: Split, out: Path, *, require_team: bool, reporter: Reporter
-) -> Verdict:
-    """Check a zip or folder of PNGs, write the verdict to `out` and return it."""
-    reporter.stage("check")
-    total, seen = split.num_masks, 0
-
-    def count(files: int) -> None:
-        nonlocal seen
-        seen += files
-        reporter.advance(files * CHECK_UNITS, f"{seen} of {total} masks")
-
-    verdict = check(path, split, require_team=require_team, on_file=count)
-    write_json(out, verdict.to_json())
-    return verdict
 
 
 def score_run(split: Split, run: RunFolder, reporter: Reporter) -> Scores:
     """Score the vote and every expert of a run, write its score.json and return the scores."""
-    found = find_results(run.path, split)
-    inputs = {
-        "zip": file_states([run.zip]),
-        "truth": file_states([split.mask_file or split.folder, split.meta_file]),
-        "videos": [video.name for video in split.videos],
-        "predictions": _states_of_predictions(split, run, found),
-    }
-    written = run.score.exists() and run.score.with_suffix(".csv").exists()
-    if run.stages.is_current("score", inputs) and written:
+    if is_scored(split, run):
         return read_scores(run.score)
+    found = find_results(run.path, split)
+    inputs = _inputs(split, run, found)
     scores = score_results(found, split, run.score, reporter)
     run.stages.record("score", inputs)
     return scores
+
+
+def is_scored(split: Split, run: RunFolder) -> bool:
+    """Tell whether score.json is of the zip and the answers that are there now."""
+    written = run.score.exists() and run.score.with_suffix(".csv").exists()
+    return written and run.stages.is_current(
+        "score", _inputs(split, run, find_results(run.path, split))
+    )
 
 
 def score_results(
@@ -109,6 +82,16 @@ class _Task:
 
 def _score(task: _Task) -> dict[str, list[ExpressionScore]]:
     return score_video(task.video, task.truth, task.results)
+
+
+def _inputs(split: Split, run: RunFolder, found: Sequence[Found]) -> dict[str, Any]:
+    return {
+        "zip": file_states([run.zip]),
+        "truth": file_states([split.mask_file or split.folder, split.meta_file]),
+        "videos": [video.name for video in split.videos],
+        "predictions": _states_of_predictions(split, run, found),
+        "code": code_digest(__name__),
+    }
 
 
 def _states_of_predictions(split: Split, run: RunFolder, found: Sequence[Found]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""CPU half: prediction store -> vote -> PNGs -> zip; no torch here.
+"""CPU half: prediction store -> vote -> PNGs; no torch here.
 
-A stage is skipped when its inputs and its result are those of the last time. Votes are cast in
-several processes, one video at a time; a stop loses the videos that were under way and no other.
+A video whose answers, rules, code and PNGs are those of the last time is not voted on again. Votes
+are cast in several processes, one video at a time; a stop loses the videos that were under way and
+no other.
 """
 
 import os
@@ -12,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from submission.code_digest import code_digest
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, FaultyInput
 from submission.masks.store import PredictionStore
 from submission.masks.voting import Rule, vote_tracks
 from submission.output.png_files import PngMode, write_track
-from submission.output.zip_file import write_zip
 from submission.pool import open_pool
 from submission.progress import Reporter
 from submission.recipe import Recipe
@@ -25,7 +26,7 @@ from submission.run.folder import RunFolder
 from submission.run.stages import file_states
 
 POOL_FROM = 2_000_000_000  # pixels x members from which starting processes pays
-VOTE_UNITS, PACK_UNITS = 0.05, 0.005  # cost of a mask; predicting one is 1
+VOTE_UNITS = 0.05  # cost of a mask; predicting one is 1
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
     refuse_missing(recipe, split, run.store)
     todo = []
     for video in split.videos:
-        inputs = _vote_inputs(recipe, video, run)
-        if not (run.stages.is_current(f"vote/{video.name}", inputs) and _is_drawn(video, run)):
+        inputs = _inputs(recipe, video, run)
+        if not (run.stages.is_current(_stage(video), inputs) and _is_drawn(video, run)):
             todo.append((video, inputs))
     if not todo:
         return
@@ -63,30 +64,8 @@ def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
         for number, future in enumerate(as_completed(ballots), 1):
             future.result()
             video, inputs = ballots[future]
-            run.stages.record(f"vote/{video.name}", inputs)
+            run.stages.record(_stage(video), inputs)
             reporter.advance(video.num_masks * VOTE_UNITS, f"video {number}/{len(todo)}")
-
-
-def pack(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> None:
-    """Pack the PNGs into the submission zip; the same PNGs give the same bytes."""
-    inputs = {
-        "votes": [run.stages.read(f"vote/{video.name}").get("inputs") for video in split.videos],
-        "videos": [video.name for video in split.videos],
-        "team": recipe.team,
-    }
-    record = run.stages.read("pack")
-    if run.stages.is_current("pack", inputs) and record.get("zip") == file_states([run.zip]):
-        return
-    reporter.stage("pack")
-    packed = 0
-
-    def count(files: int) -> None:
-        nonlocal packed
-        packed += files
-        reporter.advance(files * PACK_UNITS, f"{packed} of {split.num_masks} masks")
-
-    write_zip(run.annotations, split, run.zip, recipe.team, on_file=count)
-    run.stages.record("pack", inputs, zip=file_states([run.zip]))
 
 
 def refuse_missing(recipe: Recipe, split: Split, store: PredictionStore) -> None:
@@ -115,7 +94,23 @@ def refuse_missing(recipe: Recipe, split: Split, store: PredictionStore) -> None
         raise FaultyInput(f"{len(faults)} predictions are missing for the vote:", faults, advice)
 
 
-def _vote_inputs(recipe: Recipe, video: Video, run: RunFolder) -> dict[str, Any]:
+def is_voted(recipe: Recipe, split: Split, run: RunFolder) -> bool:
+    """Tell whether the last vote on every video was on these answers, by these rules."""
+    return all(
+        run.stages.is_current(_stage(video), _inputs(recipe, video, run)) for video in split.videos
+    )
+
+
+def vote_records(split: Split, run: RunFolder) -> list[Any]:
+    """Return what the last vote on each video was made from, None where there was none."""
+    return [run.stages.read(_stage(video)).get("inputs") for video in split.videos]
+
+
+def _stage(video: Video) -> str:
+    return f"vote/{video.name}"
+
+
+def _inputs(recipe: Recipe, video: Video, run: RunFolder) -> dict[str, Any]:
     members = {
         expert.name: file_states(
             run.store.path(expert.name, video.name, expression.id)
@@ -125,7 +120,13 @@ def _vote_inputs(recipe: Recipe, video: Video, run: RunFolder) -> dict[str, Any]
     }
     weights = [expert.weight for expert in recipe.experts]
     rules = {"rule": recipe.rule, "missing": recipe.missing, "png": recipe.png}
-    return {**rules, "weights": weights, "members": members, "frames": video.frame_names}
+    return {
+        **rules,
+        "weights": weights,
+        "members": members,
+        "frames": video.frame_names,
+        "code": code_digest(__name__),
+    }
 
 
 def _is_drawn(video: Video, run: RunFolder) -> bool:

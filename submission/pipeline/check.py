@@ -1,0 +1,46 @@
+"""Look at the zip as the judge does: whether it is whole. Knows the zip, not how it was made."""
+
+from pathlib import Path
+
+from submission.code_digest import code_digest
+from submission.dataset.records import Split
+from submission.output.check import Verdict, check
+from submission.progress import Reporter
+from submission.run.folder import RunFolder
+from submission.run.stages import file_states
+from submission.whole_files import write_json
+
+CHECK_UNITS = 0.02  # cost of a mask; predicting one is 1
+
+
+def check_run(split: Split, run: RunFolder, *, require_team: bool, reporter: Reporter) -> Verdict:
+    """Check the run's zip, write check.json and return the verdict."""
+    inputs = {
+        "zip": file_states([run.zip]),
+        "team": require_team,
+        "split": split.num_masks,
+        "code": code_digest(__name__),
+    }
+    record = run.stages.read("check")
+    if run.stages.is_current("check", inputs) and record.get("ok") and run.check.exists():
+        return Verdict(run.zip, split.name, (), record["counts"])
+    verdict = check_files(run.zip, split, run.check, require_team=require_team, reporter=reporter)
+    run.stages.record("check", inputs, ok=verdict.ok, counts=verdict.counts)
+    return verdict
+
+
+def check_files(
+    path: Path, split: Split, out: Path, *, require_team: bool, reporter: Reporter
+) -> Verdict:
+    """Check a zip or folder of PNGs, write the verdict to `out` and return it."""
+    reporter.stage("check")
+    total, seen = split.num_masks, 0
+
+    def count(files: int) -> None:
+        nonlocal seen
+        seen += files
+        reporter.advance(files * CHECK_UNITS, f"{seen} of {total} masks")
+
+    verdict = check(path, split, require_team=require_team, on_file=count)
+    write_json(out, verdict.to_json())
+    return verdict

@@ -1,0 +1,60 @@
+"""The page about a run: the vote as the recipe has it now, beside the scores that hold for it.
+
+Knows what was voted, packed and scored last: no number stands beside masks that it is not of.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from submission.dataset.records import Split
+from submission.pipeline.pack import is_packed
+from submission.pipeline.score import is_scored
+from submission.pipeline.vote import is_voted, refuse_missing
+from submission.progress import Reporter
+from submission.recipe import Recipe
+from submission.report.video_part import Voting
+from submission.report.writing import write_report
+from submission.run.folder import RunFolder
+from submission.score.score_file import VOTE, Result, read_scores
+
+OLD_SCORE = (
+    "The score of this run is of other answers or masks than those that are here now, and is not "
+    "shown; score them with: mevis-submission score"
+)
+OLD_VOTE = (
+    "The vote that is shown here is not the one that was scored, so its score is left out; vote, "
+    "pack and score again with: mevis-submission submit"
+)
+
+
+def report(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> Path:
+    """Write the run's page and return its path.
+
+    Raises FaultyInput where an answer that the vote needs is missing.
+    """
+    refuse_missing(recipe, split, run.store)
+    results, notes = _scores_that_hold(recipe, split, run)
+    for note in notes:
+        reporter.warn(note)
+    voting = Voting(
+        members=tuple(expert.name for expert in recipe.experts),
+        weights=tuple(expert.weight for expert in recipe.experts),
+        rule=recipe.rule,
+        skip_missing=recipe.missing == "skip",
+    )
+    return write_report(split, run, voting, reporter, results, notes)
+
+
+def _scores_that_hold(
+    recipe: Recipe, split: Split, run: RunFolder
+) -> tuple[Mapping[str, Result], tuple[str, ...]]:
+    """Return the scores of what is there now, and what to say about those that are left out."""
+    if not run.score.exists():
+        return {}, ()
+    if not is_scored(split, run):
+        return {}, (OLD_SCORE,)
+    results = dict(read_scores(run.score).results)
+    if VOTE in results and not (is_voted(recipe, split, run) and is_packed(recipe, split, run)):
+        del results[VOTE]
+        return results, (OLD_VOTE,)
+    return results, ()
