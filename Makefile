@@ -52,11 +52,15 @@ format: set-up  ## Reformat and mend what the linter can mend
 weights: set-up  ## Fetch checkpoints as weights.lock says: WEIGHTS="Sa2VA-8B" DIR=/weights ARGS=...; without WEIGHTS, list them
 	.venv/bin/mevis-submission weights $(if $(WEIGHTS),fetch $(WEIGHTS),list)$(if $(DIR), --dir '$(DIR)') $(ARGS)
 
-image:  ## Build the container image: TORCH=cpu, ENGINE=podman, IMAGE=NAME, ARGS="--network host"
-	@scripts/container/image.sh build $(ARGS)
+image: set-up  ## Build the container image: TORCH=cpu, IMAGE=NAME, ARGS="--network host"
+	@.venv/bin/mevis-submission container build $(if $(TORCH),--torch '$(TORCH)') \
+		$(if $(IMAGE),--image '$(IMAGE)') $(ARGS)
 
-run-image:  ## `submit` in the container, without network: the variables of submit, DIR=/weights, GPUS=none
-	@$(if $(DIR),MEVIS_WEIGHTS='$(DIR)') scripts/container/image.sh run submit $(ARGS)
+run-image: set-up  ## `submit` in the container, without network: the variables of submit, GPUS=none|all|2|device=0,1, IMAGE=NAME
+	@.venv/bin/mevis-submission container run $(if $(IMAGE),--image '$(IMAGE)') \
+		$(if $(GPUS),--gpus '$(GPUS)') $(if $(DIR),--weights '$(DIR)') \
+		$(if $(DATA),--data '$(DATA)') $(if $(RECIPE),--recipe '$(RECIPE)') \
+		$(if $(RUN),--run '$(RUN)') submit $(if $(SPLIT),--split '$(SPLIT)') $(ARGS)
 
 prove-image: set-up  ## Build the image on a stand-in base without a registry, run it, compare the zips; 5 to 10 minutes
 	@scripts/container/prove.sh

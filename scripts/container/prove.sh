@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Prove the image without a registry: build the Dockerfile on a stand-in base with the CPU lock, run
-# it hardened and without network, and compare its submission.zip with one made outside, byte by byte.
+# it hardened and without network through the Docker API, and compare its submission.zip with one made
+# outside, byte by byte.
 #
-#   scripts/container/prove.sh        everything, also through the Docker API; 5 to 10 minutes
+#   scripts/container/prove.sh        everything; 5 to 10 minutes
 #
 # Needs podman, runc and mmdebstrap, the project's .venv, and Debian's archive and a package index
 # for the build. All it makes lies in .cache/image; `make clean` removes it.
@@ -73,7 +74,6 @@ set_up_engine() {
 	END
     rm -rf "$WORK/storage" # a finished step of last time would not be timed
     export CONTAINERS_CONF=$WORK/containers.conf CONTAINERS_STORAGE_CONF=$WORK/storage.conf
-    export ENGINE=podman IMAGE=$NAME TORCH=cpu BASE_IMAGE=$BASE PYTHON_VERSION=$PYTHON GPUS=none
 }
 
 stop_service() {
@@ -126,7 +126,8 @@ prepare_pip() { # prepare_pip FOLDER: certificate, index and the CPU build of to
 
 # --- what is asked of the image ------------------------------------------------------------------------
 in_source() { (cd "$WORK/source" && "$@"); }
-image_sh() { in_source scripts/container/image.sh "$@"; }
+kit() { in_source "$ROOT/.venv/bin/python" -m submission container "$@"; }
+run_kit() { kit run --image $NAME --gpus none "$@"; }
 
 build_target() { # build_target STAGE OPTION...: another stage than the one that runs
     in_source podman build "${BUILD[@]}" --build-arg LOCK=cpu --build-arg BASE_IMAGE=$BASE \
@@ -176,14 +177,15 @@ prepare_mounts() { # data, weights and a recipe that knows only the places insid
     [ "$(id -u)" != 0 ] || chown $STRANGER:$STRANGERS "$WORK/mounts/runs"
 }
 
-as_stranger() { # an ordinary user cannot give files away, and runs as itself
-    local user=""
-    [ "$(id -u)" != 0 ] || user=$STRANGER:$STRANGERS
-    RUN_AS=$user MEVIS_WEIGHTS=$WORK/mounts/weights RUN=$WORK/mounts/runs/mine image_sh run "$@"
+as_stranger() { # as_stranger OPTION-OR-WORD...; an ordinary user cannot give files away, and runs as itself
+    local user=()
+    [ "$(id -u)" != 0 ] || user=(--user $STRANGER:$STRANGERS)
+    run_kit "${user[@]}" --weights "$WORK/mounts/weights" --data "$WORK/mounts/data" \
+        --run "$WORK/mounts/runs/mine" "$@"
 }
 
 with_mounts() {
-    DATA=$WORK/mounts/data SPLIT=valid_u RECIPE=$WORK/mounts/mounted.toml as_stranger submit &&
+    as_stranger --recipe "$WORK/mounts/mounted.toml" submit --split valid_u &&
         cmp "$WORK/outside/submission.zip" "$WORK/mounts/runs/mine/submission.zip"
 }
 
@@ -197,9 +199,8 @@ belongs_to_stranger() {
     [ "$(id -u)" != 0 ] || [ -z "$(find "$WORK/mounts/runs" ! -uid $STRANGER -o ! -gid $STRANGERS)" ]
 }
 
-is_confined() {
-    RUN_OPTIONS="--entrypoint python" DATA=$WORK/mounts/data \
-        as_stranger -c "$(cat scripts/container/confined.py)"
+is_confined() { # what is handed on to the kit, `--run` and the like, a program of Python's does not mind
+    as_stranger --entrypoint python -- -c "$(cat scripts/container/confined.py)"
 }
 is_confined_without_hardening() {
     podman run --rm --network host --entrypoint python $NAME -c "$(cat scripts/container/confined.py)"
@@ -213,7 +214,7 @@ refuses_cuda() { # one sentence and exit status 2
         ! grep -q Traceback <<<"$said"
 }
 
-# --- the same through the Docker API ----------------------------------------------------------------------
+# --- the engine's API -------------------------------------------------------------------------------------
 start_service() {
     podman system service --time=0 "unix://$short/podman.sock" &
     service=$!
@@ -221,12 +222,9 @@ start_service() {
     timeout 20 sh -c "until [ -S $short/podman.sock ]; do sleep 0.1; done"
 }
 
-sdk() { in_source "$ROOT/.venv/bin/python" -m submission container "$@"; }
-
-sdk_runs() {
-    rm -rf "$WORK/sdk"
-    sdk run --image $NAME-sdk --runs "$WORK/sdk" --gpus none submit &&
-        cmp "$WORK/outside/submission.zip" "$WORK/sdk/sample/submission.zip"
+runs_the_sample() {
+    rm -rf "$WORK/sample"
+    run_kit --runs "$WORK/sample" submit && cmp "$WORK/outside/submission.zip" "$WORK/sample/sample/submission.zip"
 }
 
 with_weights() {
@@ -245,22 +243,20 @@ main() {
     can_run_containers
     step "files of the project, torch for the CPU" copy_source
     step "outside: submit" outside
-    step "image.sh build" image_sh build "${BUILD[@]}"
+    start_service
+    step "container build" kit build --image $NAME --torch cpu --base $BASE --python $PYTHON --network host
     step "the image holds no compiler, no pip, no cache, no secret" holds_only_what_runs $NAME
     step "  the stage that installs does (negative control)" installing_stage_is_noticed
     step "labels, user and stop signal" is_labelled
     prepare_mounts
-    step "image.sh run: mounted data and weights, same zip" with_mounts
+    step "container run, same zip" runs_the_sample
+    step "  with data, weights and recipe mounted, same zip" with_mounts
     step "run.json names the image" names_its_image
     step "the results belong to the user that was named" belongs_to_stranger
     step "the container can do nothing else" is_confined
     step "  an unhardened one can (negative control)" \
         must_find "there is a network" is_confined_without_hardening
     step "a GPU that is not there is one sentence" refuses_cuda
-    start_service
-    step "Docker API: container build" sdk build --image $NAME-sdk --torch cpu --base $BASE \
-        --python $PYTHON --network host
-    step "Docker API: container run, same zip" sdk_runs
     step "weights inside: --target with-weights" with_weights
     say "Proven: $(podman image inspect --format '{{.Size}}' $NAME | awk '{printf "%.2f GB", $1 / 1e9}')," \
         "submission.zip $(sha256sum <"$WORK/outside/submission.zip" | cut -c1-16) inside and outside."

@@ -32,6 +32,7 @@ class ImageBuild:
     source: Path  # a checkout of the project
     image: str
     torch: Torch = "cuda"
+    torch_index: str | None = None  # where the CPU build is, when pip.conf names no place
     base: str | None = None  # another base image of the same kind, and
     python: str | None = None  # its Python, such as "3.11"
     network: str | None = None  # "host" where the engine has no network of its own
@@ -44,6 +45,8 @@ class ImageBuild:
             "VERSION": __version__,
             "SOURCE": public_address(self.source),
         }
+        if self.torch_index:
+            arguments["TORCH_INDEX"] = self.torch_index
         if self.base:
             arguments["BASE_IMAGE"] = self.base
         if self.python:

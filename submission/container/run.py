@@ -13,11 +13,17 @@ from docker.errors import APIError
 from docker.types import DeviceRequest
 
 from submission.container.engine import explain, is_rootless
-from submission.errors import Fault, FaultyInput
+from submission.errors import Fault, FaultyInput, InputError
 
 SECONDS_TO_STOP = 60  # a video that is under way is given up at once; a killed one costs no more
 PROCESSES = 4096  # threads of torch and of decoding included
 ALL_GPUS = -1  # the API's word for "all"
+LEFT_TO_THE_HOST = 2 * 2**30  # bytes of memory
+STRANGER = 10001  # user and group of the image, for a caller who is root: nothing runs as root
+LOCK_INSIDE = "/opt/mevis/submission/weights/weights.lock"
+# Places of the image's own; what a recipe names must not cover them.
+OF_THE_IMAGE = ("/bin", "/data", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/runs",
+                "/sbin", "/sys", "/usr", "/weights")  # fmt: skip
 
 OnOutput = Callable[[bytes | None, bytes | None], None]  # standard output, standard error
 
@@ -31,9 +37,14 @@ class ContainerRun:
     runs: Path  # at /runs; made when it is not there
     data: Path | None = None  # at /data, read-only
     weights: Path | None = None  # at /weights, read-only
-    gpus: bool = False
+    lock: Path | None = None  # in place of the lock that was baked in, read-only
+    named: tuple[Path, ...] = ()  # the recipe, and what it names: at their own places
+    gpus: str = "none"  # "none", "all", a number, or "device=1,2"
     user: str | None = None  # "UID:GID"; the results belong to it
     threads: str | None = None  # OMP_NUM_THREADS
+    memory: int | None = None  # bytes; None: all but a little of this machine's
+    temporary: str = "8g"  # size of /tmp, which lies in memory; as engines write it
+    entrypoint: str | None = None  # another program of the image than the kit
 
     def faults(self) -> list[Fault]:
         """What is wrong with the folders, before an engine would make or hide them."""
@@ -45,28 +56,51 @@ class ContainerRun:
         ]
         if self.runs.exists() and not self.runs.is_dir():
             faults.append(Fault(str(self.runs), "not a folder; the results would go there"))
+        for path in self.named:
+            if not path.exists():
+                faults.append(Fault(str(path), "no such file or folder; the recipe names it"))
+            elif _place(path).startswith(tuple(f"{own}/" for own in OF_THE_IMAGE)):
+                faults.append(
+                    Fault(str(path), "it would cover a place of the image: move it elsewhere")
+                )
         return faults
 
-    def options(self) -> dict[str, Any]:
-        """Return the keyword arguments of the Docker SDK's `containers.create`."""
-        volumes = {str(self.runs.resolve()): {"bind": "/runs", "mode": "rw"}}
-        for name, folder in (("data", self.data), ("weights", self.weights)):
+    def mounts(self) -> dict[str, tuple[str, str]]:
+        """Place inside to (path outside, "ro" or "rw")."""
+        mounts = {"/runs": (str(self.runs.resolve()), "rw")}
+        for name, folder in (("/data", self.data), ("/weights", self.weights)):
             if folder is not None:
-                volumes[str(folder.resolve())] = {"bind": f"/{name}", "mode": "ro"}
-        gpus = [DeviceRequest(count=ALL_GPUS, capabilities=[["gpu"]])] if self.gpus else []
+                mounts[name] = (str(folder.resolve()), "ro")
+        if self.lock is not None:
+            mounts[LOCK_INSIDE] = (str(self.lock.resolve()), "ro")
+        for path in self.named:
+            mounts[_place(path)] = (str(path.resolve()), "ro")
+        return mounts
+
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments of the Docker SDK's `containers.create`.
+
+        Raises InputError when `gpus` is no choice of GPUs.
+        """
+        volumes = [
+            f"{outside}:{inside}:{mode}" for inside, (outside, mode) in self.mounts().items()
+        ]
+        memory = self.memory or _memory_of_this_machine() - LEFT_TO_THE_HOST
         return {
             "image": self.image,
             "command": list(self.words),
             "network_mode": "none",
             "read_only": True,
-            "tmpfs": {"/tmp": ""},
+            "tmpfs": {"/tmp": f"size={self.temporary}"},
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges"],
             "pids_limit": PROCESSES,
+            "mem_limit": memory,
             "user": self.user or f"{os.getuid()}:{os.getgid()}",
             "volumes": volumes,
             "environment": {"OMP_NUM_THREADS": self.threads} if self.threads else {},
-            "device_requests": gpus,
+            "device_requests": _request(self.gpus),
+            **({"entrypoint": self.entrypoint} if self.entrypoint else {}),
         }
 
 
@@ -78,10 +112,11 @@ def run(client: Any, what: ContainerRun, on_output: OnOutput) -> int:
     """
     if faults := what.faults():
         raise FaultyInput("The container would not see what it needs:", faults)
-    what.runs.mkdir(parents=True, exist_ok=True)  # else the engine makes it, as root
     options = what.options()
-    if what.user is None and is_rootless(client):
-        options["user"] = "0:0"  # root inside is the caller outside
+    is_new = not what.runs.exists()
+    what.runs.mkdir(parents=True, exist_ok=True)  # else the engine makes it, as root
+    if what.user is None:
+        options["user"] = _user(client, what.runs, is_new=is_new)
     try:
         options["environment"]["MEVIS_IMAGE"] = client.images.get(what.image).id  # for run.json
         container = client.containers.create(**options)
@@ -114,3 +149,43 @@ def driver_answers() -> bool:
     """Whether this machine has an NVIDIA driver that answers."""
     program = shutil.which("nvidia-smi")
     return program is not None and not subprocess.run([program], capture_output=True).returncode
+
+
+def _place(path: Path) -> str:
+    """Where a path of the host is in the container: at the same place, without `..` in it."""
+    return os.path.normpath(path.absolute())
+
+
+def _request(gpus: str) -> list[DeviceRequest]:
+    """GPUs as `docker run --gpus` understands them: all, a number, or device=1,2."""
+    if gpus == "none":
+        return []
+    kind = [["gpu"]]
+    if gpus == "all" or (gpus.isdecimal() and int(gpus)):
+        return [DeviceRequest(count=ALL_GPUS if gpus == "all" else int(gpus), capabilities=kind)]
+    word, _, devices = gpus.partition("=")
+    if word == "device" and devices:
+        return [DeviceRequest(device_ids=devices.split(","), capabilities=kind)]
+    raise InputError(f"GPUs {gpus!r}: say none, all, a number such as 2, or device=0,1")
+
+
+def _user(client: Any, runs: Path, *, is_new: bool) -> str:
+    """Whom the results belong to: the caller, but nobody is root in an engine that root runs."""
+    if is_rootless(client):
+        return "0:0"  # root inside is the caller outside
+    if os.getuid():
+        return f"{os.getuid()}:{os.getgid()}"
+    owner = runs.stat()
+    if owner.st_uid:
+        return f"{owner.st_uid}:{owner.st_gid}"
+    if not is_new and any(runs.iterdir()):
+        raise InputError(
+            f"{runs} belongs to root, and the kit does not run as root in a container: "
+            f"run 'chown -R {STRANGER}:{STRANGER} {runs}', or name a user with --user UID:GID"
+        )
+    os.chown(runs, STRANGER, STRANGER)
+    return f"{STRANGER}:{STRANGER}"
+
+
+def _memory_of_this_machine() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

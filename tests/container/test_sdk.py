@@ -1,6 +1,8 @@
 """Building and running through the Docker API, with a pretended engine and without one."""
 
+import os
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +11,9 @@ from docker.errors import APIError, ImageNotFound
 
 from submission.cli import main
 from submission.container.image import ImageBuild, build, public_address
+from submission.container.named import named_by
 from submission.container.run import ContainerRun, run
+from submission.container.words import docker_command
 from submission.errors import FaultyInput, InputError
 
 
@@ -105,10 +109,116 @@ def test_the_container_is_told_which_image_it_is(what):
     assert client.asked["environment"]["MEVIS_IMAGE"] == "sha256:abc"
 
 
-def test_gpus_are_asked_for_as_the_command_line_of_docker_does(tmp_path):
+@pytest.mark.parametrize(
+    ("gpus", "count", "devices"),
+    [("all", -1, []), ("2", 2, []), ("device=1,2", 0, ["1", "2"])],
+)
+def test_gpus_are_asked_for_as_the_command_line_of_docker_does(tmp_path, gpus, count, devices):
     assert ContainerRun("kit", (), tmp_path).options()["device_requests"] == []
-    (request,) = ContainerRun("kit", (), tmp_path, gpus=True).options()["device_requests"]
-    assert (request.count, request.capabilities) == (-1, [["gpu"]])
+    (request,) = ContainerRun("kit", (), tmp_path, gpus=gpus).options()["device_requests"]
+    assert (request.count, request.device_ids) == (count, devices)
+    assert request.capabilities == [["gpu"]]
+
+
+def test_other_words_for_gpus_are_refused(tmp_path):
+    for wrong in ("some", "0", "device=", "-1"):
+        with pytest.raises(InputError, match="device=0,1"):
+            ContainerRun("kit", (), tmp_path, gpus=wrong).options()
+
+
+def test_the_command_that_is_printed_does_what_the_api_is_asked_for(tmp_path):
+    (tmp_path / "data").mkdir()
+    what = ContainerRun("kit", ("submit",), tmp_path / "runs", data=tmp_path / "data", memory=7,
+                        gpus="device=1,2", threads="3")  # fmt: skip
+    command, options = docker_command(what), what.options()
+
+    def values(option):
+        return [value for before, value in pairwise(command) if before == option]
+
+    assert values("--volume") == options["volumes"]
+    assert values("--volume")[1] == f"{tmp_path}/data:/data:ro"
+    assert values("--network") == ["none"]
+    assert "--read-only" in command
+    assert values("--tmpfs") == ["/tmp:size=8g"]
+    assert values("--cap-drop") == options["cap_drop"]
+    assert values("--security-opt") == options["security_opt"]
+    assert values("--pids-limit") == [str(options["pids_limit"])]
+    assert values("--memory") == ["7"]
+    assert values("--user") == [options["user"]]
+    assert values("--gpus") == ['"device=1,2"']
+    assert values("--env") == ["OMP_NUM_THREADS=3"]
+    assert command[-2:] == ["kit", "submit"]
+
+
+def test_without_a_limit_some_memory_is_left_to_the_host(tmp_path):
+    limit = ContainerRun("kit", (), tmp_path).options()["mem_limit"]
+    assert 0 < limit < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+# --- what a recipe names -------------------------------------------------------------------------
+def test_everything_a_recipe_names_is_mounted_where_it_lies(tmp_path):
+    (tmp_path / "masks.zip").touch()
+    (tmp_path / "own").mkdir()
+    recipe = tmp_path / "my.toml"
+    recipe.write_text(
+        'name = "mine"\n[data]\nroot = "../elsewhere"\n'
+        '[[expert]]\nname = "a"\nmasks = "masks.zip"\n'
+        '[[expert]]\nname = "b"\ncheckpoint = "./own"\n'
+        '[[expert]]\nname = "c"\ncheckpoint = "Sa2VA-8B"\n'
+    )
+    named = named_by(recipe)
+    assert named == (recipe, tmp_path / "../elsewhere", tmp_path / "masks.zip", tmp_path / "own")
+    what = ContainerRun("kit", (), tmp_path / "runs", named=named)
+    (fault,) = what.faults()
+    assert fault.where.endswith("../elsewhere")
+    (tmp_path.parent / "elsewhere").mkdir(exist_ok=True)
+    assert what.faults() == []
+    inside = {place for place in what.mounts() if place != "/runs"}
+    assert inside == {str(recipe), str(tmp_path.parent / "elsewhere"), f"{tmp_path}/masks.zip",
+                      f"{tmp_path}/own"}  # fmt: skip
+    assert {mode for place, (_, mode) in what.mounts().items() if place != "/runs"} == {"ro"}
+
+
+def test_what_would_cover_the_image_is_refused(tmp_path):
+    what = ContainerRun("kit", (), tmp_path, named=(Path("/usr/bin"),))
+    assert "cover a place of the image" in str(what.faults()[0])
+
+
+def test_a_call_hands_on_what_it_mounts(tmp_path, monkeypatch):
+    recipe = tmp_path / "my.toml"
+    recipe.write_text('[[expert]]\nname = "a"\ncheckpoint = "Sa2VA-8B"\n')
+    (tmp_path / "mevis").mkdir()
+    asked = []
+    monkeypatch.setattr("submission.container.engine.connect", lambda: None)
+    monkeypatch.setattr(
+        "submission.container.run.run", lambda client, what, say: asked.append(what) or 0
+    )
+    words = ["container", "run", "--gpus", "1", "--data", str(tmp_path / "mevis")]
+    words += ["--recipe", str(recipe), "--run", str(tmp_path / "runs/mine")]
+    assert main([*words, "submit", "--split", "valid"]) == 0
+    (what,) = asked
+    assert what.words == ("submit", "--split", "valid", "--run", "/runs/mine", "--data", "/data",
+                          "--recipe", str(recipe))  # fmt: skip
+    assert what.runs == tmp_path / "runs"
+    assert what.lock.name == "weights.lock"
+
+
+# --- who owns the results ------------------------------------------------------------------------
+def test_nobody_is_root_inside_an_engine_that_root_runs(what, tmp_path, monkeypatch):
+    owners = []
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, *owner: owners.append((path, *owner)))
+    client = engine(Container([], 0))
+    run(client, what, lambda *both: None)
+    mine = what.runs.stat()
+    if mine.st_uid:  # the folder's owner, where it is not root
+        assert client.asked["user"] == f"{mine.st_uid}:{mine.st_gid}"
+        return
+    assert client.asked["user"] == "10001:10001"
+    assert owners == [(what.runs, 10001, 10001)]
+    (what.runs / "old").mkdir()
+    with pytest.raises(InputError, match="chown -R 10001:10001"):
+        run(client, what, lambda *both: None)
 
 
 @pytest.mark.parametrize(

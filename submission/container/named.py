@@ -1,0 +1,48 @@
+"""What a recipe names on this machine: the files and folders that a container has to see, too."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from submission.errors import InputError
+
+PATH_LIKE = ("/", "./", "../", "~")
+
+
+def named_by(recipe: Path) -> tuple[Path, ...]:
+    """Return a recipe's own path and every file or folder that its strings name, absolute.
+
+    A string names one when it is written as a path, or when something of that name lies beside the
+    recipe: so masks, own checkpoints, calibrations and data are found whatever kind of expert reads
+    them. Names in weights.lock and on the Hub are neither. Raises InputError for no TOML.
+    """
+    try:
+        values = tomllib.loads(recipe.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{recipe}: not valid TOML: {error}") from None
+    folder = recipe.absolute().parent
+    named = [recipe.absolute()]
+    for text in _strings(values):
+        path = folder / Path(text).expanduser()
+        if text.startswith(PATH_LIKE) or (text and _lies_there(path)):
+            named.append(path)
+    return tuple(dict.fromkeys(named))
+
+
+def _strings(values: Any) -> Iterator[str]:
+    if isinstance(values, str):
+        yield values
+    elif isinstance(values, dict):
+        for value in values.values():
+            yield from _strings(value)
+    elif isinstance(values, list):
+        for value in values:
+            yield from _strings(value)
+
+
+def _lies_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a sentence for a person, too long for a file name
+        return False
