@@ -1,18 +1,26 @@
 """Text to token ids and back, from the checkpoint's own files and without its remote code.
 
-Two kinds of files are read: `tokenizer.json` (Qwen checkpoints, and InternLM2 ones converted to the
-fast format) with the `tokenizers` library, and `tokenizer.model` (InternLM2 as released) with
-`sentencepiece`, where added tokens are cut out of the text first.
+Three kinds of files are read: `tokenizer.json` (Qwen checkpoints, and InternLM2 ones converted to
+the fast format) or `vocab.json` with `merges.txt` (Qwen) with the `tokenizers` library, and
+`tokenizer.model` (InternLM2 as released) with `sentencepiece`, where added tokens are cut out of
+the text first.
 """
 
-import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from submission.errors import InputError
+from submission.mistaken_files import mistaken_for
 from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, IMAGE_END, IMAGE_START, SEG
+from submission.models.sa2va.sentencepiece_model import NULL, open_pieces
+from submission.models.sa2va.tokenizer_files import (
+    added_tokens,
+    end_of_answer,
+    read_settings,
+    read_vocabulary,
+)
 
 NEEDED_TOKENS = (IMAGE_START, IMAGE_END, IMAGE_CONTEXT, SEG)
 
@@ -37,14 +45,19 @@ class Tokenizer(Protocol):
 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """Load the tokenizer of a checkpoint folder; raise InputError naming what is missing."""
-    settings = _read_json(folder / "tokenizer_config.json")
+    settings = read_settings(folder)
     tokenizer: Tokenizer
     if (folder / "tokenizer.json").is_file():
-        tokenizer = FastTokenizer(folder, settings)
+        tokenizer = FastTokenizer(_from_json(folder / "tokenizer.json"), folder, settings)
     elif (folder / "tokenizer.model").is_file():
         tokenizer = SentencePieceTokenizer(folder, settings)
+    elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+        tokenizer = FastTokenizer(_from_vocabulary(folder), folder, settings)
     else:
-        raise InputError(f"{folder}: there is neither tokenizer.json nor tokenizer.model")
+        raise InputError(
+            f"{folder}: there is neither tokenizer.json nor tokenizer.model, nor vocab.json with "
+            "merges.txt"
+        )
     absent = sorted(set(NEEDED_TOKENS) - special_ids(tokenizer).keys())
     if absent:
         raise InputError(f"{folder}: this is no Sa2VA tokenizer, it lacks {', '.join(absent)}")
@@ -57,26 +70,51 @@ def special_ids(tokenizer: Tokenizer) -> dict[str, int]:
     return {token: index for token, index in found.items() if index is not None}
 
 
+def _from_json(path: Path) -> Any:
+    """The library's tokenizer of a tokenizer.json."""
+    from tokenizers import Tokenizer as Backend
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if reason := mistaken_for(content):
+        raise InputError(f"{path}: {reason}")
+    try:
+        return Backend.from_buffer(content.removeprefix(b"\xef\xbb\xbf"))
+    except BaseException as error:  # bare Exception, or a panic of the library, for a damaged file
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise InputError(f"{path}: {error}; fetch it again") from None
+        raise
+
+
+def _from_vocabulary(folder: Path) -> Any:
+    """The library's tokenizer of Qwen's vocab.json and merges.txt, cut as Qwen2 cuts text."""
+    from transformers import Qwen2Tokenizer
+
+    vocabulary, merges = read_vocabulary(folder)
+    # The library adds special tokens of its own unless told not to; the checkpoint lists its own.
+    nothing: dict[str, Any] = {"unk_token": None, "eos_token": None, "pad_token": None}
+    pairs: Any = merges
+    return Qwen2Tokenizer(vocab=vocabulary, merges=pairs, **nothing).backend_tokenizer
+
+
 class FastTokenizer:
-    """A tokenizer.json; its own post-processor decides about the BOS."""
+    """A tokenizer of the `tokenizers` library; its own post-processor decides about the BOS."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, backend: Any, folder: Path, settings: Mapping[str, Any]) -> None:
         from tokenizers import AddedToken
-        from tokenizers import Tokenizer as Backend
 
-        try:
-            self._backend = Backend.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # the library raises bare Exception for a damaged file
-            raise InputError(f"{folder / 'tokenizer.json'}: {error}; fetch it again") from None
-        for token, index in _added_tokens(folder, settings).items():
+        self._backend = backend
+        for token, index in added_tokens(folder, settings).items():
             if self._backend.token_to_id(token) is None:
                 self._backend.add_special_tokens([AddedToken(token, normalized=False)])
             if self._backend.token_to_id(token) != index:
                 raise InputError(
-                    f"{folder}: {token} is {self._backend.token_to_id(token)} in tokenizer.json "
+                    f"{folder}: {token} is {self._backend.token_to_id(token)} in the vocabulary "
                     f"and {index} in the list of added tokens"
                 )
-        self.eos_id = _eos_id(folder, settings, self.find)
+        self.eos_id = end_of_answer(folder, settings, self.find)
 
     def encode(self, text: str) -> list[int]:
         return list(self._backend.encode(text).ids)
@@ -95,20 +133,15 @@ class FastTokenizer:
 class SentencePieceTokenizer:
     """A tokenizer.model with added tokens on top, as InternLM2 checkpoints are released."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        from sentencepiece import SentencePieceProcessor
-
-        path = folder / "tokenizer.model"
-        try:
-            self._pieces = SentencePieceProcessor(model_file=str(path))
-        except (RuntimeError, OSError) as error:  # damaged; not readable
-            raise InputError(f"{path}: {error}; fetch it again") from None
-        self._added = _added_tokens(folder, settings)
-        self._names = {index: token for token, index in self._added.items()}
-        longest_first = sorted(self._added, key=len, reverse=True)
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        self._pieces, null_id = open_pieces(folder / "tokenizer.model")
+        self._added = added_tokens(folder, settings)
+        self._cut_out = {NULL: null_id, **self._added} if null_id is not None else self._added
+        self._names = {index: token for token, index in self._cut_out.items()}
+        longest_first = sorted(self._cut_out, key=len, reverse=True)
         self._cut = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
         self._bos = [int(self._pieces.bos_id())] if settings.get("add_bos_token", True) else []
-        self.eos_id = _eos_id(folder, settings, self.find)
+        self.eos_id = end_of_answer(folder, settings, self.find)
 
     def encode(self, text: str) -> list[int]:
         return self._bos + self.encode_answer(text)
@@ -118,7 +151,7 @@ class SentencePieceTokenizer:
         start = 0
         for match in self._cut.finditer(text):
             ids += self._encode_words(text[start : match.start()])
-            ids.append(self._added[match.group()])
+            ids.append(self._cut_out[match.group()])
             start = match.end()
         return ids + self._encode_words(text[start:])
 
@@ -141,38 +174,3 @@ class SentencePieceTokenizer:
             return self._added[token]
         index = int(self._pieces.piece_to_id(token))
         return None if index == self._pieces.unk_id() else index
-
-
-def _added_tokens(folder: Path, settings: dict[str, Any]) -> dict[str, int]:
-    """Tokens added to the base vocabulary, in the order of their ids."""
-    tokens = {
-        entry["content"]: int(index)
-        for index, entry in settings.get("added_tokens_decoder", {}).items()
-    }
-    older = folder / "added_tokens.json"
-    if older.is_file():
-        tokens |= {token: int(index) for token, index in _read_json(older).items()}
-    return dict(sorted(tokens.items(), key=lambda item: item[1]))
-
-
-def _eos_id(folder: Path, settings: dict[str, Any], find: Callable[[str], int | None]) -> int:
-    stated = settings.get("eos_token")
-    if stated is None and (folder / "special_tokens_map.json").is_file():
-        stated = _read_json(folder / "special_tokens_map.json").get("eos_token")
-    name = stated["content"] if isinstance(stated, dict) else stated
-    index = find(name) if isinstance(name, str) else None
-    if index is None:
-        raise InputError(f"{folder / 'tokenizer_config.json'}: no usable eos_token ({name!r})")
-    return int(index)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing; the checkpoint is not complete") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid JSON: {error}; fetch it again") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: expected a JSON object")
-    return value
