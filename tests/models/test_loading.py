@@ -227,7 +227,7 @@ def test_a_tokenizer_without_seg(tmp_path):
 def test_a_tokenizer_that_contradicts_its_list_of_added_tokens(tmp_path):
     folder = copy_checkpoint(TINY, tmp_path / "changed")
     (folder / "added_tokens.json").write_text(json.dumps({"[SEG]": 7}))
-    with pytest.raises(InputError, match=r"\[SEG\] is 328 in tokenizer.json and 7 in"):
+    with pytest.raises(InputError, match=r"\[SEG\] is 328 in the vocabulary and 7 in"):
         load(folder, "cpu", "float32")
 
 
