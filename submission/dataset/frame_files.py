@@ -66,6 +66,20 @@ class FrameFolder:
         """Name the place where a video's frames should be."""
         return str(self.path / video)
 
+    def videos(self) -> list[str]:
+        """Return the folders that are there."""
+        return sorted(entry.name for entry in os.scandir(self.path) if entry.is_dir())
+
+    def elsewhere(self, video: str) -> str | None:
+        """Name a folder of the video that lies one level too deep or too high."""
+        places = (self.path / FRAME_FOLDER / video, self.path.parent / video)
+        return next((str(path) for path in places if path.is_dir()), None)
+
+    def subfolders(self, video: str) -> list[str]:
+        """Return the folders inside a video's folder, where frames are not looked for."""
+        folder = self.path / video
+        return sorted(path.name for path in folder.iterdir() if path.is_dir())
+
 
 class FrameTar:
     """Frames in one uncompressed tar, below `JPEGImages/` at any depth, or without that folder."""
@@ -82,6 +96,18 @@ class FrameTar:
     def where(self, video: str) -> str:
         """Name the place where a video's frames should be."""
         return f"{self.path}: {video}"
+
+    def videos(self) -> list[str]:
+        """Return the folders that are there."""
+        return sorted(self._index)
+
+    def elsewhere(self, video: str) -> str | None:
+        """Return None: the tar is looked through at any depth."""
+        return None
+
+    def subfolders(self, video: str) -> list[str]:
+        """Return nothing: a file that is deeper in a tar counts to no video."""
+        return []
 
 
 FrameFiles = FrameFolder | FrameTar
@@ -131,7 +157,7 @@ def _add_member(index: dict[str, dict[str, Place]], path: Path, member: tarfile.
         return
     parts = [part for part in member.name.split("/") if part not in ("", ".")]
     if FRAME_FOLDER in parts:
-        del parts[: parts.index(FRAME_FOLDER) + 1]
+        del parts[: len(parts) - parts[::-1].index(FRAME_FOLDER)]
     if len(parts) == 2:
         video, name = parts
         place = Place(path, member.offset_data, member.size, f"{video}/{name}")

@@ -1,5 +1,6 @@
 """The true masks of a split: mask_dict.json, checked against the split before it is used."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from submission.dataset.records import MASK_FILE, Expression, Split, Video
 from submission.dataset.rle import decode_union, read_item
 from submission.errors import Fault, FaultyInput, InputError
 from submission.strict_json import read_json
+
+_NO_IDS = "the meta file has no anno_id for this sentence"
 
 _Frames = list[bytes | None]  # the counts of one annotation in each frame; None: not there
 _Key = tuple[str, int]  # video, annotation id
@@ -68,9 +71,15 @@ def read_ground_truth(split: Split) -> GroundTruth:
         raise FaultyInput(
             f"{path}: the ground truth has {len(faults)} fault{'s' * (len(faults) != 1)}:",
             faults,
-            f"Download {MASK_FILE} again; it must belong to {split.meta_file.name}.",
+            _advice(split, faults),
         )
     return GroundTruth(annotations)
+
+
+def _advice(split: Split, faults: Sequence[Fault]) -> str:
+    if any(fault.what == _NO_IDS for fault in faults):
+        return f"Take the meta file that came with {MASK_FILE}: its sentences have anno_id."
+    return f"{MASK_FILE} must belong to {split.meta_file.name}; where it does, download it again."
 
 
 def _read_annotations(
@@ -81,7 +90,7 @@ def _read_annotations(
     where: str,
 ) -> list[Fault]:
     if expression.annotation_ids is None:
-        return [Fault(where, "the meta file has no anno_id for this sentence")]
+        return [Fault(where, _NO_IDS)]
     faults: list[Fault] = []
     for annotation in expression.annotation_ids:
         key = (video.name, annotation)

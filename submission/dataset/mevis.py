@@ -4,6 +4,7 @@ Promises: a Split that is returned has safe names, readable frames of one size i
 and a sentence for each expression; otherwise every fault found is in one error.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from submission.dataset.images import (
     open_image,
 )
 from submission.dataset.meta_file import read_meta
+from submission.dataset.missing_frames import missing_frames
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, FaultyInput, InputError
 
@@ -62,7 +64,8 @@ def read_split(root: Path, name: str, meta: str | None = None) -> Split:
     except InputError as error:
         faults.append(Fault(FRAME_FOLDER, str(error).removeprefix(f"{folder}: ")))
     if files is not None:
-        videos = [_measure(video, files, folder, faults) for video in videos]
+        asked = {video.name for video in videos}
+        videos = [_measure(video, asked, files, folder, faults) for video in videos]
     if faults:
         raise FaultyInput(
             f"{folder}: the split has {len(faults)} fault{'s' * (len(faults) != 1)}:",
@@ -99,49 +102,53 @@ def _one_fault(where: Path, what: str, advice: str) -> FaultyInput:
     return FaultyInput("The split cannot be read:", [Fault(str(where), what)], advice)
 
 
-def _measure(video: Video, files: FrameFiles, folder: Path, faults: list[Fault]) -> Video:
-    """Return the video with its size, and note each frame that is missing, damaged or odd."""
-    places = files.places(video.name)
-    if places is None:
-        where = files.where(video.name).removeprefix(f"{folder}/")
-        faults.append(Fault(where, f"none of the {len(video.frame_names)} frames is there"))
-        return video
+def _measure(
+    video: Video, asked: set[str], files: FrameFiles, folder: Path, faults: list[Fault]
+) -> Video:
+    """Return the video with its size, and note each frame that is missing, damaged or odd.
 
-    def look(frame: str) -> tuple[int, int] | Fault:
-        place = find_frame(places, frame)
-        if place is None:
-            where = f"{files.where(video.name)}/{frame}.jpg".removeprefix(f"{folder}/")
-            return Fault(where, "the frame is missing")
+    `asked` has the names of all videos of the split.
+    """
+    places = files.places(video.name) or {}
+    where = files.where(video.name).removeprefix(f"{folder}/")
+    faults.extend(
+        Fault(fault.where.removeprefix(f"{folder}/"), fault.what)
+        for fault in missing_frames(video, asked, files)
+    )
+    found = [(frame, place) for frame in video.frame_names if (place := find_frame(places, frame))]
+
+    def look(place: Place) -> tuple[int, int] | Fault:
         try:
             return _frame_size(place)
         except (OSError, BrokenImage) as error:
             return Fault(str(place).removeprefix(f"{folder}/"), f"the frame is unreadable: {error}")
 
     with ThreadPoolExecutor(_READERS) as pool:
-        looks = list(pool.map(look, video.frame_names))
-    faults.extend(look for look in looks if isinstance(look, Fault))
-    sizes = [look for look in looks if not isinstance(look, Fault)]
+        looks = list(pool.map(look, (place for _, place in found)))
+    unreadable = [look for look in looks if isinstance(look, Fault)]
+    if len(unreadable) == len(video.frame_names) > 1 and len({f.what for f in unreadable}) == 1:
+        unreadable = [Fault(where, f"all {len(unreadable)} frames: {unreadable[0].what}")]
+    faults.extend(unreadable)
+    sizes = [
+        (frame, look)
+        for (frame, _), look in zip(found, looks, strict=True)
+        if not isinstance(look, Fault)
+    ]
     if not sizes:
         return video
-    faults.extend(_odd_sizes(video, looks, sizes[0], files.where(video.name), folder))
-    return replace(video, size=sizes[0])
+    faults.extend(_odd_sizes(sizes, where))
+    return replace(video, size=sizes[0][1])
 
 
-def _odd_sizes(
-    video: Video,
-    looks: list[tuple[int, int] | Fault],
-    size: tuple[int, int],
-    where: str,
-    folder: Path,
-) -> list[Fault]:
+def _odd_sizes(sizes: Sequence[tuple[str, tuple[int, int]]], where: str) -> list[Fault]:
+    height, width = sizes[0][1]
     return [
         Fault(
-            f"{where}/{frame}".removeprefix(f"{folder}/"),
-            f"the frame has {look[1]} x {look[0]} pixels, the video begins with "
-            f"{size[1]} x {size[0]}",
+            f"{where}/{frame}",
+            f"the frame has {size[1]} x {size[0]} pixels, the video begins with {width} x {height}",
         )
-        for frame, look in zip(video.frame_names, looks, strict=True)
-        if not isinstance(look, Fault) and look != size
+        for frame, size in sizes
+        if size != (height, width)
     ]
 
 

@@ -134,20 +134,38 @@ def decode_union(parts: Sequence[bytes], size: tuple[int, int]) -> NDArray[np.bo
 
 
 def read_item(item: Any, size: tuple[int, int]) -> bytes:
-    """Return the counts of `{"size": [height, width], "counts": text}` as files store a mask.
+    """Return the counts of `{"size": [height, width], "counts": ...}` as files store a mask.
 
-    Raises ValueError, with a reason, unless it is a mask of exactly this (height, width).
+    COCO writes counts as text, or uncompressed as a list of run lengths; both are read. Raises
+    ValueError, with a reason, unless it is a mask of exactly this (height, width).
     """
-    if not isinstance(item, dict) or not isinstance(item.get("counts"), str):
+    if not isinstance(item, dict) or not isinstance(item.get("counts"), str | list):
         raise ValueError("its mask is not a run-length encoding with size and counts")
     if item.get("size") != list(size):
         raise ValueError(f"its mask has size {item.get('size')}, the video {list(size)}")
-    text: str = item["counts"]
+    counts = item["counts"]
+    text = _compress(counts, size) if isinstance(counts, list) else _as_bytes(counts)
+    if reason := counts_fault(text, size):
+        raise ValueError(reason)
+    return text
+
+
+def _as_bytes(text: str) -> bytes:
+    if text.startswith(("b'", 'b"')):
+        # Of such a text COCO's own reader makes a wrong mask, or crashes.
+        raise ValueError(
+            "its run lengths are Python bytes written as text, b'...'; write counts.decode()"
+        )
     if not text.isascii():
         raise ValueError("its run lengths are not COCO's compressed text")
-    if reason := counts_fault(text.encode(), size):
-        raise ValueError(reason)
     return text.encode()
+
+
+def _compress(runs: list[Any], size: tuple[int, int]) -> bytes:
+    pixels = size[0] * size[1]
+    if not runs or not all(type(run) is int and 0 <= run <= pixels for run in runs):
+        raise ValueError(f"its run lengths must be whole numbers from 0 to {pixels}")
+    return _write(np.array(runs, dtype=np.int64))
 
 
 def counts_fault(counts: bytes, size: tuple[int, int]) -> str | None:

@@ -26,9 +26,7 @@ from submission.errors import Fault, InputError, list_faults
 from submission.output.layout import (
     TEAM_FILE,
     Listing,
-    extra_faults,
     file_name,
-    missing_faults,
     sort_out,
 )
 from submission.output.mask_files import (
@@ -38,6 +36,7 @@ from submission.output.mask_files import (
     UnreadableFile,
     open_submission,
 )
+from submission.output.name_faults import name_faults
 from submission.output.png_files import read_packed_rows
 from submission.output.team import team_file_faults
 
@@ -121,8 +120,7 @@ def check(
     with files:
         listing = sort_out(files.names(), split)
         faults = [*listing.faults, *_wrapper_faults(path, listing)]
-        faults += missing_faults(listing.members.keys(), split)
-        faults += extra_faults(listing.members, split)
+        faults += name_faults(listing.members.keys(), split)
         locked = files.encrypted() if isinstance(files, MaskArchive) else []
         if locked:
             what = f"{len(locked)} files need a password, which the judge does not have"

@@ -13,6 +13,7 @@ from submission.errors import Fault
 
 TEAM_FILE = "team.json"
 _JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|\._[^/]*$|Thumbs\.db$|desktop\.ini$)")
+_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -101,12 +102,17 @@ def extra_faults(names: Iterable[str], split: Split) -> list[Fault]:
             extra["video", video] += 1
         elif frame and expression not in sentences[video]:
             extra["expression", f"{video}/{expression}"] += 1
+        elif name.lower().endswith(_ARCHIVES):
+            extra["archive", name] += 1
         else:
             extra["file", name] += 1
-    return [
-        Fault(where, f"the {kind} is not in the split" + f" ({_files(count)})" * (kind != "file"))
-        for (kind, where), count in extra.items()
-    ]
+    return [Fault(where, _too_much(kind, count)) for (kind, where), count in extra.items()]
+
+
+def _too_much(kind: str, count: int) -> str:
+    if kind == "archive":
+        return "an archive inside the submission, which nobody unpacks; pass what is in it"
+    return f"the {kind} is not in the split" + f" ({_files(count)})" * (kind != "file")
 
 
 def _missing_frames(

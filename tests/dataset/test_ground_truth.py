@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pycocotools.mask as maskUtils
 import pytest
 from tiny_split import HEIGHT, WIDTH, meta, rle, square, write_meta
 
@@ -25,6 +26,22 @@ def test_masks_are_the_union_of_the_objects(split):
     assert both.dtype == np.bool_
     assert np.array_equal(both[0], square(2, 0))  # the second dog is not there yet
     assert np.array_equal(both[1], square(2, 1) | square(20, 1))
+
+
+def test_uncompressed_run_lengths_are_read_like_compressed_ones(split):
+    dogs = split.videos[0]
+    before = read_ground_truth(split).masks(dogs, dogs.expressions[1])
+
+    def unpack(masks):
+        for item in [*masks["7"], *masks["8"]]:
+            if item:
+                pixels = maskUtils.decode(item).T.reshape(-1)
+                edges = np.flatnonzero(np.diff(pixels, prepend=0)).tolist()
+                item["counts"] = np.diff([0, *edges, pixels.size]).tolist()
+
+    change_masks(split, unpack)
+    assert isinstance(json.loads(split.mask_file.read_text())["7"][0]["counts"], list)
+    assert np.array_equal(read_ground_truth(split).masks(dogs, dogs.expressions[1]), before)
 
 
 def test_a_no_target_sentence_has_empty_masks(split):
@@ -59,6 +76,12 @@ def test_masks_follow_the_meta_file_when_it_lists_frames_out_of_order(split_fold
         (lambda masks: masks["8"].__setitem__(2, [1, 2]), "not a run-length encoding"),
         (lambda masks: masks["8"][1].update(counts="1"), "cover 1 pixels, not 40 x 24 = 960"),
         (lambda masks: masks["8"][1].update(counts="\u00e9"), "not COCO's compressed text"),
+        (lambda masks: masks["8"][1].update(counts="b'0]3'"), "Python bytes written as text"),
+        (lambda masks: masks["8"][1].update(counts=[5, -5, 960]), "whole numbers from 0 to 960"),
+        (lambda masks: masks["8"][1].update(counts=[5, 5.0, 950]), "whole numbers from 0 to 960"),
+        (lambda masks: masks["8"][1].update(counts=[10**40]), "whole numbers from 0 to 960"),
+        (lambda masks: masks["8"][1].update(counts=[]), "whole numbers from 0 to 960"),
+        (lambda masks: masks["8"][1].update(counts=[5, 950]), "cover 955 pixels, not 40 x 24"),
     ],
 )
 def test_each_fault_is_told_for_every_sentence_that_needs_it(split, change, expected):
