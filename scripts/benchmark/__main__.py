@@ -2,7 +2,7 @@
 
     python -m scripts.benchmark --size small --sentences 1,4,16 --frames 40 --key-frames 5
     python -m scripts.benchmark --size Sa2VA-8B --device cuda --height 720 --width 1280
-    python -m scripts.benchmark --grid size=Sa2VA-1B,Sa2VA-8B M=5,20 --budget 600 --rows rows.jsonl
+    python -m scripts.benchmark --grid size=Sa2VA-1B,Sa2VA-8B M=5,20 --rows rows.jsonl
 
 Rows are appended to a JSON-lines file as they are finished; called again, a run goes on there.
 """
@@ -15,11 +15,10 @@ from pathlib import Path
 import torch
 
 from scripts.benchmark.bench import DTYPES, ModelBench
-from scripts.benchmark.budget import Budget, Pace
 from scripts.benchmark.cases import Case, cases_of, parse_grid
 from scripts.benchmark.clips import clip_size
 from scripts.benchmark.measure import Method
-from scripts.benchmark.run import Outcome, seconds_of, work_through
+from scripts.benchmark.run import Outcome, work_through
 from scripts.benchmark.sizes import NAMES
 from scripts.benchmark.tables import CLOCKS, comparison, machine_line, stages, utilisation
 from submission.errors import SubmissionError
@@ -46,14 +45,7 @@ def run(arguments: argparse.Namespace) -> tuple[Outcome, str]:
     cases = make_cases(arguments)
     method = Method(arguments.repeats, arguments.public_sentences, not arguments.no_stages)
     bench = ModelBench(arguments.device, arguments.dtype, method)
-    pace = Pace(bench.device.type)
-    each = (method.repeats, method.public_sentences)
-    first = sum(seconds_of(case, bench, pace, *each) for case in cases)
-    say(f"{len(cases)} cases; a first guess for all of them is {first:.0f} s")
-    outcome = work_through(
-        cases, bench, arguments.rows, Budget(arguments.budget), pace, say,
-        repeats=method.repeats, asked=method.public_sentences,
-    )  # fmt: skip
+    outcome = work_through(cases, bench, arguments.rows, say)
     return outcome, "\n".join(f"- left out: {line}" for line in outcome.skipped)
 
 
@@ -126,7 +118,6 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
         help="time the public loop on N sentences and multiply; 0: on all",
     )
     parser.add_argument("--no-stages", action="store_true", help="no extra run for the stages")
-    parser.add_argument("--budget", type=float, metavar="SECONDS", help="end within this time")
     parser.add_argument("--rows", type=Path, default=ROWS, help=f"JSON lines ({ROWS})")
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall",
                         help="cpu: seconds of all threads, for a machine that is busy")  # fmt: skip

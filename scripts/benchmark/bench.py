@@ -12,7 +12,6 @@ from scripts.benchmark.sizes import config_values
 from scripts.benchmark.tables import size_of
 from submission.cost.estimate import video_limit
 from submission.cost.memory import peak_memory
-from submission.cost.procedures import ours, public, total
 from submission.cost.sizes import Sizes, parse_sizes
 from submission.cost.video import Asking, AtOnce, Clip
 from submission.device import settle_device, settle_dtype
@@ -39,12 +38,6 @@ class ModelBench:
         self.revision = revision()
         self._name = ""
         self._model: Sa2VA | None = None
-
-    def flop(self, case: Case) -> tuple[float, float]:
-        """FLOP of the public procedure and of ours, by the cost model."""
-        sizes, clip, asking = _as_costs(case)
-        alone, shared = public(sizes, clip, asking), ours(sizes, clip, asking, self.at_once)
-        return total(alone).flop, total(shared).flop
 
     def shortage(self, case: Case) -> str:
         """Compare the peak that the cost model expects with the memory that is free."""

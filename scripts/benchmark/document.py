@@ -14,7 +14,6 @@ import torch
 
 from scripts.benchmark import growth
 from scripts.benchmark.bench import ModelBench
-from scripts.benchmark.budget import Budget, Pace
 from scripts.benchmark.cases import Case
 from scripts.benchmark.flop import count
 from scripts.benchmark.flop_table import FRAMES, KEY_FRAMES, SENTENCES, SIZES, table
@@ -86,10 +85,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def sections(arguments: argparse.Namespace) -> dict[str, str]:
     """Measure everything; return the body of each section by its title."""
     bench = ModelBench("cpu", "float32", Method(REPEATS))
-    rows = work_through(
-        CASES, bench, arguments.rows / SMALL, Budget(None), Pace("cpu"), say,
-        repeats=REPEATS,
-    ).rows  # fmt: skip
+    rows = work_through(CASES, bench, arguments.rows / SMALL, say).rows
     said = ["--size", "sample", "--device", "cpu", "--clock", arguments.clock]
     said += ["--threads", str(arguments.threads)]
     said += ["--rows", str(arguments.rows / GROWTH), "--out", str(arguments.picture)]

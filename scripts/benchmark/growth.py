@@ -5,16 +5,18 @@ python -m scripts.benchmark.growth --size Sa2VA-1B --device cuda --out build/gro
 """
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib
 import torch
+from matplotlib.figure import Figure
 
 from scripts.benchmark.bench import DTYPES, ModelBench
-from scripts.benchmark.budget import Budget, Pace
 from scripts.benchmark.cases import Case
-from scripts.benchmark.line_chart import Line, Panel, draw
 from scripts.benchmark.measure import Method
 from scripts.benchmark.records import Row
 from scripts.benchmark.run import work_through
@@ -27,6 +29,16 @@ SENTENCES, FRAMES = (1, 2, 4, 8, 16, 32), (20, 50, 100, 200, 400)
 FIXED_FRAMES, FIXED_SENTENCES = 20, 4  # of the other axis
 SHARED = ("vision encoder", "image encoder")  # stages that a video costs once
 PUBLIC_COLOR, OURS_COLOR = "#c0392b", "#1f618d"
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points (x, y) in order of x, and how they are drawn."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    color: str
+    dash: str = "-"  # matplotlib's word for a style of lines
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -46,9 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     bench = ModelBench(arguments.device, arguments.dtype, Method(repeats=arguments.repeats))
     cases = growth_cases(Case(arguments.size, 1, arguments.key_frames, 1))
     outcome = work_through(
-        cases, bench, arguments.rows, Budget(arguments.budget), Pace(bench.device.type),
-        lambda text: print(text, file=sys.stderr, flush=True), repeats=arguments.repeats,
-    )  # fmt: skip
+        cases, bench, arguments.rows, lambda text: print(text, file=sys.stderr, flush=True)
+    )
     for line in outcome.skipped:
         print(f"left out: {line}", file=sys.stderr)
     if not outcome.rows:
@@ -71,18 +82,28 @@ def growth_cases(like: Case) -> list[Case]:
 
 
 def picture(rows: Sequence[Row], clock: str) -> str:
-    """Both panels as SVG."""
+    """Both panels as SVG, the same text for the same rows."""
     case = rows[0]["case"]
-    by_sentences = [row for row in rows if row["case"]["frames"] == FIXED_FRAMES]
-    by_frames = [row for row in rows if row["case"]["sentences"] == FIXED_SENTENCES]
-    y_name = "seconds" if clock == "wall" else "seconds of CPU time"
-    panels = [
-        Panel(f"Sentences, at {FIXED_FRAMES} frames", "sentences (E)", y_name,
-              lines(by_sentences, "sentences", clock)),
-        Panel(f"Frames, at {FIXED_SENTENCES} sentences", "frames (T)", y_name,
-              lines(by_frames, "frames", clock)),
-    ]  # fmt: skip
-    return draw(panels, f"Time of the public procedure and of ours; model {case['size']}")
+    panels = (
+        (f"Sentences, at {FIXED_FRAMES} frames", "sentences", "sentences (E)",
+         [row for row in rows if row["case"]["frames"] == FIXED_FRAMES]),
+        (f"Frames, at {FIXED_SENTENCES} sentences", "frames", "frames (T)",
+         [row for row in rows if row["case"]["sentences"] == FIXED_SENTENCES]),
+    )  # fmt: skip
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    for axes, (title, axis, x_name, own) in zip(figure.subplots(1, 2), panels, strict=True):
+        for line in lines(own, axis, clock):
+            axes.plot(*zip(*line.points, strict=True), line.dash, color=line.color, marker="o",
+                      markersize=4, label=line.name)  # fmt: skip
+        axes.set(title=title, xlabel=x_name, xlim=(0, None), ylim=(0, None),
+                 ylabel="seconds" if clock == "wall" else "seconds of CPU time")  # fmt: skip
+        axes.grid(axis="y", alpha=0.4)
+        axes.legend(frameon=False)
+    drawn = io.StringIO()
+    summary = f"Time of the public procedure and of ours; model {case['size']}"
+    with matplotlib.rc_context({"svg.hashsalt": "growth"}):
+        figure.savefig(drawn, format="svg", metadata={"Date": None, "Title": summary})
+    return drawn.getvalue()
 
 
 def lines(rows: Sequence[Row], axis: str, clock: str) -> list[Line]:
@@ -100,7 +121,7 @@ def lines(rows: Sequence[Row], axis: str, clock: str) -> list[Line]:
              PUBLIC_COLOR),
         Line("ours", [(r["case"][axis], r["ours"][key]) for r in ordered], OURS_COLOR),
         Line("ours, both image encoders", [(r["case"][axis], shared(r)) for r in ordered],
-             OURS_COLOR, "4 4"),
+             OURS_COLOR, "--"),
     ]  # fmt: skip
 
 
@@ -116,7 +137,6 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dtype", choices=("auto", *DTYPES), default="auto")
     parser.add_argument("--threads", type=int, default=0, help="0: torch's own choice")
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--budget", type=float, metavar="SECONDS")
     parser.add_argument("--rows", type=Path, default=Path("build/benchmark/growth.jsonl"))
     parser.add_argument("--out", type=Path, default=Path("docs/images/growth.svg"))
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall")

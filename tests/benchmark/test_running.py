@@ -1,4 +1,4 @@
-"""Clips, cases, rows and budget: what is timed, in which order, and what is kept."""
+"""Clips, cases and rows: what is timed, in which order, and what is kept."""
 
 from dataclasses import replace
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.benchmark.budget import FIRST_GUESS, Budget, Pace
 from scripts.benchmark.cases import FULL, Case, cases_of, parse_grid
 from scripts.benchmark.clips import clip_size, read_clip, synthetic_clip, there_and_back
 from scripts.benchmark.records import append_row, find_row, read_rows
@@ -85,65 +84,34 @@ def test_a_row_is_found_by_case_and_machine():
     assert find_row(rows, {**head, "case": replace(CASE, frames=41).values()}) is None
 
 
-def test_a_budget_runs_out():
-    now = [0.0]
-    budget = Budget(10, clock=lambda: now[0])
-    assert budget.allows(10)
-    now[0] = 4.0
-    assert (budget.left, budget.allows(6.1)) == (6.0, False)
-    now[0] = 99.0
-    assert budget.left == 0.0
-    assert Budget(None).allows(1e9)
-
-
-def test_the_pace_is_learned():
-    pace = Pace("cpu")
-    assert pace.estimate("ours", 2 * FIRST_GUESS["cpu"]) == 2
-    pace.learn("ours", 100.0, 2.0)
-    assert pace.estimate("ours", 50.0) == 1.0
-    assert pace.estimate("public", 50.0) == 1.0  # from what is known of the other
-    pace.learn("public", 100.0, 4.0)
-    assert pace.estimate("public", 50.0) == 2.0
-
-
 class FakeBench:
-    """A machine on which every case takes one second for each of its frames."""
+    """A machine that remembers what was measured."""
 
-    def __init__(self, now):
-        self.now = now
-        self.machine, self.revision = {"device": "fake"}, "0"
+    machine, revision = {"device": "fake"}, "0"
+
+    def __init__(self):
         self.measured = []
-
-    def flop(self, case):
-        return FIRST_GUESS["cpu"] * case.frames / 2, FIRST_GUESS["cpu"] * case.frames / 2
 
     def shortage(self, case):
         return "too large" if case.size == "Sa2VA-26B" else ""
 
     def measure(self, case):
+        if case.frames == 50 and 50 not in self.measured:
+            self.measured.append(50)
+            raise KeyboardInterrupt
         self.measured.append(case.frames)
-        self.now[0] += case.frames
         return {name: {"seconds": case.frames / 2} for name in ("public", "ours")}
 
 
-def run(tmp_path, bench, cases, seconds):
-    budget = Budget(seconds, clock=lambda: bench.now[0])
-    path, said = tmp_path / "rows.jsonl", []
-    outcome = work_through(cases, bench, path, budget, Pace("cpu"), said.append, repeats=1, asked=0)
-    return outcome, read_rows(path), said
-
-
-def test_cases_are_measured_while_there_is_time_and_a_later_run_goes_on(tmp_path):
+def test_what_does_not_fit_is_told_and_an_interrupted_call_goes_on(tmp_path):
     cases = [replace(CASE, frames=frames) for frames in (10, 50, 20)]
     cases.insert(1, replace(CASE, size="Sa2VA-26B"))
-    bench = FakeBench([0.0])
-    outcome, rows, said = run(tmp_path, bench, cases, 60)
-    assert bench.measured == [10, 20]  # 50 is estimated not to end in time, 20 after it is
-    assert [row["case"]["frames"] for row in rows] == [10, 20]
-    assert len(said) == 4
+    path, said, bench = tmp_path / "rows.jsonl", [], FakeBench()
+    with pytest.raises(KeyboardInterrupt):
+        work_through(cases, bench, path, said.append)
+    outcome = work_through(cases, bench, path, said.append)
+    assert bench.measured == [10, 50, 50, 20]
+    assert [row["case"]["frames"] for row in outcome.rows] == [10, 50, 20]
+    assert [row["case"]["frames"] for row in read_rows(path)] == [10, 50, 20]
     assert "too large" in outcome.skipped[0]
-    assert "more than the 50 s left" in outcome.skipped[1]
-
-    again, rows, _ = run(tmp_path, bench, cases, None)
-    assert bench.measured == [10, 20, 50]
-    assert len(again.rows) == len(rows) == 3
+    assert any("already measured" in line for line in said)

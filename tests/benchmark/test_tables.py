@@ -10,19 +10,7 @@ from scripts.benchmark.cases import Case
 from scripts.benchmark.document import BY_FLOP, MEASURED, PER_STAGE, replace_section
 from scripts.benchmark.flop import Stage
 from scripts.benchmark.flop_table import table
-from scripts.benchmark.growth import FIXED_FRAMES, FRAMES, SENTENCES, growth_cases, lines
-from scripts.benchmark.line_chart import (
-    BOTTOM,
-    HEIGHT,
-    LEFT,
-    RIGHT,
-    TOP,
-    WIDTH,
-    Line,
-    Panel,
-    draw,
-    ticks,
-)
+from scripts.benchmark.growth import FIXED_FRAMES, FRAMES, SENTENCES, growth_cases, lines, picture
 from scripts.benchmark.resources import name_for_smi, parse_samples
 from scripts.benchmark.tables import comparison, markdown, stages
 from submission.errors import InputError
@@ -101,33 +89,6 @@ def test_the_table_of_flop_has_a_column_for_each_size():
 
 
 # --- pictures ------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("largest", "wanted"),
-    [
-        (32, [0, 10, 20, 30, 40]),
-        (400, [0, 100, 200, 300, 400]),
-        (0.9, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
-        (5, [0, 1, 2, 3, 4, 5]),
-    ],
-)
-def test_ticks_are_round_and_reach_the_largest_value(largest, wanted):
-    assert ticks(largest) == wanted
-
-
-def test_a_picture_is_xml_and_places_points_in_its_axes():
-    lines = [Line("a < b", [(0, 0), (10, 5)], "red"), Line("c", [(0, 1), (10, 1)], "blue", "4 4")]
-    picture = draw([Panel("title", "x", "y", lines)] * 2, "both")
-    root = ElementTree.fromstring(picture)
-    name = "{http://www.w3.org/2000/svg}"
-    assert root.find(f"{name}title").text == "both"
-    first = root.findall(f"{name}g")[0]
-    dots = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in first.iter(f"{name}circle")]
-    assert dots[0] == (LEFT, HEIGHT - BOTTOM)
-    assert dots[1] == (WIDTH - RIGHT, TOP)
-    assert dots[2][1] == dots[3][1]
-    assert "a < b" in [text.text for text in first.iter(f"{name}text")]
-
-
 def test_growth_asks_for_both_axes_and_draws_what_is_shared():
     cases = growth_cases(CASE)
     assert len(cases) == len(SENTENCES) + len(FRAMES) - 1  # one case is on both axes
@@ -135,6 +96,8 @@ def test_growth_asks_for_both_axes_and_draws_what_is_shared():
     drawn = lines(rows[::-1], "sentences", "wall")
     assert [x for x, _ in drawn[0].points] == list(SENTENCES)
     assert {y for _, y in drawn[2].points} == {1.0}  # half of the stages' time, of two seconds
+    assert picture(rows, "wall") == picture(rows, "wall")
+    assert ElementTree.fromstring(picture(rows, "wall")).tag.endswith("svg")
 
 
 # --- the page ------------------------------------------------------------------------------------
