@@ -126,6 +126,8 @@ def _submit(arguments: Arguments, reporter: Reporter) -> None:
     if outcome.scores is not None:
         print(f"score    {folder.score}")
         print("\n".join(score_lines(outcome.scores)))
+    elif run.split.truth_fault:
+        print(f"score    none: {run.split.truth_fault.partition(chr(10))[0].rstrip(':')}")
     if run.recipe.published is not None:
         scores = outcome.scores
         ours = scores.results[scores.choose()].means if scores else None
@@ -165,7 +167,7 @@ def _report(arguments: Arguments, reporter: Reporter) -> None:
 
 
 def _check(arguments: Arguments, reporter: Reporter) -> None:
-    split = read_data(data_only(arguments), selection(arguments))
+    split = read_data(data_only(arguments), selection(arguments), reporter)
     reporter.plan(split.num_masks * CHECK_UNITS)
     out = _beside(arguments, "check.json")
     verdict = check_files(
