@@ -95,7 +95,7 @@ class Upload:
             elif dry:
                 return [f"submitted    already: number {attempt.submission}; --status looks at it"]
         with suppress(InputError):  # the data may be gone; then ours is not shown beside theirs
-            self.split = self.split or read_data(data, Selection())
+            self.split = self.split or read_data(data, Selection(), self.reporter)
         handed = HandedIn(self.server, attempt, competition, phase, self.account,
                           self.journal.path, self.run, self.split)  # fmt: skip
         return bring_back(handed, self.call.seconds, self.clock, self.reporter)
@@ -176,7 +176,7 @@ class Upload:
     ) -> list[str]:
         """Check everything; return what will be done."""
         profile = profiles().get(competition.id) if self.call.server == SERVER else None
-        self.split = split = read_data(data, Selection())
+        self.split = split = read_data(data, Selection(), self.reporter)
         faults = misfits(profile, split) if profile else []
         faults += [Fault(str(self.zip), "the run is a part of the split")] * self._is_part()
         standing = preflight.look(self.server, self.account, competition, phase, file)
