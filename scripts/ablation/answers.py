@@ -13,7 +13,7 @@ from submission.masks.track import Track
 from submission.masks.voting import vote_tracks
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
-from submission.score.mask_window import Shape
+from submission.score.answers import TrackAnswer
 from submission.score.scoring import ExpressionScore, score_video
 
 
@@ -59,20 +59,9 @@ class InMemory:
     name: str
     tracks: Mapping[str, Track]  # by expression id
 
-    def answer(self, video: Video, expression: Expression) -> "TrackShapes":
+    def answer(self, video: Video, expression: Expression) -> TrackAnswer:
         """The masks of a sentence."""
-        return TrackShapes(self.tracks[expression.id])
-
-
-@dataclass(frozen=True)
-class TrackShapes:
-    """A track as the scorer reads it."""
-
-    track: Track
-
-    def shape(self, index: int) -> Shape:
-        """The mask of a frame."""
-        return Shape.of_counts([self.track.counts[index]], self.track.size)
+        return TrackAnswer(self.tracks[expression.id])
 
 
 class Judge:

@@ -7,20 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from submission.dataset.records import MASK_FILE, Expression, Split, Video
-from submission.dataset.rle import decode_union, read_item
+from submission.dataset.rle import decode, encode_ends, first_fault, read_item
 from submission.errors import Fault, FaultyInput, InputError
 from submission.strict_json import read_json
 
 _NO_IDS = "the meta file has no anno_id for this sentence"
 
-_Frames = list[bytes | None]  # the counts of one annotation in each frame; None: not there
+_Counts = tuple[bytes, ...]  # of one annotation in each frame
 _Key = tuple[str, int]  # video, annotation id
 
 
 class GroundTruth:
     """True masks by video and expression; all of them fit the split that they were read for."""
 
-    def __init__(self, annotations: dict[_Key, _Frames]) -> None:
+    def __init__(self, annotations: dict[_Key, _Counts]) -> None:
         self._annotations = annotations
 
     def masks(self, video: Video, expression: Expression) -> NDArray[np.bool_]:
@@ -28,17 +28,16 @@ class GroundTruth:
 
         A no-target sentence has no object, so its masks are empty.
         """
-        truth = np.empty((len(video.frame_names), *video.size), dtype=np.bool_)
-        for index, parts in enumerate(self.counts(video, expression)):
-            truth[index] = decode_union(parts, video.size)
+        truth = np.zeros((len(video.frame_names), *video.size), dtype=np.bool_)
+        for counts in self.objects(video, expression):
+            for index, text in enumerate(counts):
+                truth[index] |= decode(text, video.size)
         return truth
 
-    def counts(self, video: Video, expression: Expression) -> list[list[bytes]]:
-        """Return, for each frame, the run lengths of every object of the sentence in it."""
-        keys = [(video.name, annotation) for annotation in expression.annotation_ids or ()]
-        tracks = [self._annotations[key] for key in keys]
-        frames = range(len(video.frame_names))
-        return [[counts for track in tracks if (counts := track[index])] for index in frames]
+    def objects(self, video: Video, expression: Expression) -> list[tuple[bytes, ...]]:
+        """Return the run lengths of every object that the sentence means, one for each frame."""
+        annotations = expression.annotation_ids or ()
+        return [self._annotations[video.name, annotation] for annotation in annotations]
 
     def part(self, video: Video) -> "GroundTruth":
         """Return the truth of one video alone: small enough to be sent to another process."""
@@ -61,7 +60,7 @@ def read_ground_truth(split: Split) -> GroundTruth:
     stored = read_json(path)
     if not isinstance(stored, dict):
         raise InputError(f"{path}: it must be an object: annotation id to a list of masks")
-    annotations: dict[_Key, _Frames] = {}
+    annotations: dict[_Key, _Counts] = {}
     faults: list[Fault] = []
     for video in split.videos:
         for expression in video.expressions:
@@ -86,7 +85,7 @@ def _read_annotations(
     stored: dict[str, Any],
     video: Video,
     expression: Expression,
-    annotations: dict[_Key, _Frames],
+    annotations: dict[_Key, _Counts],
     where: str,
 ) -> list[Fault]:
     if expression.annotation_ids is None:
@@ -102,7 +101,7 @@ def _read_annotations(
     return faults
 
 
-def _read_annotation(items: Any, video: Video) -> _Frames:
+def _read_annotation(items: Any, video: Video) -> _Counts:
     """Return the counts for each frame; raise ValueError with a reason."""
     if items is None:
         raise ValueError("it is missing")
@@ -110,10 +109,13 @@ def _read_annotation(items: Any, video: Video) -> _Frames:
         raise ValueError("it must be a list with one mask for each frame")
     if len(items) != len(video.frame_names):
         raise ValueError(f"it has {len(items)} masks for {len(video.frame_names)} frames")
-    track: _Frames = [None] * len(items)
+    nothing = encode_ends(np.array([video.size[0] * video.size[1]]), False)
+    counts: list[bytes] = []
     for index, item in enumerate(items):
         try:
-            track[index] = read_item(item, video.size) if item else None
+            counts.append(read_item(item, video.size) if item else nothing)
         except ValueError as error:
             raise ValueError(f"frame {video.frame_names[index]}: {error}") from error
-    return track
+    if fault := first_fault(counts, video.size):
+        raise ValueError(f"frame {video.frame_names[fault[0]]}: {fault[1]}")
+    return tuple(counts)

@@ -6,7 +6,6 @@ a damaged text, and because a vote works on the runs themselves.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,25 +16,18 @@ _MORE = 0x20  # this bit says that the number goes on with the next character
 _SIGN = 0x10  # this bit of the last character says that the number is negative
 _LONGEST = 7  # characters of a number, 35 bits
 
-
-@dataclass(frozen=True)
-class Window:
-    """A part of a mask, bool (h, w), outside of which all is background, and where it lies."""
-
-    pixels: NDArray[np.bool_]
-    top: int
-    left: int
+Integers = NDArray[np.int64]
 
 
 def encode(mask: NDArray[np.bool_]) -> bytes:
     """Return the compressed counts of a mask, bool (H, W)."""
     rows = np.flatnonzero(mask.any(axis=1))
     if not rows.size:
-        return encode_window(Window(mask[:0, :0], 0, 0), mask.shape)
+        return encode_window(mask[:0, :0], 0, 0, mask.shape)
     top, bottom = rows[0], rows[-1] + 1
     columns = np.flatnonzero(mask[top:bottom].any(axis=0))
     left, right = columns[0], columns[-1] + 1
-    return encode_window(Window(mask[top:bottom, left:right], top, left), mask.shape)
+    return encode_window(mask[top:bottom, left:right], top, left, mask.shape)
 
 
 def encode_packed(bits: NDArray[np.uint8], width: int) -> bytes:
@@ -46,19 +38,21 @@ def encode_packed(bits: NDArray[np.uint8], width: int) -> bytes:
     size = (len(bits), width)
     rows = np.flatnonzero(bits.any(axis=1))
     if not rows.size:
-        return encode_window(Window(np.zeros((0, 0), np.bool_), 0, 0), size)
+        return encode_window(np.zeros((0, 0), np.bool_), 0, 0, size)
     top, bottom = rows[0], rows[-1] + 1
     columns = np.flatnonzero(bits[top:bottom].any(axis=0))
     first, last = columns[0], columns[-1] + 1
     count = min(8 * last, width) - 8 * first
     pixels = np.unpackbits(bits[top:bottom, first:last], axis=1, count=count)
-    return encode_window(Window(pixels.view(np.bool_), top, 8 * first), size)
+    return encode_window(pixels.view(np.bool_), top, 8 * first, size)
 
 
-def encode_window(window: Window, size: tuple[int, ...]) -> bytes:
-    """Return the compressed counts of the mask (height, width) that the window is part of."""
+def encode_window(pixels: NDArray[np.bool_], top: int, left: int, size: tuple[int, ...]) -> bytes:
+    """Return the compressed counts of a mask (height, width) from all of it that is not empty.
+
+    `pixels`, bool (h, w), lie at (top, left) of the mask.
+    """
     height, width = size
-    pixels, top = window.pixels, int(window.top)
     if top + len(pixels) < height:
         # A row of background below keeps the runs of one column apart from those of the next.
         pixels = np.pad(pixels, ((0, 1), (0, 0)))
@@ -71,7 +65,7 @@ def encode_window(window: Window, size: tuple[int, ...]) -> bytes:
     # A run that begins counts from its first pixel, one that ends from its last.
     places[1::2] -= 1
     column, row = np.divmod(places, len(pixels))
-    edges = (column + window.left) * height + row + top
+    edges = (column + left) * height + row + top
     edges[1::2] += 1
     foreground_first = bool(edges[0] == 0)
     edges = edges[1:] if foreground_first else edges
@@ -90,64 +84,23 @@ def encode_ends(ends: NDArray[np.int64], foreground_first: bool) -> bytes:
 
 def decode(counts: bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Return the mask, bool (H, W), stored by columns; `counts` must have been checked."""
-    mask = np.zeros((size[1], size[0]), dtype=np.bool_).T
-    window = decode_window(counts, size)
-    height, width = window.pixels.shape
-    mask[window.top : window.top + height, window.left : window.left + width] = window.pixels
-    return mask
-
-
-def decode_window(counts: bytes, size: tuple[int, int], align: int = 1) -> Window:
-    """Return the part of a mask (height, width) that has foreground, stored by columns.
-
-    Its first column is a multiple of `align`. `counts` must have been checked.
-    """
-    height = size[0]
-    runs = read_runs(counts)
-    ends = np.cumsum(runs)
-    there = runs[1::2] > 0
-    starts, stops = ends[: 2 * len(there) : 2][there], ends[1::2][there]
-    if not starts.size:
-        return Window(np.zeros((0, 0), np.bool_), 0, 0)
-    first_column, first_row = np.divmod(starts, height)
-    last_column, last_row = np.divmod(stops - 1, height)
-    top, bottom = 0, height
-    if (first_column == last_column).all():
-        top, bottom = int(first_row.min()), int(last_row.max()) + 1
-    left = int(first_column[0]) // align * align
-    inside, across = bottom - top, int(last_column[-1]) + 1 - left
-    lengths = np.zeros(2 * len(starts) + 1, dtype=np.int64)
-    begin = (first_column - left) * inside + first_row - top
-    end = (last_column - left) * inside + last_row - top + 1
-    lengths[0::2] = np.append(begin, inside * across) - np.append(0, end)
-    lengths[1::2] = end - begin
-    colours = np.arange(len(lengths)) % 2 == 1
-    return Window(np.repeat(colours, lengths).reshape(across, inside).T, top, left)
-
-
-def decode_union(parts: Sequence[bytes], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the union of several checked masks as bool (H, W); without parts it is empty."""
-    union = np.zeros(size, dtype=np.bool_, order="F")
-    for counts in parts:
-        union |= decode(counts, size)
-    return union
+    runs, _ = read_runs([counts])
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size[1], size[0]).T
 
 
 def read_item(item: Any, size: tuple[int, int]) -> bytes:
     """Return the counts of `{"size": [height, width], "counts": ...}` as files store a mask.
 
     COCO writes counts as text, or uncompressed as a list of run lengths; both are read. Raises
-    ValueError, with a reason, unless it is a mask of exactly this (height, width).
+    ValueError, with a reason, unless it claims to be a mask of exactly this (height, width).
+    Whether the run lengths cover it is for `read_edges` to say, of many masks at once.
     """
     if not isinstance(item, dict) or not isinstance(item.get("counts"), str | list):
         raise ValueError("its mask is not a run-length encoding with size and counts")
     if item.get("size") != list(size):
         raise ValueError(f"its mask has size {item.get('size')}, the video {list(size)}")
     counts = item["counts"]
-    text = _compress(counts, size) if isinstance(counts, list) else _as_bytes(counts)
-    if reason := counts_fault(text, size):
-        raise ValueError(reason)
-    return text
+    return _compress(counts, size) if isinstance(counts, list) else _as_bytes(counts)
 
 
 def _as_bytes(text: str) -> bytes:
@@ -171,7 +124,7 @@ def _compress(runs: list[Any], size: tuple[int, int]) -> bytes:
 def counts_fault(counts: bytes, size: tuple[int, int]) -> str | None:
     """Say why `counts` cannot be a mask of (height, width), or None when they can."""
     try:
-        runs = read_runs(counts)
+        runs, _ = read_runs([counts])
     except ValueError as error:
         return str(error)
     if runs.min() < 0:
@@ -180,6 +133,46 @@ def counts_fault(counts: bytes, size: tuple[int, int]) -> str | None:
     if runs.sum() != pixels:
         return f"its run lengths cover {runs.sum()} pixels, not {size[1]} x {size[0]} = {pixels}"
     return None
+
+
+def first_fault(texts: Sequence[bytes], size: tuple[int, int]) -> tuple[int, str] | None:
+    """Return the place of the first mask that is damaged, and why; None when there is none."""
+    try:
+        if _cover(*read_runs(texts), size):
+            return None
+    except ValueError:
+        pass  # which of them it is, is seen below
+    faults = ((index, counts_fault(counts, size)) for index, counts in enumerate(texts))
+    return next(((index, fault) for index, fault in faults if fault), None)
+
+
+def read_edges(texts: Sequence[bytes], size: tuple[int, int]) -> Integers:
+    """Return the pixels at which foreground begins and ends in turn, int (2N,), over all masks.
+
+    Pixels are counted by columns, mask after mask; no foreground goes on from one mask into the
+    next, and none is empty. Raises ValueError, with a reason, for the first damaged mask.
+    """
+    pixels = size[0] * size[1]
+    runs, firsts = read_runs(texts)
+    if not _cover(runs, firsts, size):
+        _, reason = first_fault(texts, size) or (0, "")
+        raise ValueError(reason)
+    ends = np.cumsum(runs)
+    # The end of a mask is no edge where it ends in background.
+    in_background = np.diff(firsts) % 2 == 1
+    edges = np.delete(ends, firsts[1:][in_background] - 1)
+    if (edges[1:] == edges[:-1]).any():
+        # Written in an unusual way: foreground of no pixels, or two runs without a gap.
+        edges = edges[np.repeat(edges[::2] < edges[1::2], 2)]
+        apart = (edges[1:-1:2] < edges[2::2]) | (edges[2::2] % pixels == 0)
+        edges = edges[np.concatenate(([True], np.repeat(apart, 2), [True]))[: len(edges)]]
+    return edges
+
+
+def _cover(runs: Integers, firsts: Integers, size: tuple[int, int]) -> bool:
+    """Tell whether the runs of each mask are none below zero and together its pixels."""
+    pixels = np.add.reduceat(runs, firsts[:-1])
+    return bool(runs.min() >= 0) and bool((pixels == size[0] * size[1]).all())
 
 
 def _write(runs: NDArray[np.int64]) -> bytes:
@@ -196,23 +189,46 @@ def _write(runs: NDArray[np.int64]) -> bytes:
     return (codes + _FIRST).astype(np.uint8).tobytes()
 
 
-def read_runs(counts: bytes) -> NDArray[np.int64]:
-    """Return the run lengths, int (N,); raise ValueError when the text is not made of numbers."""
-    codes = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - _FIRST
-    if codes.size == 0 or codes.min() < 0 or codes.max() > 63:
+def read_runs(texts: Sequence[bytes]) -> tuple[Integers, Integers]:
+    """Return the run lengths of many masks, int (N,), and where those of each begin, int (T + 1,).
+
+    Raises ValueError when a text is not made of numbers.
+    """
+    codes = np.frombuffer(b"".join(texts), dtype=np.uint8) - np.uint8(_FIRST)
+    stops = np.cumsum([len(text) for text in texts])
+    if not codes.size or codes.max() > 63 or 0 in np.diff(stops, prepend=0):
         raise ValueError("its run lengths are not COCO's compressed text")
-    ends = np.flatnonzero((codes & _MORE) == 0)
-    if ends.size == 0 or ends[-1] != codes.size - 1:
+    ends = np.flatnonzero(codes < _MORE)  # the last character of each number
+    firsts = np.searchsorted(ends, np.append(0, stops))
+    if not ends.size or not np.array_equal(ends[firsts[1:] - 1], stops - 1):
         raise ValueError("its run lengths end in the middle of a number")
-    lengths = np.diff(ends, prepend=-1)  # characters of each number
-    if lengths.max() > _LONGEST:
+    starts = np.append(0, ends[:-1] + 1)
+    lengths = ends - starts + 1  # characters of each number
+    longest = int(lengths.max())
+    if longest > _LONGEST:
         raise ValueError("a run length is longer than any image")
-    digits = (codes & 0x1F) << (5 * _positions(lengths))
-    runs = np.add.reduceat(digits, ends - lengths + 1)
-    negative = (codes[ends] & _SIGN) != 0
-    runs[negative] -= np.int64(1) << (5 * lengths[negative])
-    runs[1::2] = np.cumsum(runs[1::2])
-    runs[2::2] = np.cumsum(runs[2::2])
+    numbers = codes[starts].astype(np.int64) & 0x1F
+    for character in range(1, longest):
+        longer = np.flatnonzero(lengths > character)
+        digit = codes[starts[longer] + character].astype(np.int64) & 0x1F
+        numbers[longer] |= digit << (5 * character)
+    negative = np.flatnonzero(codes[ends] & _SIGN)
+    numbers[negative] -= np.int64(1) << (5 * lengths[negative])
+    return _sum_up(numbers, firsts), firsts
+
+
+def _sum_up(numbers: Integers, firsts: Integers) -> Integers:
+    """Return run lengths from what is written: from the fourth on, differences to the last but one.
+
+    Both chains are summed over all masks at once; what earlier masks added is taken off again.
+    """
+    sums = np.empty_like(numbers)
+    sums[0::2], sums[1::2] = np.cumsum(numbers[0::2]), np.cumsum(numbers[1::2])
+    runs = sums.copy()
+    for first, stop in zip(firsts[:-1].tolist(), firsts[1:].tolist(), strict=True):
+        runs[first] = numbers[first]
+        runs[first + 1 : stop : 2] -= sums[first - 1] if first else 0
+        runs[first + 2 : stop : 2] -= sums[first]
     return runs
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from submission.dataset.rle import encode_ends, read_runs
+from submission.masks.label_runs import overlay
 from submission.masks.track import Track
 
 Rule = Literal["majority", "paper"]
@@ -101,26 +101,8 @@ def vote_tracks(
     if any((member.size, len(member)) != (size, num_frames) for member in members):
         shapes = [(len(member), *member.size) for member in members]
         raise ValueError(f"members have different shapes: {shapes}")
-    frames = zip(*(member.counts for member in members), strict=True)
-    return Track(size, tuple(_vote_counts(frame, table) for frame in frames))
-
-
-def _vote_counts(members: Sequence[bytes], table: NDArray[np.bool_]) -> bytes:
-    """Return the vote on one frame, from and to COCO's compressed run lengths."""
-    if len(set(members)) == 1:
-        return members[0]  # all agree, which by every rule is the answer
-    ends = [np.cumsum(read_runs(counts)) for counts in members]
-    pixels = ends[0][-1]
-    # Each end of a run turns its member's vote; the ends of one member are in order already.
-    edges = np.concatenate(ends)
-    votes = np.repeat(1 << np.arange(len(members)), [len(one) for one in ends])
-    order = np.argsort(edges, kind="stable")
-    edges, code = edges[order], np.bitwise_xor.accumulate(votes[order])
-    settled = np.append(edges[1:] != edges[:-1], True) & (edges < pixels)
-    edges, answer = edges[settled], table[code[settled]]
-    turns = edges[answer != np.append(False, answer[:-1])]
-    foreground_first = bool(turns.size and turns[0] == 0)
-    return encode_ends(np.append(turns[foreground_first:], pixels), foreground_first)
+    runs = overlay([member.edges for member in members], size, num_frames)
+    return Track.from_edges(size, num_frames, runs.where(table[runs.labels]))
 
 
 def _whole_numbers(num_members: int, weights: Sequence[float] | None) -> list[int]:

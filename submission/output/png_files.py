@@ -8,7 +8,7 @@ change the bytes.
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from submission.dataset.images import BrokenImage, decode_image, high_byte, size_fault
-from submission.dataset.rle import Window
+from submission.masks.label_runs import Window
 from submission.masks.track import Track
 from submission.whole_files import write_bytes
 
@@ -36,7 +36,8 @@ def encode_png(mask: NDArray[np.bool_], mode: PngMode = "1bit") -> bytes:
 
     The same mask and mode give the same bytes; there is no metadata.
     """
-    return encode_window(Window(mask, 0, 0), mask.shape, mode)
+    rows = np.packbits(mask, axis=1)
+    return encode_window(Window(rows, 0, 0, mask.shape[1]), mask.shape, mode)
 
 
 def encode_window(window: Window, size: tuple[int, ...], mode: PngMode = "1bit") -> bytes:
@@ -45,11 +46,11 @@ def encode_window(window: Window, size: tuple[int, ...], mode: PngMode = "1bit")
     The window begins at a multiple of eight columns.
     """
     height, width = size
-    pixels = np.ascontiguousarray(window.pixels)
     if mode == "1bit":
-        rows, depth, left, across = np.packbits(pixels, axis=1), 1, window.left // 8, -(-width // 8)
+        rows, depth, left, across = window.rows, 1, window.left // 8, -(-width // 8)
     elif mode == "8bit":
-        rows, depth, left, across = pixels.view(np.uint8) * np.uint8(255), 8, window.left, width
+        rows = window.pixels.view(np.uint8) * np.uint8(255)
+        depth, left, across = 8, window.left, width
     else:
         raise ValueError(f'the PNG mode is {mode!r}; it must be "1bit" or "8bit"')
     lines = np.zeros((height, 1 + across), dtype=np.uint8)  # each begins with filter 0: none
@@ -73,16 +74,23 @@ def write_track(
     if len(masks) != len(frame_names):
         raise ValueError(f"{len(masks)} masks for {len(frame_names)} frames")
 
+    encode = _encoder(masks, mode)
+
     def write(index: int) -> int:
-        if isinstance(masks, Track):
-            content = encode_window(masks.window(index, align=8), masks.size, mode)
-        else:
-            content = encode_png(masks[index], mode)
+        content = encode(index)
         write_bytes(folder / f"{frame_names[index]}.png", content, durable=False)
         return len(content)
 
     with ThreadPoolExecutor(WRITERS) as pool:
         return sum(pool.map(write, range(len(frame_names))))
+
+
+def _encoder(masks: Track | NDArray[np.bool_], mode: PngMode) -> Callable[[int], bytes]:
+    """Return a function that makes the PNG of a frame."""
+    if not isinstance(masks, Track):
+        return lambda index: encode_png(masks[index], mode)
+    windows, size = masks.windows(align=8), masks.size
+    return lambda index: encode_window(windows[index], size, mode)
 
 
 def read_mask(content: bytes, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:

@@ -166,7 +166,8 @@ def _cast(ballot: _Ballot) -> None:
         tracks = [store.read(member, video, expression).track for member, _ in voters]
         result = vote_tracks(tracks, ballot.rule, [weight for _, weight in voters])
         folder = ballot.folder / expression.id
-        _remove_others(folder, {f"{frame}.png" for frame in video.frame_names})
+        if folder.is_dir():
+            shutil.rmtree(folder)  # a file system writes a new file sooner than it replaces one
         write_track(folder, video.frame_names, result, ballot.png)
 
 

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from submission.report.label_runs import Integers
+from submission.dataset.rle import Integers
 
 Flags = NDArray[np.bool_]
 Ious = NDArray[np.float64]

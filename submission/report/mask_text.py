@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from submission.report.label_runs import Integers, LabelRuns
+from submission.dataset.rle import Integers
+from submission.masks.label_runs import LabelRuns
 
 WIDEST, NARROWEST = 320, 32  # columns of the grid
 BYTES_PER_RUN = 0.55  # deflated, measured on masks of moving shapes

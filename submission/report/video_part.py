@@ -15,17 +15,18 @@ import numpy as np
 from submission.dataset.frame_files import open_frame_files
 from submission.dataset.ground_truth import GroundTruth
 from submission.dataset.records import Expression, Video
+from submission.dataset.rle import Integers
+from submission.masks.label_runs import LabelRuns, overlay
 from submission.masks.store import Prediction, PredictionStore
-from submission.masks.voting import Rule, decision_table
+from submission.masks.track import Track
+from submission.masks.voting import Rule, decision_table, vote_tracks
 from submission.report.agreement import (
-    ballots_of,
     close_pixels,
     covered,
     iou_per_frame,
     pairwise_iou,
 )
 from submission.report.frame_sheet import draw_sheet
-from submission.report.label_runs import Integers, LabelRuns, edges, overlay, union
 from submission.report.mask_text import write_masks
 from submission.whole_files import write_bytes
 
@@ -134,11 +135,8 @@ def _true_edges(
     """Return the edges of the union of the sentence's objects; many sentences share theirs."""
     objects = expression.annotation_ids or ()
     if objects not in known:
-        frames = truth.counts(video, expression)
-        most = max(map(len, frames), default=0)
-        # The n-th mask of each frame as the n-th track: a union does not ask whose mask it is.
-        tracks = [[masks[n] if n < len(masks) else None for masks in frames] for n in range(most)]
-        known[objects] = union([edges(track, video.size) for track in tracks])
+        tracks = [Track(video.size, counts) for counts in truth.objects(video, expression)]
+        known[objects] = Track.union(tracks, video.size, len(video.frame_names)).edges
     return known[objects]
 
 
@@ -150,16 +148,16 @@ def _lay_out(
 ) -> tuple[LabelRuns, list[int]]:
     """Return the runs of all layers, the vote included, and the members that answered.
 
-    The vote is cast again, on the runs: the same table on the same pixels as in the PNGs.
+    The vote is cast again, by the same function as for the PNGs.
     """
     nothing = np.empty(0, np.int64)
-    layers = [edges(a.track.counts, video.size) if a else nothing for a in answers]
-    layers += [nothing, nothing if true_edges is None else true_edges]
-    runs = overlay(layers, video.size, len(video.frame_names))
     present = [member for member, answer in enumerate(answers) if answer]
-    table = _table(voting, present)
-    vote = table[ballots_of(runs.labels, present)].astype(np.int64) << voting.vote_layer
-    return LabelRuns(runs.size, runs.num_frames, runs.starts, runs.labels | vote), present
+    voters = [answer.track for answer in answers if answer]
+    weights = [voting.weights[member] for member in present]
+    layers = [answer.track.edges if answer else nothing for answer in answers]
+    layers.append(vote_tracks(voters, voting.rule, weights).edges)
+    layers.append(nothing if true_edges is None else true_edges)
+    return overlay(layers, video.size, len(video.frame_names)), present
 
 
 def _table(voting: Voting, present: Sequence[int]) -> Any:

@@ -6,12 +6,13 @@ any process can open it for itself.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from submission.dataset.images import BrokenImage, most_bytes
 from submission.dataset.records import Expression, Video
 from submission.errors import InputError, StoreMismatch
+from submission.masks.label_runs import Windows
 from submission.masks.store import PredictionStore
 from submission.masks.track import Track
 from submission.output.layout import file_name
@@ -49,7 +50,7 @@ class StoreSource:
         if not store.path(self.name, video.name, expression.id).exists():
             return MISSING_SENTENCE
         try:
-            return _TrackAnswer(store.read(self.name, video, expression).track)
+            return TrackAnswer(store.read(self.name, video, expression).track)
         except StoreMismatch:
             raise
         except InputError as error:
@@ -80,11 +81,18 @@ class _PngAnswer:
 
 
 @dataclass(frozen=True)
-class _TrackAnswer:
+class TrackAnswer:
+    """The masks of a track, for scoring."""
+
     track: Track
 
-    def shape(self, index: int) -> Shape | Gap:
-        return Shape.of_counts([self.track.counts[index]], self.track.size)
+    def shape(self, index: int) -> Shape:
+        """Return the mask of a frame, by its place in the video."""
+        return Shape.of_window(self._windows[index], self.track.size)
+
+    @cached_property
+    def _windows(self) -> Windows:
+        return self.track.windows(margin=1)
 
 
 @lru_cache(maxsize=2)

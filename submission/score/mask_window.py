@@ -4,7 +4,6 @@ Objects are small and frames are large, so everything below looks at the window 
 boundary has to be near another one, a coarse grid decides nearly all pixels and a tree the rest.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from submission.dataset.rle import read_runs
+from submission.masks.label_runs import Window
 from submission.output.png_files import read_mask, read_packed_rows
 
 Mask = NDArray[np.bool_]
@@ -57,21 +56,9 @@ class Shape:
         return Shape(found, rows.start, left, pixels.view(np.bool_))
 
     @staticmethod
-    def of_counts(parts: Sequence[bytes], size: tuple[int, int]) -> "Shape":
-        """Return the union of masks in COCO's compressed run lengths, which must be checked."""
-        bars = [bar for counts in parts if (bar := _Bars.read(counts, size[0])) is not None]
-        if not bars:
-            return Shape(size, 0, 0, np.zeros((0, 0), np.bool_))
-        box = (
-            max(min(bar.top for bar in bars) - 1, 0),
-            min(max(bar.bottom for bar in bars) + 2, size[0]),
-            max(min(bar.left for bar in bars) - 1, 0),
-            min(max(bar.right for bar in bars) + 2, size[1]),
-        )
-        window = bars[0].draw(*box)
-        for bar in bars[1:]:
-            window |= bar.draw(*box)
-        return Shape(size, box[0], box[2], np.ascontiguousarray(window.T))
+    def of_window(window: Window, size: tuple[int, int]) -> "Shape":
+        """Return the shape of a track's mask, drawn with a margin of one pixel."""
+        return Shape(size, window.top, window.left, window.pixels)
 
     @cached_property
     def area(self) -> int:
@@ -184,37 +171,6 @@ class _OnGrid:
         for offset in grid.surely_near:
             inner |= occupied[edge + offset : len(occupied) - edge + offset]
         return _OnGrid(cells, occupied, reached)
-
-
-class _Bars:
-    """The foreground of a run-length encoded mask: runs of pixels down the columns."""
-
-    def __init__(self, starts: Numbers, ends: Numbers, height: int) -> None:
-        self.starts, self.last, self.height = starts, ends - 1, height  # of each run
-        self.left, self.right = int(starts[0]) // height, int(self.last[-1]) // height
-        self.top, self.bottom = 0, height - 1
-        if np.array_equal(starts // height, self.last // height):  # none goes on in a new column
-            self.top, self.bottom = int((starts % height).min()), int((self.last % height).max())
-
-    @staticmethod
-    def read(counts: bytes, height: int) -> "_Bars | None":
-        """Return the bars, None where there is no foreground."""
-        runs = read_runs(counts)
-        if not runs[1::2].any():
-            return None
-        ends = np.cumsum(runs)
-        return _Bars(ends[:-1:2], ends[1::2], height)
-
-    def draw(self, top: int, bottom: int, left: int, right: int) -> Mask:
-        """Return the part inside a box around all of it, bool (w, h): by columns."""
-        height, width = bottom - top, right - left
-        edges = np.empty(2 * len(self.starts) + 1, np.int64)
-        for place, pixels in ((0, self.starts), (1, self.last)):
-            column, row = np.divmod(pixels, self.height)
-            edges[place:-1:2] = (column - left) * height + row - top + place
-        edges[-1] = width * height
-        colours = np.arange(len(edges)) % 2 == 1
-        return np.repeat(colours, np.diff(edges, prepend=0)).reshape(width, height)
 
 
 def boundary(mask: Mask) -> Mask:

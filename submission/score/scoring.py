@@ -11,6 +11,8 @@ from typing import Protocol
 
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault
+from submission.masks.label_runs import Windows
+from submission.masks.track import Track
 from submission.score.mask_window import Shape
 from submission.score.region_and_boundary import default_tolerance, frame_f, frame_j
 
@@ -48,8 +50,8 @@ class Source(Protocol):
 class Truth(Protocol):
     """What scoring asks of a ground truth."""
 
-    def counts(self, video: Video, expression: Expression) -> list[list[bytes]]:
-        """Return, for each frame, the run lengths of every object that the sentence means."""
+    def objects(self, video: Video, expression: Expression) -> list[tuple[bytes, ...]]:
+        """Return the run lengths of every object that the sentence means, one for each frame."""
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,12 @@ def score_video(
             for expression in alike
             for source in sources
         ]
-        for index, parts in enumerate(truth.counts(video, alike[0])):
-            true: Shape | None = None  # decoded where there is something to compare it with
+        true_windows = _true_windows(video, truth.objects(video, alike[0]))
+        for index in range(len(video.frame_names)):
+            true: Shape | None = None  # drawn where there is something to compare it with
             for _, tally in tallies:
                 if (pred := tally.take(index)) is not None:
-                    true = true or Shape.of_counts(parts, video.size)
+                    true = true or Shape.of_window(true_windows[index], video.size)
                     tally.count(pred, true, reach)
         done |= {(name, tally.expression.id): tally.result() for name, tally in tallies}
     return {
@@ -215,6 +218,11 @@ class _Tally:
             is_missing=whole is not None and whole.is_missing,
             faults=(Fault(where, whole.what),) if whole else tuple(parts),
         )
+
+
+def _true_windows(video: Video, objects: Sequence[tuple[bytes, ...]]) -> Windows:
+    tracks = [Track(video.size, counts) for counts in objects]
+    return Track.union(tracks, video.size, len(video.frame_names)).windows(margin=1)
 
 
 def _with_same_objects(video: Video) -> list[list[Expression]]:

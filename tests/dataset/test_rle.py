@@ -1,5 +1,7 @@
 """Run lengths survive a round trip, and damaged ones are refused before anything reads them."""
 
+import re
+
 import numpy as np
 import pycocotools.mask as coco
 import pytest
@@ -7,12 +9,10 @@ import pytest
 from submission.dataset.rle import (
     counts_fault,
     decode,
-    decode_union,
-    decode_window,
     encode,
     encode_ends,
     encode_packed,
-    encode_window,
+    read_edges,
 )
 
 
@@ -65,9 +65,6 @@ def test_windows_at_every_border_are_as_coco_writes_them():
         assert encode(mask) == written
         assert encode_packed(np.packbits(mask, axis=1), mask.shape[1]) == written
         assert np.array_equal(decode(written, mask.shape), mask)
-        window = decode_window(written, mask.shape, align=8)
-        assert window.left % 8 == 0
-        assert encode_window(window, mask.shape) == written
 
 
 def test_runs_of_no_pixels_are_read_as_such():
@@ -76,8 +73,23 @@ def test_runs_of_no_pixels_are_read_as_such():
     assert np.array_equal(decode(encode_ends(np.array([2, 2, 3, 4, 4, 5, 6]), False), (3, 2)), mask)
 
 
-def test_union_of_nothing_is_empty():
-    assert not decode_union([], (3, 4)).any()
+def test_edges_are_where_foreground_begins_and_ends_mask_after_mask():
+    density = np.array([0.5, 0.5, 0.5, 0, 1, 1, 0.2, 0.2, 0])[:, None, None]
+    masks = np.random.default_rng(7).random((9, 7, 6)) < density
+    pixels = masks.transpose(0, 2, 1).reshape(len(masks), -1)
+    inside = np.pad(pixels.astype(int), ((0, 0), (1, 1)))
+    frame, place = np.nonzero(np.diff(inside))
+    texts = [encode(mask) for mask in masks]
+    assert np.array_equal(read_edges(texts, (7, 6)), frame * 42 + place)
+
+
+def test_edges_leave_out_runs_of_no_pixels():
+    unusual = [
+        encode_ends(np.array(ends), False)
+        for ends in ([2, 2, 6], [0, 3, 3, 6], [1, 2, 2, 4, 4, 4, 6], [6, 6], [0, 6])
+    ]
+    expected = [6, 12, 13, 16, 24, 30]
+    assert read_edges(unusual, (3, 2)).tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -95,7 +107,15 @@ def test_union_of_nothing_is_empty():
     ],
 )
 def test_damaged_run_lengths_are_refused(counts):
-    assert counts_fault(counts, (3, 4)) is not None
+    fault = counts_fault(counts, (3, 4))
+    assert fault is not None
+    with pytest.raises(ValueError, match="^" + re.escape(fault)):
+        read_edges([b"426", counts, b"426"], (3, 4))
+
+
+def test_masks_that_are_whole_only_together_are_refused():
+    with pytest.raises(ValueError, match="cover 11 pixels, not 4 x 3 = 12"):
+        read_edges([b"425", b"427"], (3, 4))
 
 
 def test_every_cut_of_a_long_text_is_refused():

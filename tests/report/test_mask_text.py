@@ -6,8 +6,8 @@ import zlib
 import numpy as np
 import pytest
 
+from submission.masks.label_runs import LabelRuns, overlay
 from submission.masks.track import Track
-from submission.report.label_runs import LabelRuns, edges, overlay
 from submission.report.mask_text import MaskText, write_masks
 
 
@@ -27,7 +27,7 @@ def read(masks: MaskText) -> tuple[list[int], list[int]]:
 
 def noise(size: tuple[int, int], frames: int = 2) -> LabelRuns:
     masks = np.random.default_rng(3).random((2, frames, *size)) < 0.3
-    return overlay([edges(Track.encode(mask).counts, size) for mask in masks], size, frames)
+    return overlay([Track.encode(mask).edges for mask in masks], size, frames)
 
 
 def test_small_masks_are_written_as_they_are():

@@ -37,12 +37,12 @@ class Frames:
 class Truth:
     """The left half is meant by annotation 1, the rest by 2, wherever anything is meant."""
 
-    def counts(self, video, expression):
+    def objects(self, video, expression):
         left = np.zeros(video.size, bool)
         left[:, :5] = True
         objects = {1: left, 2: ~left}
-        frame = [encode(objects[key]) for key in expression.annotation_ids]
-        return [frame for _ in video.frame_names]
+        frames = len(video.frame_names)
+        return [(encode(objects[key]),) * frames for key in expression.annotation_ids]
 
 
 @pytest.fixture
