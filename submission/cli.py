@@ -19,6 +19,7 @@ from submission.verbs.container import add_container
 from submission.verbs.data import add_data, add_out, add_run, data_only, named_recipe, selection
 from submission.verbs.published import published_lines
 from submission.verbs.score import add_compare, add_score
+from submission.verbs.upload import add_upload
 from submission.verbs.verb import Arguments
 from submission.verbs.verb import add_verb as _verb
 from submission.verbs.weights import add_lock, add_recipes, add_weights, weights_of
@@ -57,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_check(verbs)
     add_score(verbs)
     add_compare(verbs)
+    add_upload(verbs)
     add_container(verbs)
     add_weights(verbs)
     add_recipes(verbs)
@@ -124,6 +126,8 @@ def _submit(arguments: Arguments, reporter: Reporter) -> None:
     if outcome.scores is not None:
         print(f"score    {folder.score}")
         print("\n".join(score_lines(outcome.scores)))
+    elif run.split.truth_fault:
+        print(f"score    none: {run.split.truth_fault.partition(chr(10))[0].rstrip(':')}")
     if run.recipe.published is not None:
         scores = outcome.scores
         ours = scores.results[scores.choose()].means if scores else None
@@ -163,7 +167,7 @@ def _report(arguments: Arguments, reporter: Reporter) -> None:
 
 
 def _check(arguments: Arguments, reporter: Reporter) -> None:
-    split = read_data(data_only(arguments), selection(arguments))
+    split = read_data(data_only(arguments), selection(arguments), reporter)
     reporter.plan(split.num_masks * CHECK_UNITS)
     out = _beside(arguments, "check.json")
     verdict = check_files(

@@ -5,9 +5,12 @@ Imports torch only when asked, so that the CPU half of the kit never waits for i
 
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from submission.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 DTYPES = ("float32", "bfloat16")
 
@@ -88,3 +91,22 @@ def memory_of(device: str) -> int:
 
         return int(torch.cuda.mem_get_info(torch.device(device))[0])
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def settle_for_model(device: object, dtype: object) -> "tuple[torch.device, torch.dtype]":
+    """Return where a model runs and in which precision, and make that GPU the current one.
+
+    Libraries ask for the current GPU when they mean ours; and float32 is float32 from here on,
+    while by default torch rounds inputs of convolutions to ten bits. Takes names or torch's own
+    values; raises InputError as settle_device and settle_dtype.
+    """
+    import torch
+
+    place = torch.device(settle_device(str(device)))
+    precision = settle_dtype(str(dtype).removeprefix("torch."), str(place))
+    if place.type == "cuda":
+        if place.index is not None:
+            torch.cuda.set_device(place)
+        if precision == "float32":
+            torch.backends.cudnn.allow_tf32 = False
+    return place, torch.float32 if precision == "float32" else torch.bfloat16

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from getpass import getpass
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -109,6 +110,23 @@ class Reporter:
         """Tell something that is asked for with -v."""
         if self.verbose:
             self.say(text)
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is there to be asked."""
+        return sys.stdin.isatty() and self.mode in ("bar", "plain")
+
+    def ask(self, question: str, *, hidden: bool = False) -> str:
+        """Ask on the terminal, the answer `hidden` or not; a bar stands aside meanwhile."""
+        if self._bar is not None:
+            self._bar.stop()
+        try:
+            return (getpass(question) if hidden else input(question)).strip()
+        except EOFError:
+            return ""
+        finally:
+            if self._bar is not None:
+                self._bar.start()
 
     def warn(self, text: str) -> None:
         """Tell something that must not be missed, in every mode."""

@@ -1,4 +1,4 @@
-"""A tiny MeViS split on disk that tests may read, copy and damage."""
+"""A tiny MeViS split and an answer to it, on disk, that tests may read, copy and damage."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ from PIL import Image
 from tiny_split import HEIGHT, WIDTH, meta, rle, square, write_meta
 
 from submission.dataset.mevis import Split, read_split
+from submission.output.png_files import write_track
 
 
 @pytest.fixture
@@ -35,3 +36,15 @@ def split_folder(tmp_path: Path) -> Path:
 def split(split_folder: Path) -> Split:
     """Return the tiny split, read."""
     return read_split(split_folder.parent, split_folder.name)
+
+
+@pytest.fixture
+def answer(split: Split, tmp_path: Path) -> Path:
+    """Write one mask for each frame of each sentence; return the folder with the videos."""
+    rng = np.random.default_rng(11)
+    folder = tmp_path / "run" / "Annotations"
+    for video in split.videos:
+        for expression in video.expressions:
+            masks = rng.random((len(video.frame_names), *video.size)) < 0.3
+            write_track(folder / video.name / expression.id, video.frame_names, masks)
+    return folder

@@ -52,6 +52,7 @@ class Split:
     name: str
     meta_file: Path
     videos: tuple[Video, ...]
+    truth_fault: str | None = None  # why its ground truth cannot be used, where that was seen
 
     @property
     def folder(self) -> Path:
@@ -60,9 +61,9 @@ class Split:
 
     @property
     def mask_file(self) -> Path | None:
-        """The ground truth, where the split has one."""
+        """The ground truth, where the split has one that can be used."""
         path = self.folder / MASK_FILE
-        return path if path.is_file() else None
+        return path if self.truth_fault is None and path.is_file() else None
 
     @property
     def num_sentences(self) -> int:

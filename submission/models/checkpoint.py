@@ -4,17 +4,16 @@ All names and shapes are compared before a value is read, so that a wrong checkp
 then tensors go to the device one at a time, so that the peak is the model plus one shard.
 """
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from submission.errors import Fault, FaultyInput, InputError
+from submission.models.finite import not_finite
 from submission.models.quantized import Int8Linear
 from submission.models.sa2va.internvl.config import Sa2VAConfig
 from submission.models.sa2va.internvl.tensor_names import (
@@ -26,9 +25,8 @@ from submission.models.sa2va.internvl.tensor_names import (
     tensor_sources,
 )
 from submission.models.sa2va.network import Network
+from submission.models.weight_files import open_tensors, read_shapes
 
-INDEX_FILE = "model.safetensors.index.json"
-SINGLE_FILE = "model.safetensors"
 # A table that some exports store although it is computed: read past, never used.
 COMPUTED = re.compile(r"\.rotary_emb\.inv_freq$")
 OUTPUT_LAYER, INPUT_EMBEDDING = "language.lm_head.weight", "language.model.embed_tokens.weight"
@@ -37,44 +35,9 @@ DECODER, OUR_TRACKING_DECODER = "sam_mask_decoder.", "grounding.sam_mask_decoder
 SAM21_MARKS = ("no_obj_embed_spatial", "obj_ptr_tpos_proj.weight")
 
 
-def shard_files(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint folder, single or sharded; all must be there."""
-    if (folder / INDEX_FILE).is_file():
-        names = _shards_in(folder / INDEX_FILE)
-        missing = [Fault(name, "is missing") for name in names if not (folder / name).is_file()]
-        if missing:
-            raise FaultyInput(f"{folder} is not complete:", missing)
-        return [folder / name for name in names]
-    if (folder / SINGLE_FILE).is_file():
-        return [folder / SINGLE_FILE]
-    raise InputError(
-        f"{folder}: there is neither {SINGLE_FILE} nor {INDEX_FILE}; only safetensors are read"
-    )
-
-
-def _shards_in(index: Path) -> list[str]:
-    try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise InputError(f"{index}: not a safetensors index ({error!r})") from None
-    if not names or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{index}: not a safetensors index (weight_map names no files)")
-    outside = [Fault(str(index), f"{name!r} is no plain file name") for name in names
-               if Path(name).name != name]  # fmt: skip
-    if outside:
-        raise FaultyInput("The index names files outside the checkpoint:", outside)
-    return names
-
-
 def has_tuned_decoder(files: Iterable[Path]) -> bool:
     """Tell from the stored names whether this is a Sa2VA-i checkpoint (two mask decoders)."""
     return any(key.startswith(TUNED_DECODER) for file in files for key in read_shapes(file))
-
-
-def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes in one safetensors file, from its header alone."""
-    with _open(file, torch.device("cpu")) as tensors:
-        return {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
 
 
 def fill(
@@ -188,11 +151,30 @@ def _read_original_decoder(path: Path, network: Network) -> dict[str, Tensor]:
 
 
 def read_tensors(files: Iterable[Path], device: torch.device) -> Iterator[tuple[str, Tensor]]:
-    """Yield name and tensor of safetensors files, one at a time, on `device`."""
+    """Yield name and tensor of safetensors files, one at a time, on `device`.
+
+    Raises FaultyInput at the end of a file in which values are NaN or infinite, naming all tensors.
+    """
     for file in files:
-        with _open(file, device) as tensors:
+        faults: list[Fault] = []
+        with open_tensors(file, device) as tensors:
             for key in tensors.keys():  # noqa: SIM118
-                yield key, tensors.get_tensor(key)
+                value = tensors.get_tensor(key)
+                if fault := not_finite(key, value):
+                    faults.append(fault)
+                yield key, value
+        refuse_not_finite(file, faults)
+
+
+def refuse_not_finite(file: Path, faults: Sequence[Fault]) -> None:
+    """Raise FaultyInput for what `not_finite` found in a file, if anything."""
+    if faults:
+        raise FaultyInput(
+            f"{file}: weights that are no finite numbers make every mask empty:",
+            faults,
+            "Fetch the file again; if it stays so, the training that wrote it overflowed: take an "
+            "earlier checkpoint of it.",
+        )
 
 
 def place(network: nn.Module, name: str, value: Tensor, dtype: torch.dtype) -> None:
@@ -213,12 +195,3 @@ def move_tables(network: nn.Module, device: torch.device) -> None:
     for module in network.modules():
         for leaf, value in module._buffers.items():
             module._buffers[leaf] = None if value is None else value.to(device)
-
-
-def _open(file: Path, device: torch.device) -> Any:
-    try:
-        return safe_open(file, framework="pt", device=str(device))
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{file}: not a whole safetensors file ({error}); fetch it again"
-        ) from None

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from submission.errors import InputError
-from submission.models.checkpoint import read_tensors
+from submission.models.checkpoint import read_tensors, refuse_not_finite
+from submission.models.finite import not_finite
 
 # Training states keep numbers of numpy beside the weights; these build arrays and nothing else.
 # numpy 2 moved the functions to another module, so each has two names.
@@ -54,6 +55,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if len(tensors) != len(content):
         other = next(str(key) for key in content if str(key) not in tensors)
         raise InputError(f"{path}: {other} is no tensor, so this is no table of weights")
+    refuse_not_finite(path, [fault for item in tensors.items() if (fault := not_finite(*item))])
     return tensors
 
 

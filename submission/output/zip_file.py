@@ -16,6 +16,7 @@ from submission.output.mask_files import MaskFolder
 from submission.output.team import team_faults
 from submission.whole_files import open_whole
 
+LARGE_ZIP = 500_000_000  # bytes; uploads above this are known to fail or to take very long
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date of the format
 _UNIX = 3  # made on; says how the attributes are meant
 _MODE = 0o100644 << 16  # an ordinary file that everybody may read

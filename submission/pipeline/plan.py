@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 
 from submission.dataset.records import Split
+from submission.output.zip_file import LARGE_ZIP
 from submission.video.sampling import Sampling, key_frames
 
 # Bytes of a two-blob 1-bit mask by frame size, measured with PIL on synthetic masks: 5.5 KB at
@@ -16,7 +17,6 @@ from submission.video.sampling import Sampling, key_frames
 BYTES_PER_SIDE = 3.8
 EIGHT_BIT_FACTOR = 1.3
 ZIP_ENTRY_BYTES = 150  # headers and names of one archive member
-LARGE_ZIP = 500_000_000  # bytes; uploads above this are known to fail or to take very long
 
 
 @dataclass(frozen=True)

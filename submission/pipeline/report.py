@@ -26,6 +26,8 @@ OLD_VOTE = (
     "pack and score again with: mevis-submission submit"
 )
 
+_LINES = 4  # of the ground truth's faults
+
 
 def report(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> Path:
     """Write the run's page and return its path.
@@ -49,6 +51,8 @@ def _scores_that_hold(
     recipe: Recipe, split: Split, run: RunFolder
 ) -> tuple[Mapping[str, Result], tuple[str, ...]]:
     """Return the scores of what is there now, and what to say about those that are left out."""
+    if split.truth_fault:
+        return {}, (f"No score: {_shortened(split.truth_fault)}",)
     if not run.score.exists():
         return {}, ()
     if not is_scored(split, run):
@@ -58,3 +62,9 @@ def _scores_that_hold(
         del results[VOTE]
         return results, (OLD_VOTE,)
     return results, ()
+
+
+def _shortened(fault: str) -> str:
+    """The first lines of a long list of faults."""
+    lines = fault.splitlines()
+    return "\n".join(lines if len(lines) <= _LINES else [*lines[:_LINES], "..."])

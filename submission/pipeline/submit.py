@@ -22,6 +22,7 @@ from submission.pipeline.plan import Plan, make_plan
 from submission.pipeline.predict import Waits, claim_all, predict, remaining
 from submission.pipeline.report import report
 from submission.pipeline.score import SCORE_UNITS, score_run
+from submission.pipeline.truth import settle_truth, warn_of_other_files
 from submission.pipeline.vote import VOTE_UNITS, vote
 from submission.progress import Reporter, stopwatch
 from submission.recipe import Compute, Recipe, Sa2VAMember, as_json
@@ -67,12 +68,13 @@ class Run:
         self.reporter = reporter
         self.weights = weights or Weights()
         self.hash_all = hash_all  # read every byte of the checkpoints before they are opened
-        self.split = read_data(recipe, selection)
+        self.split = read_data(recipe, selection, reporter)
         self.folder = RunFolder(folder)
         self._record: RunRecord | None = None
 
     def plan(self) -> Plan:
         """Count what is to do, without loading anything."""
+        self.split = settle_truth(self.split, self.folder, self.reporter, keep=False)
         sampled = {
             member.name: (member.frames, member.sampling)
             if isinstance(member, Sa2VAMember)
@@ -169,7 +171,7 @@ class Run:
             )  # fmt: skip
 
     def score(self) -> Scores | None:
-        """Score the result, where the split has ground truth."""
+        """Score the result, where the split has ground truth that can be used."""
         if self.split.mask_file is None:
             return None
         with self._timed("score"):
@@ -177,6 +179,7 @@ class Run:
 
     def report(self) -> Path:
         """Write the page about the run and return its path; run.json stays as the work left it."""
+        self.split = settle_truth(self.split, self.folder, self.reporter)
         return report(self.recipe, self.split, self.folder, self.reporter)
 
     def submit(self) -> Outcome:
@@ -186,6 +189,7 @@ class Run:
                 "a shard alone cannot be submitted: run predict --shard i/n for every i with the "
                 "same --run, and then submit without --shard"
             )
+        self.split = settle_truth(self.split, self.folder, self.reporter)
         members = len(self.recipe.experts)
         after = VOTE_UNITS + PACK_UNITS + CHECK_UNITS + SCORE_UNITS * (members + 1) + REPORT_UNITS
         self.reporter.plan(self.split.num_masks * after)
@@ -219,7 +223,7 @@ class Run:
             self._record.save()
 
 
-def read_data(recipe: Recipe, selection: Selection) -> Split:
+def read_data(recipe: Recipe, selection: Selection, reporter: Reporter) -> Split:
     """Read and check the recipe's split, and take the selected part of it."""
     if recipe.root is None or recipe.split is None:
         raise InputError(
@@ -227,4 +231,5 @@ def read_data(recipe: Recipe, selection: Selection) -> Split:
             "or root and split in its [data]"
         )
     split = read_split(recipe.root, recipe.split, recipe.meta)
+    warn_of_other_files(split, reporter)
     return select(split, selection.videos, selection.limit, selection.shard)

@@ -55,7 +55,9 @@ def write_report(
         for part, needed in zip(parts, inputs, strict=True)
         if not _is_current(part, needed, run)
     ]
+    record = _read_record(run)
     page_inputs = {
+        "uploads": record.get("uploads"),
         "videos": inputs,
         "score": {name: asdict(result) for name, result in (results or {}).items()},
         "notes": notes,
@@ -65,7 +67,6 @@ def write_report(
         return run.report
     reporter.stage("report")
     _write_parts(todo, split, run, reporter)
-    record = _read_record(run)
     videos = [run.stages.read(_stage(part)) | {"files": _addresses(part, run)} for part in parts]
     write_bytes(run.report, render(split, voting, videos, results or {}, record, notes).encode())
     _remove_others(parts)

@@ -43,6 +43,7 @@ class RunRecord:
         earlier = _earlier(self.path, recipe, data, experts)
         self.seconds: dict[str, float] = earlier["seconds"]  # by stage, of all calls
         self.attention: dict[str, str] = earlier["attention"]  # by expert: the kernel that ran
+        uploads = _uploads(self.path)
         self._values = {
             "started": _now(),
             "command": ["mevis-submission", *sys.argv[1:]],
@@ -53,7 +54,7 @@ class RunRecord:
             "code": describe_code(),
             "libraries": _versions(),
             "hardware": _hardware(),
-        }
+        } | ({"uploads": uploads} if uploads else {})
         self.save()
 
     def save(self, **results: Any) -> None:
@@ -82,6 +83,14 @@ def _earlier(
     except (InputError, KeyError, TypeError, ValueError):
         return nothing  # no record yet, or one of another kind: time begins anew
     return {"seconds": seconds, "attention": attention}
+
+
+def _uploads(path: Path) -> list[Any]:
+    """What was uploaded from this run: each names its zip by hash, so it outlives a new vote."""
+    try:
+        return list(dict(read_json(path)).get("uploads", []))
+    except (InputError, TypeError, ValueError):
+        return []
 
 
 def describe_code() -> dict[str, str]:

@@ -45,7 +45,7 @@ def add_compare(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _score(arguments: Arguments, reporter: Reporter) -> None:
     path = arguments.path or arguments.run or Path("runs") / named_recipe(arguments).name
-    split = read_data(_data_of(path, arguments), selection(arguments))
+    split = read_data(_data_of(path, arguments), selection(arguments), reporter)
     results = find_results(path, split)
     reporter.plan(split.num_masks * len(results) * SCORE_UNITS)
     out = _score_file(path, arguments)

@@ -1,4 +1,4 @@
-"""The Hub over HTTP: the only file of the kit that uses the network.
+"""The Hub over HTTP: the only file of this room that uses the network.
 
 Honours HF_ENDPOINT (a mirror), HF_TOKEN or a stored login (never printed, sent to the endpoint
 alone), the proxy variables and SSL_CERT_FILE. Every refusal becomes a sentence here; what may pass
@@ -9,8 +9,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -20,19 +18,16 @@ from requests.auth import AuthBase
 
 from submission import __version__
 from submission.errors import InputError
+from submission.weights.connection import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    plain_words,
+    retry_after,
+)
 from submission.weights.retry import Patience, TryAgain, persist
 
 ENDPOINT = "https://huggingface.co"
 READ_AT_ONCE = 1 << 20  # bytes; a connection keeps about this much in memory
-CONNECT_SECONDS, READ_SECONDS = 10, 60
-PLAIN_WORDS = {
-    "NameResolutionError": "its name cannot be resolved",
-    "NewConnectionError": "it takes no connections",
-    "ConnectTimeoutError": f"no answer within {CONNECT_SECONDS} s",
-    "ReadTimeoutError": f"silent for {READ_SECONDS} s",
-    "IncompleteRead": "it ended early",
-    "RemoteDisconnected": "it was closed",
-}
 LONGEST_WAIT = 300.0  # seconds that a server may ask us to wait
 
 
@@ -133,7 +128,7 @@ class Hub:
 
     def _refusal(self, response: requests.Response, what: str) -> Exception:
         status, code = response.status_code, response.headers.get("X-Error-Code", "")
-        wait = _retry_after(response)
+        wait = retry_after(response.headers.get("Retry-After", ""))
         if status in (408, 429) or status >= 500:
             if wait is not None and wait > LONGEST_WAIT:
                 return InputError(
@@ -176,7 +171,7 @@ class Hub:
             yield
         except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
             raise InputError(
-                f"{self._host}: its certificate is not trusted ({_innermost(error)}). Behind a "
+                f"{self._host}: its certificate is not trusted ({plain_words(error)}). Behind a "
                 "company proxy, set SSL_CERT_FILE to the company's CA bundle"
             ) from None
         except requests.exceptions.JSONDecodeError:
@@ -184,14 +179,14 @@ class Hub:
         except (requests.exceptions.ConnectionError, requests.exceptions.ConnectTimeout) as error:
             if not self._reached:
                 raise InputError(
-                    f"{self._host} cannot be reached ({_innermost(error)}): is there a network? "
+                    f"{self._host} cannot be reached ({plain_words(error)}): is there a network? "
                     "HTTPS_PROXY names a proxy, HF_ENDPOINT a mirror. Without a network, fetch on "
                     "another machine and copy the folder"
                 ) from None
-            raise TryAgain(f"{what}: the connection failed ({_innermost(error)})") from None
+            raise TryAgain(f"{what}: the connection failed ({plain_words(error)})") from None
         except (requests.exceptions.Timeout, requests.exceptions.ChunkedEncodingError,
                 urllib3.exceptions.HTTPError) as error:  # fmt: skip
-            raise TryAgain(f"{what}: the connection broke ({_innermost(error)})") from None
+            raise TryAgain(f"{what}: the connection broke ({plain_words(error)})") from None
         except requests.exceptions.RequestException as error:
             raise InputError(f"{what}: {type(error).__name__} from {self._host}") from None
 
@@ -234,28 +229,3 @@ def _blocks(response: requests.Response) -> Iterator[bytes]:
     # read1 hands on what is there, so that a kill loses no more than what is on the way.
     while block := response.raw.read1(READ_AT_ONCE, decode_content=False):
         yield block
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isdigit():
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
-def _innermost(error: BaseException) -> str:
-    """The plainest words about a failure, without addresses that may hold a secret."""
-    while True:
-        inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None)
-        inner = inner or getattr(error, "reason", None)
-        if not isinstance(inner, BaseException) or inner is error:
-            break
-        error = inner
-    known = PLAIN_WORDS.get(type(error).__name__)
-    return known or getattr(error, "strerror", None) or type(error).__name__

@@ -53,7 +53,7 @@ def _pinned(checkpoint: LockedCheckpoint) -> str:
     if not checkpoint.files:
         return "unresolved" if not checkpoint.revision else "unresolved: no files"
     pinned = sum(file.is_pinned for file in checkpoint.files)
-    revision = "" if checkpoint.revision else ", no revision"
+    revision = "" if checkpoint.revision or checkpoint.is_by_hand else ", no revision"
     return f"unresolved: {pinned} of {len(checkpoint.files)} files{revision}"
 
 

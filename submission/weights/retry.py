@@ -52,7 +52,7 @@ def persist(
             furthest = max(furthest, progress())
             if failures >= patience.attempts:
                 raise InputError(
-                    f"{error}; gave up after {failures} attempts. What was fetched is kept: run "
+                    f"{error}; gave up after {failures} attempts. What is finished is kept: run "
                     "the same command again later"
                 ) from None
             pause(patience.pause(failures) if error.wait is None else error.wait)

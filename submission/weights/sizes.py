@@ -16,7 +16,7 @@ SEEN_BYTES = {
 
 def download(checkpoint: LockedCheckpoint) -> tuple[int | None, bool]:
     """Return the bytes of a download and whether they are exact; None where nobody saw them."""
-    if checkpoint.files and all(file.is_pinned for file in checkpoint.files):
+    if checkpoint.files and all(file.sha256 and file.is_pinned for file in checkpoint.files):
         return checkpoint.bytes, True
     return SEEN_BYTES.get(checkpoint.name), False
 

@@ -24,7 +24,7 @@ from models.cutie_cases import (
 from submission.errors import FaultyInput, InputError
 from submission.models.cutie import CutieSettings, LongTermMemory
 from submission.models.cutie.features import FrameFeatures
-from submission.models.cutie.model import load
+from submission.models.cutie.loading import load, recognises
 from submission.models.cutie.network import model_table, size_of
 
 
@@ -244,7 +244,8 @@ def test_a_released_file_is_loaded_without_a_network(tmp_path, no_network):
     from omegaconf import OmegaConf
 
     torch.save(weights("small"), tmp_path / "a.pth")
-    model = load(tmp_path / "a.pth")
+    assert recognises(tmp_path)
+    model = load(tmp_path, "cpu", "float32")
     filled = model.network.state_dict()
     assert all(torch.equal(value, filled[name]) for name, value in weights("small").items())
     with pytest.raises(OSError, match="the network was asked"):  # the package's own way
@@ -263,7 +264,7 @@ def test_a_file_that_is_not_quite_cutie_is_refused_with_every_fault(tmp_path):
     tensors["mask_encoder.conv1.weight"] = tensors["mask_encoder.conv1.weight"][:, :4]
     torch.save(tensors, tmp_path / "a.pth")
     with pytest.raises(FaultyInput) as refusal:
-        load(tmp_path / "a.pth")
+        load(tmp_path / "a.pth", "cpu")
     assert [fault.where for fault in refusal.value.faults] == [
         "adapter.weight", "key_proj.d_proj.bias", "mask_encoder.conv1.weight",
     ]  # fmt: skip
@@ -274,5 +275,8 @@ def test_a_file_that_is_not_quite_cutie_is_refused_with_every_fault(tmp_path):
 def test_a_file_of_another_model_is_refused_in_a_sentence(tmp_path):
     torch.save({"detr.detr.backbone.weight": torch.ones(2)}, tmp_path / "a.pth")
     with pytest.raises(InputError, match=r"a\.pth: these are not weights of Cutie") as refusal:
-        load(tmp_path / "a.pth")
+        load(tmp_path / "a.pth", "cpu")
     assert "\n" not in str(refusal.value)
+    assert not recognises(tmp_path / "a.pth")
+    with pytest.raises(InputError, match=r"one file of Cutie's weights is needed here.*: none"):
+        load(tmp_path / "nothing", "cpu")

@@ -12,6 +12,7 @@ from models.checkpoints import TINY, TINY_I, Change, copy_checkpoint, shard, wri
 from safetensors.torch import load_file, save_file
 
 from submission.errors import FaultyInput, InputError
+from submission.models.finite import is_finite
 from submission.models.sa2va.loading import load
 
 NORM = "language_model.model.norm.weight"
@@ -170,12 +171,19 @@ def test_an_index_that_leads_out_of_the_folder(tmp_path, name):
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", "{}", '{"weight_map": {}}', '{"weight_map": {"a": 3}}', '{"weight_map": ["a"]}'],
+    ["[]", "{}", '{"weight_map": {}}', '{"weight_map": {"a": 3}}', '{"weight_map": ["a"]}'],
 )
-def test_an_index_that_is_none(tmp_path, text):
+def test_an_index_that_names_no_files(tmp_path, text):
     folder = copy_checkpoint(TINY, tmp_path / "sharded")
     (folder / "model.safetensors.index.json").write_text(text)
     with pytest.raises(InputError, match=r"index\.json: not a safetensors index"):
+        load(folder, "cpu", "float32")
+
+
+def test_an_index_that_is_no_json(tmp_path):
+    folder = copy_checkpoint(TINY, tmp_path / "sharded")
+    (folder / "model.safetensors.index.json").write_text("{")
+    with pytest.raises(InputError, match=r"index\.json: broken JSON at line 1, column 2"):
         load(folder, "cpu", "float32")
 
 
@@ -200,8 +208,67 @@ def test_pickled_weights_are_not_read(tmp_path):
     folder = copy_checkpoint(TINY, tmp_path / "pickled")
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(InputError, match="only safetensors are read"):
+    with pytest.raises(InputError, match=r"only safetensors are read, and pytorch_model\.bin"):
         load(folder, "cpu", "float32")
+
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 5\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (POINTER.encode(), "a git-lfs pointer instead of the file; run: git lfs pull"),
+        (b"<!DOCTYPE html><html>", "a web page instead of the file"),
+        (b"PK\x03\x04" + bytes(60), "a zip archive"),
+        (bytes(4096), "nothing but zeros"),
+    ],
+)
+def test_what_lies_in_the_place_of_weights_is_recognised(tmp_path, content, says):
+    folder = copy_checkpoint(TINY, tmp_path / "mistaken")
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        load(folder, "cpu", "float32")
+
+
+def test_a_link_to_nothing_is_told_with_its_target(tmp_path):
+    folder = copy_checkpoint(TINY, tmp_path / "linked")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to("../../blobs/aa")
+    with pytest.raises(InputError, match=r"a link to ../../blobs/aa, which is not there"):
+        load(folder, "cpu", "float32")
+
+
+def test_a_cache_of_the_hub_and_a_folder_too_high_say_where_the_checkpoint_is(tmp_path):
+    cache = tmp_path / "models--Lab--A"
+    snapshot = copy_checkpoint(TINY, cache / "snapshots" / "bb")
+    with pytest.raises(InputError, match=f"a cache of the Hub; .* below it: {snapshot}"):
+        load(cache, "cpu", "float32")
+    with pytest.raises(InputError, match=f"One level deeper is a checkpoint: {snapshot}"):
+        load(cache / "snapshots", "cpu", "float32")
+
+
+# --- values that are no numbers ------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("value", "words"), [(float("nan"), "1 NaN of 64 values"), (float("-inf"), "1 infinite of")]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_weights_that_are_not_finite_are_named_with_their_file(tmp_path, value, words, dtype):
+    def spoil(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        tensors[NORM] = tensors[NORM].to(dtype)
+        tensors[NORM][5] = value
+        tensors["mlp1.0.bias"][0] = value
+
+    with pytest.raises(FaultyInput, match=rf"model\.safetensors: .*\n.*{NORM}: {words}") as error:
+        open_changed(tmp_path, spoil)
+    assert {fault.where for fault in error.value.faults} == {NORM, "mlp1.0.bias"}
+
+
+def test_large_numbers_whose_sum_overflows_are_numbers():
+    assert is_finite(torch.full((9,), 6e4, dtype=torch.float16))
+    assert is_finite(torch.full((9,), 3e38))
+    assert is_finite(torch.tensor([], dtype=torch.float32))
+    assert not is_finite(torch.tensor([3e38, 3e38, float("nan")]))
 
 
 def test_a_kernel_that_the_device_has_not_is_refused_before_weights_are_read():

@@ -197,3 +197,15 @@ def test_a_sentence_that_nobody_answered_is_refused(write, run):
     run.store.path("right", "dogs", "2").unlink()
     with pytest.raises(InputError, match="no such prediction; run predict"):
         write()
+
+
+def test_the_page_shows_what_the_server_said(write, run):
+    assert "On the server" not in text_of(write())
+    record = json.loads((run.path / "run.json").read_text())
+    upload = {"server": "https://codabench.example", "competition": 1, "title": "<mevis>",
+              "phase": "Validation", "submission": 51, "created": "2026-11-25",
+              "zip_sha256": "ab" * 32, "scores": {"J&F": 0.5089}}  # fmt: skip
+    (run.path / "run.json").write_text(json.dumps({**record, "uploads": [upload]}))
+    text = text_of(write())
+    assert "Validation 51</th><td>0.5089</td>" in text
+    assert "&lt;mevis&gt;" in text

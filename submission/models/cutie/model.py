@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from submission.models.cutie.candidate import Candidate, as_masks
 from submission.models.cutie.features import FrameFeatures, frame_as_image
-from submission.models.cutie.network import Size, model_table, read_network
+from submission.models.cutie.network import Size, model_table
 from submission.models.cutie.settings import CutieSettings, Propagation
 
 BUDGET_BYTES = 8e9  # of features of one video that may be kept
@@ -142,17 +141,3 @@ class Cutie:
         from omegaconf import OmegaConf
 
         return OmegaConf.create({**settings.table(*size), "model": self._model_table})
-
-
-def load(
-    file: str | Path, device: str | torch.device = "cpu", dtype: str | torch.dtype = "float32"
-) -> Cutie:
-    """Load a released file (.pth or .safetensors), on a device, to compute in float32 or bfloat16.
-
-    Weights are float32 always; bfloat16 is torch's autocast. Raises InputError for a file of
-    anything else, or a damaged one.
-    """
-    where = torch.device(device)
-    precision = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    network, size = read_network(Path(file), where)
-    return Cutie(network, size, where, precision)

@@ -6,13 +6,14 @@ import torch
 
 from submission.device import settle_device, settle_dtype
 from submission.errors import InputError
-from submission.models.checkpoint import fill, has_tuned_decoder, shard_files
+from submission.models.checkpoint import fill, has_tuned_decoder
 from submission.models.quantized import keep_in_int8
 from submission.models.sa2va.internvl.config import read_config
 from submission.models.sa2va.model import Limits, Sa2VA
 from submission.models.sa2va.network import lay_out
 from submission.models.sa2va.tokenizer import Tokenizer, load_tokenizer, special_ids
 from submission.models.sam2.attention_kernel import choose_kernel
+from submission.models.weight_files import shard_files
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 QUANTIZE = ("none", "int8")

@@ -1,0 +1,48 @@
+"""Open a file of Cutie's weights, onto a device."""
+
+from pathlib import Path
+
+import torch
+
+from submission.device import settle_for_model
+from submission.errors import InputError
+from submission.models.cutie.model import Cutie
+from submission.models.cutie.network import EVERY, read_network
+from submission.models.pth_file import read_weights
+
+SUFFIXES = (".pth", ".safetensors")
+
+
+def recognises(path: Path) -> bool:
+    """Tell whether `path` is a file of Cutie's weights, or a folder with that file alone.
+
+    Raises InputError for a file of weights that cannot be read.
+    """
+    files = _files_of_weights(path)
+    return len(files) == 1 and EVERY in read_weights(files[0])
+
+
+def load(
+    path: str | Path, device: str | torch.device = "auto", dtype: str | torch.dtype = "auto"
+) -> Cutie:
+    """Load a released file (.pth or .safetensors), or the folder that holds it.
+
+    `device` "auto" is the GPU when there is one; `dtype` "auto" is bfloat16 on a GPU that has it,
+    else float32. Weights are float32 always: bfloat16 is torch's autocast. Raises InputError for a
+    file of anything else, or a damaged one.
+    """
+    files = _files_of_weights(Path(path))
+    if len(files) != 1:
+        there = ", ".join(file.name for file in files) or "none"
+        raise InputError(
+            f"{path}: one file of Cutie's weights is needed here, and there is: {there}"
+        )
+    place, precision = settle_for_model(device, dtype)
+    network, size = read_network(files[0], place)
+    return Cutie(network, size, place, precision)
+
+
+def _files_of_weights(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path] if path.suffix in SUFFIXES else []
+    return sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)

@@ -1,0 +1,84 @@
+"""Faults of the ground truth are told before work starts, and never end a run."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from submission.cli import main
+from submission.dataset import official
+from submission.dataset.official import differs_from_official
+
+
+@pytest.fixture
+def words(answer: Path, split, tmp_path: Path) -> list[str]:
+    """The words of a call that submits given masks for the tiny split."""
+    recipe = tmp_path / "given.toml"
+    recipe.write_text(
+        f'[data]\nroot = "{split.root}"\nsplit = "{split.name}"\n'
+        f'[[expert]]\nname = "given"\nmasks = "{answer}"\n'
+    )
+    return ["submit", "--recipe", str(recipe), "--run", str(tmp_path / "out"), "--quiet"]
+
+
+def damage(split) -> None:
+    masks = json.loads(split.mask_file.read_text())
+    masks["7"][0]["counts"] = "b'0]3'"
+    split.mask_file.write_text(json.dumps(masks))
+
+
+def test_a_run_with_a_damaged_truth_has_a_zip_a_verdict_and_a_page(words, split, tmp_path, capsys):
+    damage(split)
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert "warning: there will be no score. " in said.err
+    assert "annotation 7: frame 00000: its run lengths are Python bytes" in said.err
+    assert "score    none: " in said.out
+    out = tmp_path / "out"
+    assert (out / "submission.zip").is_file()
+    assert json.loads((out / "check.json").read_text())["ok"]
+    assert not (out / "score.json").exists()
+    page = (out / "report/index.html").read_text()
+    assert "No score: " in page
+    assert "the ground truth has 1 fault" in page
+
+
+def test_a_dry_run_opens_the_truth_and_leaves_nothing(words, split, tmp_path, capsys):
+    damage(split)
+    assert main([*words, "--dry-run"]) == 0
+    assert "Python bytes written as text" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_truth_that_was_mended_is_scored(words, split, tmp_path, capsys):
+    whole = split.mask_file.read_bytes()
+    damage(split)
+    assert main(words) == 0
+    split.mask_file.write_bytes(whole)
+    capsys.readouterr()
+    assert main(words) == 0
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "out/score.json").is_file()
+    assert "No score: " not in (tmp_path / "out/report/index.html").read_text()
+
+
+def test_another_file_than_the_published_one_is_a_warning(words, split, monkeypatch, capsys):
+    key = (split.name, len(split.videos), split.num_sentences)
+    monkeypatch.setattr(official, "_MASKS", {key: "0" * 64})
+    assert main([*words, "--dry-run"]) == 0
+    assert "not the file that MeViS v1 published for valid_u" in capsys.readouterr().err
+    digest = hashlib.sha256(split.mask_file.read_bytes()).hexdigest()
+    monkeypatch.setattr(official, "_MASKS", {key: digest})
+    assert main([*words, "--dry-run"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_only_the_splits_whose_masks_are_known_are_hashed(split):
+    def refuse() -> str:
+        raise AssertionError("hashed")
+
+    assert differs_from_official(split, refuse) is None
+    many = replace(split, videos=split.videos[:1] * 50)
+    assert differs_from_official(many, refuse) is None  # fifty videos, but not its sentences
