@@ -26,6 +26,7 @@ from submission.masks.track import Track
 from submission.models.sa2va.answer import Answer
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
+from submission.models.sa2va.settings import Settings
 from submission.models.sam2.approximation import Approximation
 from submission.score.scoring import ExpressionScore, Score, score_video
 
@@ -97,8 +98,8 @@ def _ask(
     for name, (quantize, approximation) in SETTINGS.items():
         started = time.process_time()
         answers = models[quantize].segment(
-            frames, sentences, num_frames=num_frames, approximation=approximation
-        )  # fmt: skip
+            frames, sentences, Settings(frames=num_frames, **vars(approximation))
+        )
         yield name, answers, time.process_time() - started
 
 

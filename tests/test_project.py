@@ -96,6 +96,78 @@ def test_an_import_against_the_direction_is_noticed(tmp_path, path, line):
     assert len(forbidden_imports(tmp_path)) == 1
 
 
+def sideways_imports(package: Path) -> list[str]:
+    """One line for each import of one family of models by another."""
+    families = family_names(package)
+    return [
+        f"{path.relative_to(package)} imports {name}"
+        for family in families
+        for path in sorted((package / "models" / family).rglob("*.py"))
+        for name in imported(path)
+        if name.startswith("submission.models.") and name.split(".")[2] in families - {family}
+    ]
+
+
+def family_names(package: Path) -> set[str]:
+    """Folders of models that are families: all but SAM 2, which they share."""
+    folders = {path.parent.name for path in (package / "models").glob("*/__init__.py")}
+    return folders - {"sam2"}
+
+
+def test_families_never_import_each_other():
+    assert "sa2va" in family_names(PACKAGE)
+    assert sideways_imports(PACKAGE) == []
+
+
+def test_a_family_that_imports_another_is_noticed(tmp_path):
+    for family in ("one", "other", "sam2"):
+        (tmp_path / "models" / family).mkdir(parents=True)
+        (tmp_path / "models" / family / "__init__.py").write_text("")
+    lines = ["from submission.models.other import a", "from submission.models.sam2 import b"]
+    (tmp_path / "models" / "one" / "network.py").write_text("\n".join(lines))
+    assert sideways_imports(tmp_path) == ["models/one/network.py imports submission.models.other.a"]
+
+
+def compared_procedures(package: Path) -> list[str]:
+    """One line for each comparison of a procedure's name: procedures are values, and are asked."""
+    return [
+        f"{path.relative_to(package)}:{node.lineno}"
+        for path in sorted(package.rglob("*.py"))
+        if path.name != "procedures.py" or path.parent.name != "sa2va"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Compare | ast.Match) and compares_a_procedure(node)
+    ]
+
+
+def compares_a_procedure(node: ast.Compare | ast.Match) -> bool:
+    sides = (
+        [node.left, *node.comparators]
+        if isinstance(node, ast.Compare)
+        else [node.subject, *(case.pattern for case in node.cases)]
+    )
+    inside = [part for side in sides for part in ast.walk(side)]
+    named = {getattr(part, "attr", getattr(part, "id", "")) for part in inside}
+    words = [part for part in inside if isinstance(part, ast.Constant)]
+    return "procedure" in named and any(isinstance(word.value, str) for word in words)
+
+
+def test_nobody_compares_names_of_procedures():
+    assert compared_procedures(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'good = member.procedure == "sa2va"',
+        'good = procedure in ("sa2va", "sa2va-i")',
+        'match procedure:\n    case "sa2va":\n        pass',
+    ],
+)
+def test_a_comparison_of_a_procedure_is_noticed(tmp_path, line):
+    (tmp_path / "a.py").write_text(f"{line}\nname = settings.seg == 'first'")
+    assert compared_procedures(tmp_path) == ["a.py:1"]
+
+
 def network_imports(package: Path) -> list[str]:
     """One line for each import of a networking library outside the modules that may have one."""
     return [

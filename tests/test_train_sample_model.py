@@ -31,8 +31,11 @@ from scripts.train_sample_model.questions import MEANINGS, Asker, verdicts
 from scripts.train_sample_model.sizes import SIDE, VISION_SIDE, codebook, config_values
 from scripts.train_sample_model.start import start
 from scripts.train_sample_model.words import FOUND, NOT_THERE
+from submission.models.sa2va.backbone import Prompt
 from submission.models.sa2va.internvl.prompt import build_prompt
 from submission.models.sa2va.loading import load
+from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.settings import Settings
 from submission.models.sam2.network import NO_OBJECT_LOGIT, DecodedMasks
 
 # Stored in every checkpoint and used by no procedure of the kit: points, and what draws the single
@@ -110,7 +113,7 @@ def test_questions_are_the_kits_own_prompts_with_answers(made, painter):
         facts = verdicts(scene)
         for question in row:
             words = tokenizer.decode(question.ids[slice(*question.words)]).strip()
-            whole = build_prompt("qwen_chat", words, 3, 16, "sa2va")
+            whole = build_prompt("qwen_chat", PROCEDURES["sa2va"].question(words), 3, 16)
             answer = FOUND if question.targets else NOT_THERE
             prefix = language.asker.prefix(3).tolist()
             assert [*prefix, *question.ids] == tokenizer.encode(whole + answer)
@@ -271,13 +274,14 @@ def test_an_exported_checkpoint_says_what_was_said_in_training(made, tmp_path, p
         _, embedded = language.answer_losses(read, questions)
         chosen = [k for k, question in enumerate(questions.rows[0]) if question.targets]
         asked = [questions.rows[0][k] for k in chosen]
-        prompts = [[*language.asker.prefix(3).tolist(), *q.ids[: q.answer]] for q in asked]
+        prefix = language.asker.prefix(3).tolist()
+        prompts = [Prompt([*prefix, *q.ids[: q.answer]], len(prefix)) for q in asked]
         replies = model._answer(frames[0].numpy(), prompts, [FOUND] * len(prompts), 20)
-        _, found = model._embed_segs(replies, "first")
-    torch.testing.assert_close(found, embedded[0, chosen], atol=2e-4, rtol=1e-3)
+        _, found = model._embed_segs(replies, PROCEDURES["sa2va"], Settings())
+    torch.testing.assert_close(found[:, 0], embedded[0, chosen], atol=2e-4, rtol=1e-3)
     clip = np.zeros((4, 128, 192, 3), np.uint8)
     for procedure in ("sa2va", "sa2va-i"):
-        (answer,) = model.segment(clip, ["The one"], procedure=procedure, answers=[FOUND])
+        (answer,) = model.segment(clip, ["The one"], Settings(procedure=procedure), answers=[FOUND])
         assert np.asarray(answer.masks).shape == (4, 128, 192)
 
 

@@ -2,7 +2,7 @@
 
     python -m scripts.ablation CHECKPOINT [SECOND] [--split test] [--clips 200]
 
-Every number is J&F of the kit's own scorer over the kit's own way (`submission.model.load` and
+Every number is J&F of the kit's own scorer over the kit's own way (`submission.models.load` and
 `segment`). In brackets: the 95 % interval of a bootstrap over clips, since the sentences of one
 clip are not independent. The first checkpoint answers all settings; a second one joins the votes.
 """

@@ -1,7 +1,7 @@
 """Answer a video in every setting, vote, and score: the kit's own way, with nothing written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from submission.masks.track import Track
 from submission.masks.voting import vote_tracks
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
+from submission.models.sa2va.settings import Settings
 from submission.score.answers import TrackAnswer
 from submission.score.scoring import ExpressionScore, score_video
 
@@ -22,25 +23,25 @@ class Setting:
     """One way to ask a checkpoint."""
 
     name: str
-    sampling: str = "uniform"
-    frames: int = 5
-    procedure: str = "sa2va"
-    prompt_frames: str = "sampled"
+    settings: Settings
 
 
 SETTINGS = (
-    Setting("first 5", sampling="first"),
-    Setting("uniform 3", frames=3),
-    Setting("uniform 5"),
-    Setting("uniform 6", frames=6),
-    Setting("uniform 7", frames=7),
-    Setting("uniform 8", frames=8),
-    Setting("uniform 12", frames=12),
-    Setting("uniform 5, prompt on first 5", prompt_frames="first"),
-    Setting("sa2va-i, uniform 5", procedure="sa2va-i"),
-    Setting("sa2va-i, uniform 8", frames=8, procedure="sa2va-i"),
+    Setting("first 5", Settings(sampling="first")),
+    Setting("uniform 3", Settings(frames=3)),
+    Setting("uniform 5", Settings()),
+    Setting("uniform 6", Settings(frames=6)),
+    Setting("uniform 7", Settings(frames=7)),
+    Setting("uniform 8", Settings(frames=8)),
+    Setting("uniform 12", Settings(frames=12)),
+    Setting("uniform 5, prompt on first 5", Settings(prompt_frames="first")),
+    Setting("sa2va-i, uniform 5", Settings(procedure="sa2va-i")),
+    Setting("sa2va-i, uniform 8", Settings(frames=8, procedure="sa2va-i")),
 )
-SECOND_SETTINGS = (Setting("uniform 8", frames=8), Setting("uniform 11", frames=11))
+SECOND_SETTINGS = (
+    Setting("uniform 8", Settings(frames=8)),
+    Setting("uniform 11", Settings(frames=11)),
+)
 REFERENCE = "uniform 5"
 SECOND = "second checkpoint, "  # before the settings that it is asked in
 # Members of votes, of one checkpoint and of two: what is best alone on the split `choose` first.
@@ -116,8 +117,7 @@ def vote_name(members: Sequence[str], rule: str) -> str:
 def _ask(model: Sa2VA, frames: np.ndarray, video: Video, setting: Setting) -> dict[str, Track]:
     answers = model.segment(
         frames, [expression.sentence for expression in video.expressions],
-        procedure=setting.procedure, sampling=setting.sampling, num_frames=setting.frames,
-        prompt_frames=setting.prompt_frames, max_new_tokens=24,
+        replace(setting.settings, max_new_tokens=24),
     )  # fmt: skip
     return {
         expression.id: Track.encode(answer.masks[t] for t in range(len(frames)))

@@ -22,6 +22,8 @@ from submission.models.checkpoint import move_tables
 from submission.models.sa2va.internvl.config import Sa2VAConfig, parse_config
 from submission.models.sa2va.internvl.prompt import IMAGE_END, build_prompt
 from submission.models.sa2va.network import Network, lay_out
+from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sam2.policy import TrackerPolicy
 from submission.models.sam2.tracker import Tracker
 
 META = torch.device("meta")
@@ -108,7 +110,8 @@ def _language_flop(size: str, key_frames: int, sentences: int) -> tuple[float, f
     network, config = _network(size)
     llm, tokenizer = network.language, WordTokenizer()
     prompt = build_prompt(
-        config.template, SENTENCE, key_frames, config.tokens_per_frame, "sa2va"
+        config.template, PROCEDURES["sa2va"].question(SENTENCE), key_frames,
+        config.tokens_per_frame,
     )  # fmt: skip
     ids = tokenizer.encode(prompt)
     end = tokenizer.find(IMAGE_END)
@@ -146,7 +149,7 @@ def _follow_flop(size: str, key_frames: int, objects: int) -> _FollowFlop:
     config = network.config
     features = network.encode_images(_empty(1, 3, config.image_size, config.image_size))[0]
     language = _empty(objects, config.hidden_size)
-    tracker = Tracker(network, procedure="sa2va", frame_size=(480, 854))
+    tracker = Tracker(network, TrackerPolicy(), frame_size=(480, 854))
     prompt = _count(lambda: tracker.prompt(0, features, language))
     full = key_frames + FULL_MEMORY
     with torch.inference_mode():  # without the counter, which is slow
@@ -158,7 +161,7 @@ def _follow_flop(size: str, key_frames: int, objects: int) -> _FollowFlop:
     conditioned = features.stride16.expand(objects, -1, -1, -1)
     heads = _count(
         lambda: network.encode_memory(
-            features, network.decode_tracked(features, conditioned, consistent=False).logits
+            features, network.decode_tracked(features, conditioned).logits
         )
     )
     return _FollowFlop(

@@ -29,6 +29,7 @@ from submission.models.sa2va.answer import Answer, PackedMasks
 from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, SEG, build_prompt
 from submission.models.sa2va.internvl.vision import preprocess, resize
 from submission.models.sa2va.model import Sa2VA
+from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sam2.network import (
     NUM_MEMORY_FRAMES,
     DecodedMasks,
@@ -76,7 +77,10 @@ def _read(
     """Last states (C,) of the [SEG] tokens that are read, with the whole prompt read anew."""
     llm, tokenizer = model.network.language, model.tokenizer
     prompt = build_prompt(
-        model.config.template, sentence, len(tokens), model.config.tokens_per_frame, procedure
+        model.config.template,
+        PROCEDURES[procedure].question(sentence),
+        len(tokens),
+        model.config.tokens_per_frame,
     )
     ids = torch.tensor(tokenizer.encode(prompt), device=model.device)
     embed = llm.get_input_embeddings()
@@ -100,7 +104,7 @@ def _follow(
     masks: PackedMasks,
 ) -> None:  # fmt: skip
     """Prompt the key frames, then track the others; write the mask of every frame."""
-    network, consistent = model.network.grounding, procedure == "sa2va-i"
+    network, policy = model.network.grounding, PROCEDURES[procedure].policy
     side, size = network.config.image_size, (frames.shape[1], frames.shape[2])
     pixels = resize(list(frames), side)
 
@@ -116,7 +120,7 @@ def _follow(
     memory, found = Memory(), {}
     for time in prompted:
         found[time] = network.decode_language(encode(time), language)
-        if consistent:
+        if policy.harden_prompts:
             found[time] = harden(network, encode(time), found[time], size)
         write(time, found[time].logits)
     for time, one in found.items():
@@ -124,7 +128,9 @@ def _follow(
     for time in (time for time in range(len(frames)) if time not in found):
         features = encode(time)
         seen = condition(network, memory, time, features)
-        one = network.decode_tracked(features, seen, consistent=consistent)
+        one = network.decode_tracked(
+            features, seen, gate=policy.gate_tracked, decoder=policy.tracking_decoder
+        )
         memory.tracked[time] = (network.encode_memory(features, one.logits), one.pointer)
         memory.tracked.pop(time - POINTER_WINDOW, None)
         write(time, one.logits)

@@ -9,6 +9,7 @@ from scripts.benchmark.clips import Frames
 from scripts.benchmark.plain_loop import answer_one
 from submission.models.sa2va.answer import Answer
 from submission.models.sa2va.model import Sa2VA
+from submission.models.sa2va.settings import ProcedureName, Settings
 
 ANSWER = "Sure, [SEG] .<|im_end|>"
 
@@ -20,7 +21,7 @@ class Load:
     frames: Frames  # uint8 (T, H, W, 3)
     sentences: Sequence[str]
     num_frames: int
-    procedure: str = "sa2va"
+    procedure: ProcedureName = "sa2va"
 
     def part(self, sentences: int, frames: int | None = None) -> "Load":
         """The same with the first sentences, and the first frames, only."""
@@ -32,7 +33,7 @@ class Load:
 def ours(model: Sa2VA, load: Load) -> list[Answer]:
     """All sentences of the video at once."""
     return model.segment(
-        load.frames, load.sentences, procedure=load.procedure, num_frames=load.num_frames,
+        load.frames, load.sentences, Settings(procedure=load.procedure, frames=load.num_frames),
         answers=[ANSWER] * len(load.sentences),
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ import torch
 
 from scripts.benchmark.sizes import CARRIED, config_values
 from submission.models.checkpoint import move_tables, place
+from submission.models.sa2va.internvl.backbone import Backbone
 from submission.models.sa2va.internvl.config import parse_config
 from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, IMAGE_END, IMAGE_START, SEG
 from submission.models.sa2va.loading import load
@@ -20,6 +21,7 @@ class WordTokenizer:
     """One token a word; enough to give prompts a realistic length."""
 
     eos_id = SPECIAL.index(END)
+    added = frozenset(SPECIAL)
 
     def encode(self, text: str) -> list[int]:
         for token in SPECIAL:
@@ -57,4 +59,4 @@ def random_model(size: str, device: torch.device, dtype: torch.dtype, seed: int 
             drawn *= 0.1
         place(network, name, drawn, dtype)
     move_tables(network, device)
-    return Sa2VA(network, config, WordTokenizer(), device, dtype)
+    return Sa2VA(Backbone(network, config, WordTokenizer(), device, dtype))

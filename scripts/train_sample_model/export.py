@@ -1,6 +1,6 @@
 """Write a trained network as a checkpoint in the released layout, with the record of its training.
 
-The guides are left out; what remains is what `submission.model.load` opens without a special case.
+The guides are left out; what remains is what `submission.models.load` opens without a special case.
 """
 
 from collections.abc import Mapping

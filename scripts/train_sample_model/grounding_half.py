@@ -28,6 +28,7 @@ from scripts.train_sample_model.loop import Losses, Stage, stretched
 from scripts.train_sample_model.mask_loss import mask_loss
 from scripts.train_sample_model.pictures import Painter
 from scripts.train_sample_model.sizes import codebook
+from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sam2.network import DecodedMasks, GroundingNetwork, ImageFeatures, normalise
 from submission.models.sam2.tracker import Tracker
 
@@ -86,7 +87,8 @@ class GroundingHalf(nn.Module):
     def run(self, shown: Shown, prompts: Tensor, truth: Tensor, procedure: str) -> "Run":
         """Prompt and track one embedding (B, C) in each clip; truth is float (B, M, S, S)."""
         features = encode(self.network, shown.batch.frames)
-        tracker = Tracker(self.network, procedure=procedure, frame_size=(128, 192))
+        policy = PROCEDURES[procedure].policy
+        tracker = Tracker(self.network, policy, frame_size=(128, 192))
         prompted: list[DecodedMasks] = []
         tracked: list[DecodedMasks] = []
         maps: list[Tensor] = []
@@ -94,13 +96,16 @@ class GroundingHalf(nn.Module):
             if m < shown.num_prompted:
                 found = self.network.decode_language(features[m], prompts)
                 prompted.append(found)
-                if procedure == "sa2va-i":  # SAM 2 is given true masks here, as it was trained
+                if policy.harden_prompts:  # SAM 2 is given true masks here, as it was trained
                     found = self.network.decode_given_mask(features[m], truth[:, m, None])
             else:
                 conditioned = tracker.condition(time, features[m])
                 maps.append(conditioned)
                 found = self.network.decode_tracked(
-                    features[m], conditioned, consistent=procedure == "sa2va-i"
+                    features[m],
+                    conditioned,
+                    gate=policy.gate_tracked,
+                    decoder=policy.tracking_decoder,
                 )
                 tracked.append(found)
             if len(shown.times) > shown.num_prompted:

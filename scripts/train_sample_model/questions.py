@@ -15,6 +15,7 @@ from scripts.train_sample_model.lessons import draw_sentence
 from scripts.train_sample_model.sizes import CELLS
 from scripts.train_sample_model.words import COLOUR_NAMES, END, FOUND, NOT_THERE
 from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, IMAGE_END, SEG, build_prompt
+from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.tokenizer import Tokenizer
 
 MEANINGS = [statement.meaning for statement in (*STATEMENTS, *MORE_STATEMENTS)]
@@ -63,7 +64,7 @@ class Asker:
 
     def prefix(self, count: int) -> Tensor:
         """Token ids up to the last `</img>` of a prompt with `count` pictures."""
-        ids = self.tokenizer.encode(build_prompt(TEMPLATE, "", count, CELLS**2, "sa2va"))
+        ids = self.tokenizer.encode(build_prompt(TEMPLATE, "", count, CELLS**2))
         end = self.tokenizer.find(IMAGE_END)
         return torch.tensor(ids[: len(ids) - ids[::-1].index(end)])  # type: ignore[arg-type]
 
@@ -107,7 +108,9 @@ class Asker:
         return self.tokenizer.encode_answer(FOUND if found else NOT_THERE)
 
     def _encode(self, text: str) -> list[int]:
-        ids = self.tokenizer.encode(build_prompt(TEMPLATE, text, 1, 1, "sa2va"))
+        ids = self.tokenizer.encode(
+            build_prompt(TEMPLATE, PROCEDURES["sa2va"].question(text), 1, 1)
+        )
         return ids[ids.index(self.tokenizer.find(IMAGE_END)) + 1 :]  # type: ignore[arg-type]
 
 

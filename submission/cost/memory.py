@@ -20,6 +20,7 @@ from submission.cost.video import (
     shown_frames,
     sights,
 )
+from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sam2.sizes import GroundingConfig
 
 # Context of the driver, workspaces of libraries, holes between tensors. Assumed, not measured.
@@ -87,7 +88,7 @@ def peak_memory(
 
 def weight_bytes(sizes: Sizes, asking: Asking, value_bytes: int) -> float:
     """Bytes of the loaded network; the layers of a language model in int8 take one for a weight."""
-    tuned = asking.procedure == "sa2va-i"
+    tuned = PROCEDURES[asking.procedure].policy.harden_prompts
     narrow, scales = organs.layer_matrices(sizes.language)
     saved = (value_bytes - 1) * narrow - value_bytes * scales if asking.quantize == "int8" else 0
     return value_bytes * parameters(sizes, tuned=tuned) - saved

@@ -13,6 +13,7 @@ from submission.cost import organs
 from submission.cost.operations import NOTHING, Work, add, convolve
 from submission.cost.sizes import Sizes
 from submission.cost.video import Asking, AtOnce, Clip, Sight, shown_frames, sights
+from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sam2.sizes import GroundingConfig
 
 Stages = dict[str, Work]  # in the order in which they run
@@ -64,7 +65,7 @@ def public(sizes: Sizes, clip: Clip, asking: Asking) -> Stages:
     prompted, tracked = sights(clip.frames, asking)
     alone = ours(sizes, replace(clip, sentences=1), asking, AtOnce(1, 1, 1))
     net = sizes.grounding
-    again = prompted * (2 if asking.procedure == "sa2va-i" else 1)
+    again = prompted * (2 if PROCEDURES[asking.procedure].policy.harden_prompts else 1)
     projected = sum(sight.maps for sight in tracked)
     alone[IMAGES] = (clip.frames + again) * organs.encode_images(net, 1)
     alone[KEYS] = projected * organs.project_memory(net, 1)
@@ -111,7 +112,7 @@ def _answer_all(sizes: Sizes, prefix: int, sentences: int, at_once: int) -> Work
 
 def _prompt(net: GroundingConfig, objects: int, procedure: str) -> Work:
     decoded = organs.decode_masks(net, objects, prompts=3)
-    if procedure == "sa2va":
+    if not PROCEDURES[procedure].policy.harden_prompts:
         return decoded
     # Sa2VA-i gives the masks it has found to SAM 2 once more, as masks.
     given = convolve(objects * 16 * net.places, 1, 1, 4, stride=4)

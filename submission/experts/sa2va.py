@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import fields
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -16,8 +17,10 @@ from submission.experts.expert import Expert, Predictions
 from submission.experts.model_cache import ModelKey, ModelShelf
 from submission.masks.store import Prediction
 from submission.masks.track import Track
+from submission.models.sa2va.internvl.images import image_requests
+from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.settings import Settings
 from submission.recipe import Sa2VAMember, describe
-from submission.video.sampling import key_frames, prompted_frames
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest, Squash
 from submission.weights.hashes import checkpoint_files, hash_files
@@ -36,6 +39,9 @@ class Sa2VAExpert(Expert):
     ) -> None:
         self.name = member.name
         self.member = member
+        keys = [field.name for field in fields(Settings)]
+        self.settings = Settings(**{key: getattr(member, key) for key in keys})
+        self.procedure = PROCEDURES[self.settings.procedure]
         self.checkpoint = checkpoint
         self.sam2 = sam2
         self.shelf = shelf
@@ -67,13 +73,13 @@ class Sa2VAExpert(Expert):
 
     def frames(self, video: Video) -> tuple[FrameRequest, ...]:
         """Key frames for the language model, and all frames for SAM 2, prompted ones first."""
-        member, length = self.member, len(video.frame_names)
-        shown = key_frames(length, member.frames, member.sampling)
-        prompted = prompted_frames(length, member.frames, member.sampling, member.prompt_frames)
-        tracked = dict.fromkeys([*prompted, *range(length)])
+        length = len(video.frame_names)
+        images = self.procedure.images(length, self.settings)
+        steps = self.procedure.steps(length, self.settings)
+        looked_at = tuple(dict.fromkeys(step.frame for step in steps))
         return (
-            FrameRequest(shown, Squash(self._sizes.vision.image)),
-            FrameRequest(tuple(tracked), Squash(self._sizes.grounding.image_size)),
+            *image_requests(images, self._sizes.vision.image),
+            FrameRequest(looked_at, Squash(self._sizes.grounding.image_size)),
         )
 
     @cached_property
@@ -86,13 +92,13 @@ class Sa2VAExpert(Expert):
         return self._encode(video, answers)
 
     def _encode(self, video: Video, answers: Sequence["Answer"]) -> Predictions:
-        length = len(video.frame_names)
-        shown = key_frames(length, self.member.frames, self.member.sampling)
+        images = self.procedure.images(len(video.frame_names), self.settings)
+        shown = sorted({time for image in images for time in image})
         for expression, answer in zip(video.expressions, answers, strict=True):
             track = Track.encode_packed(answer.masks.bits, answer.masks.width)
             details = {
                 "text": answer.text,
-                "key_frames": list(shown),
+                "key_frames": shown,
                 "num_seg": answer.num_seg,
             }
             yield expression, Prediction(expression.sentence, track, details)
@@ -101,9 +107,6 @@ class Sa2VAExpert(Expert):
         """Run the model; when a GPU runs out of memory, go on with smaller batches and say so."""
         import torch
 
-        from submission.models.sam2.approximation import Approximation
-
-        member = self.member
         model = self.shelf.take(self.key, self.beside)
         wanted = model.limits
         while True:
@@ -111,17 +114,11 @@ class Sa2VAExpert(Expert):
                 return model.segment(
                     self._features(session, model),
                     sentences,
-                    procedure=member.procedure,
-                    sampling=member.sampling,
-                    num_frames=member.frames,
-                    prompt_frames=member.prompt_frames,
-                    seg=member.seg,
-                    max_new_tokens=member.max_new_tokens,
-                    approximation=Approximation(member.nearest_prompts, member.memory_stride),
+                    self.settings,
                 )
             except torch.OutOfMemoryError as error:
                 frames, height, width = session.shape
-                objects = len(sentences) if member.seg == "first" else sys.maxsize
+                objects = len(sentences) if self.settings.seg == "first" else sys.maxsize
                 limits = model.limits.halved_for(len(sentences), objects, frames)
                 if limits is None:
                     model.limits = wanted  # the next video may well fit

@@ -30,6 +30,7 @@ from submission.models.sa2va.language import read_prefix
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2.image_features import GPU_SHARE
 from submission.models.sam2.network import ImageFeatures
+from submission.models.sam2.policy import TrackerPolicy
 from submission.models.sam2.tracker import Tracker, is_foreground
 
 CLIP = Clip(frames=11, sentences=4, height=1080, width=1920)
@@ -111,7 +112,7 @@ def begin(network, sizes):
     side = sizes.grounding.image_size // 16
     width = sizes.grounding.hidden_size
     features = ImageFeatures(*(empty(1, width, k * side, k * side) for k in (4, 2, 1)))
-    tracker = Tracker(network.grounding, procedure="sa2va", frame_size=(CLIP.height, CLIP.width))
+    tracker = Tracker(network.grounding, TrackerPolicy(), frame_size=(CLIP.height, CLIP.width))
     return tracker, features
 
 

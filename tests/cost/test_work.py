@@ -27,6 +27,7 @@ from submission.cost.released import RELEASED, config_json
 from submission.cost.sizes import parse_sizes
 from submission.cost.video import Asking, AtOnce, Clip, sights
 from submission.models.sa2va.language import _PackedAnswers, read_prefix
+from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sam2.tracker import Tracker
 
 FRAMES, KEY_FRAMES, OBJECTS = 11, 3, 2
@@ -89,7 +90,7 @@ def test_a_whole_clip_is_counted_within_one_percent(sized, procedure):
 
 def follow(net, features, procedure):
     """Prompt and track as Sa2VA does."""
-    tracker = Tracker(net, procedure=procedure, frame_size=(96, 128))
+    tracker = Tracker(net, PROCEDURES[procedure].policy, frame_size=(96, 128))
     prompted = (0, 5, 10)
     for time in prompted:
         tracker.prompt(time, features, empty(OBJECTS, net.config.hidden_size))

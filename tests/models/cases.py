@@ -23,8 +23,9 @@ from torch import Tensor
 from submission.models.sa2va.internvl.vision import resize
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
+from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.settings import Settings
 from submission.models.sam2.network import ImageFeatures, normalise
-from submission.video.sampling import key_frames, prompted_frames
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 ORACLE = Path(
@@ -79,28 +80,25 @@ class Case:
         return "sa2va-i" if self.record["flavour"] == "sa2vai" else "sa2va"
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """Arguments of `segment` that repeat this run."""
+    def settings(self) -> Settings:
+        """Settings of `segment` that repeat this run."""
         sampled = set(self.record["prompt_idx"]) == set(self.record["sample_idx"])
-        return {
-            "procedure": self.procedure,
-            "sampling": "first" if self.record["flavour"] == "sa2va" else "uniform",
-            "num_frames": len(self.record["sample_idx"]),
-            "prompt_frames": "sampled" if sampled else "first",
-        }
+        return Settings(
+            procedure=self.procedure,
+            sampling="first" if self.record["flavour"] == "sa2va" else "uniform",
+            frames=len(self.record["sample_idx"]),
+            prompt_frames="sampled" if sampled else "first",
+        )
 
     @property
     def key_frames(self) -> tuple[int, ...]:
-        settings = self.settings
-        return key_frames(len(self.frames), settings["num_frames"], settings["sampling"])
+        images = PROCEDURES[self.procedure].images(len(self.frames), self.settings)
+        return tuple(time for (time,) in images)
 
     @property
     def prompted_frames(self) -> tuple[int, ...]:
-        settings = self.settings
-        return prompted_frames(
-            len(self.frames), settings["num_frames"], settings["sampling"],
-            settings["prompt_frames"],
-        )  # fmt: skip
+        steps = PROCEDURES[self.procedure].steps(len(self.frames), self.settings)
+        return tuple(step.frame for step in steps if step.prompt is not None)
 
     @property
     def sentence(self) -> str:

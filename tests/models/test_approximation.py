@@ -8,6 +8,7 @@ from models.conftest import ANSWERS, SENTENCES
 
 from submission.models.sa2va.answer import Answer
 from submission.models.sa2va.model import Sa2VA
+from submission.models.sa2va.settings import Settings
 from submission.models.sam2.approximation import Approximation
 from submission.models.sam2.memory_bank import MemoryBank
 from submission.video.sampling import prompted_frames
@@ -17,9 +18,8 @@ KEY_FRAMES = 4
 
 def segment(model: Sa2VA, frames: np.ndarray, **settings: int) -> list[Answer]:
     return model.segment(
-        frames, SENTENCES, answers=ANSWERS, num_frames=KEY_FRAMES,
-        approximation=Approximation(**settings),
-    )  # fmt: skip
+        frames, SENTENCES, Settings(frames=KEY_FRAMES, **settings), answers=ANSWERS
+    )
 
 
 def bits(answers: list[Answer]) -> np.ndarray:

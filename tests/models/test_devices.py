@@ -12,6 +12,8 @@ from submission.models.checkpoint import move_tables
 from submission.models.sa2va.internvl.config import parse_config
 from submission.models.sa2va.language import _PackedAnswers, read_prefix
 from submission.models.sa2va.network import Network, lay_out
+from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sam2.policy import TrackerPolicy
 from submission.models.sam2.tracker import Tracker
 
 ELSEWHERE = torch.device("meta")
@@ -61,7 +63,7 @@ def test_vision_and_language(network):
 def test_grounding(network, procedure):
     grounding = network.grounding
     features = grounding.encode_images(elsewhere(2, 3, 1024, 1024))[1]
-    tracker = Tracker(grounding, procedure=procedure, frame_size=(480, 854))
+    tracker = Tracker(grounding, PROCEDURES[procedure].policy, frame_size=(480, 854))
     for time in range(KEY_FRAMES):
         tracker.prompt(time, features, elsewhere(OBJECTS, 256))
     for time in range(KEY_FRAMES, KEY_FRAMES + 8):
@@ -81,7 +83,7 @@ def test_what_is_left_behind_is_noticed(network):
     grounding.maskmem_tpos_enc = torch.nn.Parameter(torch.zeros(kept.shape, dtype=torch.bfloat16))
     try:
         with pytest.raises(RuntimeError):
-            Tracker(grounding, procedure="sa2va", frame_size=(480, 854))
+            Tracker(grounding, TrackerPolicy(), frame_size=(480, 854))
     finally:
         grounding.maskmem_tpos_enc = kept
 

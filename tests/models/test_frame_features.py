@@ -14,10 +14,7 @@ from submission.video.frame_loader import FrameLoader
 @pytest.fixture
 def watch(sa2va, frames):
     """Make the features of the video with a number of images at once."""
-    model = Sa2VA(
-        sa2va.network, sa2va.config, sa2va.tokenizer, sa2va.device, sa2va.dtype,
-        Limits(images_at_once=3),
-    )  # fmt: skip
+    model = Sa2VA(sa2va.backbone, Limits(images_at_once=3))
     with ThreadPoolExecutor(2) as pool:
         yield lambda keeping=None: model.watch(
             FrameLoader(frames.__getitem__, frames.shape[:3], pool), keeping

@@ -42,8 +42,8 @@ def features(network) -> ImageFeatures:
 
 def test_masks_of_absent_objects_when_tracking(network, features, absent):
     image = features.stride16.expand(2, -1, -1, -1)
-    kept = network.decode_tracked(features, image, consistent=False)
-    blanked = network.decode_tracked(features, image, consistent=True)
+    kept = network.decode_tracked(features, image)
+    blanked = network.decode_tracked(features, image, gate=True, decoder="original")
     assert (kept.object_score <= 0).all()
     assert (blanked.object_score <= 0).all()
     assert kept.logits.min() > NO_OBJECT_LOGIT

@@ -14,6 +14,7 @@ from submission.models.sam2.approximation import Approximation
 from submission.models.sam2.attention_kernel import AttentionKernel, attend_in_blocks, choose_kernel
 from submission.models.sam2.memory_attention import MemoryReader
 from submission.models.sam2.network import GroundingNetwork, ImageFeatures
+from submission.models.sam2.policy import TrackerPolicy
 from submission.models.sam2.tracker import MAX_POINTERS, MAX_RECENT_MAPS, PROMPTED_SLOT, Tracker
 
 PROMPTED = (0, 9, 20)
@@ -48,7 +49,7 @@ class Recorded:
         config = network.config
         side = config.feature_size
         self.network, self.now = network, now
-        self.tracker = Tracker(network, procedure="sa2va", frame_size=(120, 160), **settings)
+        self.tracker = Tracker(network, TrackerPolicy(), frame_size=(120, 160), **settings)
         self.maps = {
             time: random(OBJECTS, config.memory_size, side, side, seed=time)
             for time in {*range(now), *PROMPTED}
@@ -117,7 +118,7 @@ def test_a_map_at_a_wrong_time_is_noticed(network):
 
 
 def test_memory_stays_where_it_is_and_maps_are_projected_once(network):
-    tracker = Tracker(network, procedure="sa2va", frame_size=(120, 160))
+    tracker = Tracker(network, TrackerPolicy(), frame_size=(120, 160))
     language = random(OBJECTS, network.config.hidden_size)
     with counted("project_keys") as keys, counted("project_values") as values:
         for time in PROMPTED:
@@ -142,7 +143,7 @@ def test_a_bank_that_was_used_for_long_shows_what_a_new_one_shows(network, rough
     """Maps change their places where a prompted frame was passed; the order is of no account."""
     settings = {"approximation": Approximation(**rough)}
     whole = Recorded(network, LENGTH)
-    tracker = Tracker(network, procedure="sa2va", frame_size=(120, 160), **settings)
+    tracker = Tracker(network, TrackerPolicy(), frame_size=(120, 160), **settings)
     image = features_of(network, 0)
     for time in PROMPTED:
         tracker.remember(time, whole.maps[time], whole.pointers[time], prompted=True)

@@ -5,6 +5,7 @@ MEVIS_GPU_TESTS=cpu runs these tests on the CPU, which proves the tests and noth
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -40,8 +41,8 @@ def on_device(case: Case, dtype: str = "float32") -> Sa2VA:
 
 def answer(model: Sa2VA, case: Case) -> np.ndarray:
     (found,) = model.segment(
-        case.frames, [case.sentence], answers=[case.record["forced_answer"]], seg="first",
-        **case.settings,
+        case.frames, [case.sentence], replace(case.settings, seg="first"),
+        answers=[case.record["forced_answer"]],
     )  # fmt: skip
     return np.asarray(found.masks)
 
@@ -78,10 +79,7 @@ def test_bits_are_those_of_numpy():
 
 def test_features_in_host_memory_give_the_masks_of_those_on_the_gpu(frames, monkeypatch):
     model = on_device(CASES[SMALL[0]])
-    model = Sa2VA(
-        model.network, model.config, model.tokenizer, model.device, model.dtype,
-        Limits(objects_at_once=1),
-    )  # fmt: skip
+    model = Sa2VA(model.backbone, Limits(objects_at_once=1))
     found, strides = [], set()
     for share in (1, 10**12):  # of the GPU's memory that features may take: all, or nothing
         monkeypatch.setattr("submission.models.sam2.image_features.GPU_SHARE", share)

@@ -23,6 +23,7 @@ from transformers import (
 from submission.models.sa2va import language
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
+from submission.models.sa2va.settings import Settings
 
 SEG, EOS = 9, 3
 LAYERS = "language_model.model.layers."
@@ -220,8 +221,8 @@ def test_an_answer_given_back_as_text_gives_the_same_masks(sa2va_i, frames):
     said = ["Sure, [SEG].<|im_end|>", "It is [SEG] and\n[SEG].</s>", "No.<|im_end|>"]
     sentences = ["a", "b", "c"]
     with scripted(sa2va_i.network.language, [sa2va_i.tokenizer.encode_answer(t) for t in said]):
-        free = sa2va_i.segment(frames[:4], sentences, num_frames=2, seg="union")
-    forced = sa2va_i.segment(frames[:4], sentences, num_frames=2, seg="union", answers=said)
+        free = sa2va_i.segment(frames[:4], sentences, Settings(frames=2, seg="union"))
+    forced = sa2va_i.segment(frames[:4], sentences, Settings(frames=2, seg="union"), answers=said)
     assert [answer.text for answer in free] == [answer.text for answer in forced] == said
     assert [answer.num_seg for answer in free] == [1, 2, 0]
     for one, other in zip(free, forced, strict=True):
@@ -229,7 +230,7 @@ def test_an_answer_given_back_as_text_gives_the_same_masks(sa2va_i, frames):
 
 
 def test_the_longest_answer_is_what_the_call_says(sa2va_i, frames):
-    free = sa2va_i.segment(frames[:1], ["a"], max_new_tokens=3)[0]
-    longer = sa2va_i.segment(frames[:1], ["a"], max_new_tokens=6)[0]
+    free = sa2va_i.segment(frames[:1], ["a"], Settings(max_new_tokens=3))[0]
+    longer = sa2va_i.segment(frames[:1], ["a"], Settings(max_new_tokens=6))[0]
     assert len(free.text) < len(longer.text)
     assert longer.text.startswith(free.text)

@@ -12,6 +12,7 @@ from models.cases import Case, assert_close, cases
 from torch import Tensor
 
 from submission.models.sa2va.internvl.vision import resize
+from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sam2.network import DecodedMasks, normalise
 from submission.models.sam2.tracker import Tracker, is_foreground
 
@@ -162,13 +163,15 @@ def harden(case: Case) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
         prompts(case), case.recorded["prompt_low_res"][:, None], strict=False
     ):
         found = DecodedMasks(soft, soft, soft, soft, soft)
-        with patch.object(grounding, "decode_language", lambda *_, found=found: found):
+        with patch.object(grounding, "decode_language", lambda *_, found=found, **__: found):
             logits[time] = tracker.prompt(time, case.features(time), torch.zeros(1, 1))
     return logits, tracker.memory.prompted_pointers
 
 
 def new_tracker(case: Case) -> Tracker:
-    return Tracker(network(case), procedure=case.procedure, frame_size=case.frames.shape[1:3])
+    return Tracker(
+        network(case), PROCEDURES[case.procedure].policy, frame_size=case.frames.shape[1:3]
+    )
 
 
 @cases("maskmem_pos_enc")
@@ -221,10 +224,12 @@ def test_memory_attention(case: Case):
 def test_decoder_of_tracked_frames(case: Case):
     conditioned = case.recorded["mem_conditioned_feat"]
     ious, scores = heads(case, language=False)
+    policy = PROCEDURES[case.procedure].policy
     for index, ((seg, time), image) in enumerate(zip(tracked(case), conditioned, strict=False)):
         found = network(case).decode_tracked(
-            case.features(time), image[None], consistent=case.procedure == "sa2va-i"
-        )
+            case.features(time), image[None], gate=policy.gate_tracked,
+            decoder=policy.tracking_decoder,
+        )  # fmt: skip
         assert_close(found.logits, case.low_res(seg)[time])
         assert_close(found.ious, ious[index : index + 1])
         assert_close(found.object_score, scores[index : index + 1])

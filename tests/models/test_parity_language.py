@@ -9,6 +9,7 @@ from models.trace import joined, trace
 
 from submission.models.sa2va.internvl.prompt import build_prompt
 from submission.models.sa2va.internvl.vision import shuffle_pixels
+from submission.models.sa2va.procedures import PROCEDURES
 
 
 def test_the_small_cases_are_there():
@@ -36,8 +37,8 @@ def test_key_frames(case: Case):
 def test_prompt_ids(case: Case):
     model = case.model
     text = build_prompt(
-        model.config.template, case.sentence, len(case.key_frames), model.config.tokens_per_frame,
-        case.procedure,
+        model.config.template, PROCEDURES[case.procedure].question(case.sentence),
+        len(case.key_frames), model.config.tokens_per_frame,
     )  # fmt: skip
     assert text == case.record["prompt"]
     assert model.tokenizer.encode(text) == case.recorded["input_ids"].tolist()

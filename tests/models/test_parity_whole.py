@@ -1,5 +1,7 @@
 """The whole way from frames to masks against the reference, nothing recorded put in between."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -58,8 +60,8 @@ def test_the_first_seg_is_taken_as_the_evaluator_does(case: Case):
         shown = trace(case).answer
     else:
         shown = case.model.segment(
-            case.frames, [case.sentence], answers=[case.record["forced_answer"]], seg="first",
-            **case.settings,
+            case.frames, [case.sentence], replace(case.settings, seg="first"),
+            answers=[case.record["forced_answer"]],
         )[0]  # fmt: skip
     assert_same_masks(np.asarray(shown.masks), case.recorded["final_masks"][0].bool().numpy())
 

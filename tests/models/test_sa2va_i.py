@@ -14,6 +14,7 @@ from torch import Tensor
 from submission.errors import FaultyInput, InputError
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
+from submission.models.sa2va.settings import Settings
 
 PROCEDURES = ("sa2va", "sa2va-i")
 TUNED, ORIGINAL = f"{SAM2}sam_mask_decoder_modified.", f"{SAM2}sam_mask_decoder."
@@ -42,7 +43,9 @@ def plain(tmp_path: Path) -> Path:
 
 
 def answer_bits(model: Sa2VA, frames: np.ndarray, procedure: str) -> list[np.ndarray]:
-    found = model.segment(frames, SENTENCES, procedure=procedure, answers=ANSWERS, num_frames=3)
+    found = model.segment(
+        frames, SENTENCES, Settings(procedure=procedure, frames=3), answers=ANSWERS
+    )
     return [answer.masks.bits for answer in found]
 
 

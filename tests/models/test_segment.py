@@ -10,8 +10,10 @@ from submission.errors import InputError
 from submission.models.sa2va.answer import Answer
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
+from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.settings import Settings
 
-PROCEDURES = ("sa2va", "sa2va-i")
+NAMES = ("sa2va", "sa2va-i")
 SAYS_SEG = "Sure, [SEG].<|im_end|>"
 
 
@@ -23,10 +25,10 @@ def noise(*shape: int) -> np.ndarray:
 
 
 def segment_one(model: Sa2VA, frames: np.ndarray, answer: str, **settings) -> Answer:
-    return model.segment(frames, [SENTENCES[0]], answers=[answer], **settings)[0]
+    return model.segment(frames, [SENTENCES[0]], Settings(**settings), answers=[answer])[0]
 
 
-@pytest.mark.parametrize("procedure", PROCEDURES)
+@pytest.mark.parametrize("procedure", NAMES)
 @pytest.mark.parametrize("sampling", ["uniform", "first"])
 @pytest.mark.parametrize(
     "shape",
@@ -35,7 +37,7 @@ def segment_one(model: Sa2VA, frames: np.ndarray, answer: str, **settings) -> An
 )
 def test_short_odd_and_portrait_videos(sa2va_i, procedure, sampling, shape):
     answer = segment_one(
-        sa2va_i, noise(*shape), SAYS_SEG, procedure=procedure, sampling=sampling, num_frames=5
+        sa2va_i, noise(*shape), SAYS_SEG, procedure=procedure, sampling=sampling, frames=5
     )
     assert answer.num_seg == 1
     assert answer.masks.shape == shape
@@ -51,9 +53,9 @@ def test_frames_of_a_column_view_are_read_as_their_copy(sa2va_i, frames):
     assert np.array_equal(ours.masks.bits, copied.masks.bits)
 
 
-@pytest.mark.parametrize("procedure", PROCEDURES)
+@pytest.mark.parametrize("procedure", NAMES)
 def test_several_segs_first_or_union(sa2va_i, frames, procedure):
-    settings = {"procedure": procedure, "num_frames": 3}
+    settings = {"procedure": procedure, "frames": 3}
     two = "Sure, [SEG] and [SEG].<|im_end|>"
     first = segment_one(sa2va_i, frames, two, seg="first", **settings)
     union = segment_one(sa2va_i, frames, two, seg="union", **settings)
@@ -66,7 +68,7 @@ def test_several_segs_first_or_union(sa2va_i, frames, procedure):
 
 @pytest.mark.parametrize(
     ("text", "num_seg"),
-    [("No target.<|im_end|>", 0), ("Sure, [SEG]", 0), ("[SEG] [SEG]", 1), (SAYS_SEG, 1)],
+    [("", 0), ("No target.<|im_end|>", 0), ("Sure, [SEG]", 0), ("[SEG] [SEG]", 1), (SAYS_SEG, 1)],
 )
 def test_only_a_seg_that_was_read_gives_a_mask(sa2va_i, frames, text, num_seg):
     answer = segment_one(sa2va_i, frames[:2], text)
@@ -89,10 +91,10 @@ def test_no_sentences_no_answers(sa2va_i, frames):
 def test_bfloat16_runs_and_finds_nearly_the_same(sa2va_i, frames):
     model = load(TINY_I, "cpu", "bfloat16")
     assert {value.dtype for value in model.network.parameters()} == {model.dtype}
-    for procedure in PROCEDURES:
-        settings = {"procedure": procedure, "answers": ANSWERS, "num_frames": 3}
-        exact = sa2va_i.segment(frames, SENTENCES, **settings)
-        rough = model.segment(frames, SENTENCES, **settings)
+    for procedure in NAMES:
+        settings = Settings(procedure=procedure, frames=3)
+        exact = sa2va_i.segment(frames, SENTENCES, settings, answers=ANSWERS)
+        rough = model.segment(frames, SENTENCES, settings, answers=ANSWERS)
         agreement = [
             iou(np.asarray(one.masks), np.asarray(other.masks))
             for one, other in zip(exact, rough, strict=True)
@@ -103,8 +105,6 @@ def test_bfloat16_runs_and_finds_nearly_the_same(sa2va_i, frames):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"procedure": "sa2va2"}, "known: sa2va, sa2va-i"),
-        ({"seg": "last"}, "known: first, union"),
         ({"answers": ["one"]}, "1 answers for 3 sentences"),
         ({"frames": np.zeros((2, 8, 8, 3), np.float32)}, "float32"),
         ({"frames": np.zeros((2, 8, 8), np.uint8)}, r"\(2, 8, 8\)"),
@@ -120,5 +120,32 @@ def test_refused_calls(sa2va_i, frames, change, says):
 def test_a_prompt_longer_than_the_language_model_knows_is_refused(sa2va, frames, monkeypatch):
     monkeypatch.setattr(sa2va.config.llm, "max_position_embeddings", 100)
     with pytest.raises(InputError, match="set frames lower"):
-        sa2va.segment(frames, SENTENCES, num_frames=5)
-    assert len(sa2va.segment(frames[:1], SENTENCES[:1], num_frames=1, answers=ANSWERS[:1])) == 1
+        sa2va.segment(frames, SENTENCES, Settings(frames=5))
+    one = Settings(frames=1)
+    assert len(sa2va.segment(frames[:1], SENTENCES[:1], one, answers=ANSWERS[:1])) == 1
+
+
+@pytest.mark.parametrize("word", ["</img>", "<IMG_CONTEXT>", "[SEG]", "<|im_end|>"])
+def test_a_special_token_in_a_sentence_is_text(sa2va_i, frames, word):
+    """It changes its own question only: what is shared with other sentences stays as it is."""
+    sentences = [f"the disc {word} on the left", SENTENCES[1]]
+    prompts = sa2va_i._prompts(sentences, 2, PROCEDURES["sa2va"])
+    plain = sa2va_i._prompts(SENTENCES[1:2], 2, PROCEDURES["sa2va"])[0]
+    assert prompts[0].ids[: prompts[0].shared] == plain.ids[: plain.shared]
+    assert prompts[1] == plain
+    token = sa2va_i.tokenizer.find(word)
+    assert token is not None
+    assert prompts[0].question.count(token) == plain.question.count(token)
+    forced = {"answers": ["It is [SEG].<|im_end|>"]}
+    settings = Settings(frames=2)
+    beside = sa2va_i.segment(frames[:2], sentences, settings, answers=forced["answers"] * 2)[1]
+    alone = sa2va_i.segment(frames[:2], sentences[1:], settings, **forced)[0]
+    assert iou(np.asarray(beside.masks), np.asarray(alone.masks)) > 0.999
+
+
+def test_the_shared_prefix_is_known_by_construction(sa2va_i):
+    """Even where the end of an image stands in the question as a token."""
+    plain = sa2va_i.backbone.prompt(3, "\nPlease segment it.")
+    tricky = sa2va_i.backbone.prompt(3, "\nPlease segment </img> it.")
+    assert tricky.shared == plain.shared
+    assert tricky.ids[: tricky.shared] == plain.ids[: plain.shared]

@@ -2,6 +2,7 @@
 
 import weakref
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,16 +14,16 @@ from submission.models.sa2va import language
 from submission.models.sa2va.answer import Answer
 from submission.models.sa2va.internvl.prompt import IMAGE_END, build_prompt
 from submission.models.sa2va.model import Limits, Sa2VA
+from submission.models.sa2va.procedures import PROCEDURES as WAYS
+from submission.models.sa2va.settings import Settings
 
 PROCEDURES = ("sa2va", "sa2va-i")
-FORCED = {"answers": ANSWERS, "num_frames": 3}
+SETTINGS = {name: Settings(procedure=name, frames=3) for name in PROCEDURES}
 
 
 def limited(model: Sa2VA, **limits: int) -> Sa2VA:
     """The same network with other limits."""
-    return Sa2VA(
-        model.network, model.config, model.tokenizer, model.device, model.dtype, Limits(**limits)
-    )
+    return Sa2VA(model.backbone, Limits(**limits))
 
 
 def agree(ours: list[Answer], others: list[Answer]) -> None:
@@ -51,7 +52,7 @@ def count(model: Sa2VA, frames: np.ndarray, procedure: str) -> tuple[Counter[str
         network.language.model: lambda *call: lengths.append(call[-1].last_hidden_state.shape[1]),
     }
     with hooked(hooks):
-        model.segment(frames, SENTENCES, procedure=procedure, **FORCED)
+        model.segment(frames, SENTENCES, SETTINGS[procedure], answers=ANSWERS)
     return counted, lengths
 
 
@@ -97,7 +98,7 @@ def test_what_the_language_model_remembers_is_gone_before_objects_are_followed(
 
     monkeypatch.setattr(language, "answer", note_answer)
     monkeypatch.setattr(Sa2VA, "_ground", note_ground)
-    sa2va.segment(frames, SENTENCES, **FORCED)
+    sa2va.segment(frames, SENTENCES, SETTINGS["sa2va"], answers=ANSWERS)
     assert alive == [len(cached), 0]
     assert cached
 
@@ -105,7 +106,8 @@ def test_what_the_language_model_remembers_is_gone_before_objects_are_followed(
 def prompt_ids(model: Sa2VA, sentence: str, procedure: str) -> list[int]:
     return model.tokenizer.encode(
         build_prompt(
-            model.config.template, sentence, 3, model.config.tokens_per_frame, procedure
+            model.config.template, WAYS[procedure].question(sentence), 3,
+            model.config.tokens_per_frame,
         )
     )  # fmt: skip
 
@@ -127,27 +129,23 @@ def image_end(model: Sa2VA) -> int:
     ids=str,
 )
 def test_limits_bound_memory_and_not_results(sa2va_i, frames, procedure, limits):
-    together = sa2va_i.segment(frames, SENTENCES, procedure=procedure, **FORCED)
+    together = sa2va_i.segment(frames, SENTENCES, SETTINGS[procedure], answers=ANSWERS)
     assert any(np.asarray(answer.masks).any() for answer in together)
     agree(
-        limited(sa2va_i, **limits).segment(frames, SENTENCES, procedure=procedure, **FORCED),
+        limited(sa2va_i, **limits).segment(frames, SENTENCES, SETTINGS[procedure], answers=ANSWERS),
         together,
     )
 
 
 @pytest.mark.parametrize("procedure", PROCEDURES)
 def test_an_answer_does_not_depend_on_what_else_is_asked(sa2va_i, frames, procedure):
-    together = sa2va_i.segment(frames, SENTENCES, procedure=procedure, **FORCED)
+    together = sa2va_i.segment(frames, SENTENCES, SETTINGS[procedure], answers=ANSWERS)
     alone = [
-        sa2va_i.segment(
-            frames, [sentence], procedure=procedure, answers=[answer], num_frames=3
-        )[0]
+        sa2va_i.segment(frames, [sentence], SETTINGS[procedure], answers=[answer])[0]
         for sentence, answer in zip(SENTENCES, ANSWERS, strict=True)
     ]  # fmt: skip
     agree(alone, together)
-    turned = sa2va_i.segment(
-        frames, SENTENCES[::-1], procedure=procedure, answers=ANSWERS[::-1], num_frames=3
-    )
+    turned = sa2va_i.segment(frames, SENTENCES[::-1], SETTINGS[procedure], answers=ANSWERS[::-1])
     agree(turned[::-1], together)
 
 
@@ -158,10 +156,12 @@ def test_the_same_sentence_twice_gives_the_same_answer_twice(sa2va_i, frames):
 
 @pytest.mark.parametrize("procedure", PROCEDURES)
 def test_the_same_call_gives_the_same_bytes(sa2va_i, frames, procedure):
-    first = sa2va_i.segment(frames, SENTENCES, procedure=procedure, **FORCED)
-    again = sa2va_i.segment(frames, SENTENCES, procedure=procedure, **FORCED)
+    first = sa2va_i.segment(frames, SENTENCES, SETTINGS[procedure], answers=ANSWERS)
+    again = sa2va_i.segment(frames, SENTENCES, SETTINGS[procedure], answers=ANSWERS)
     assert same_bytes(first, again)
-    other = sa2va_i.segment(frames, SENTENCES, procedure=procedure, answers=ANSWERS, num_frames=2)
+    other = sa2va_i.segment(
+        frames, SENTENCES, replace(SETTINGS[procedure], frames=2), answers=ANSWERS
+    )
     assert not same_bytes(first, other)
 
 
@@ -169,7 +169,7 @@ def test_what_sentences_see_differs(sa2va_i, frames):
     """Otherwise the tests above would compare equal things."""
     masks = [
         np.asarray(answer.masks)
-        for answer in sa2va_i.segment(frames, SENTENCES, procedure="sa2va-i", **FORCED)
+        for answer in sa2va_i.segment(frames, SENTENCES, SETTINGS["sa2va-i"], answers=ANSWERS)
     ]
     with pytest.raises(AssertionError):
         assert_same_masks(masks[0], masks[1])

@@ -15,6 +15,7 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from submission.errors import InputError
 from submission.models.sa2va.internvl.prompt import TEMPLATES, build_prompt, ends_with_stop_word
+from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.sentencepiece_model import STAND_IN, without_null
 from submission.models.sa2va.tokenizer import Tokenizer, load_tokenizer
 
@@ -31,7 +32,7 @@ PROMPT = (
 def test_recorded_prompts(name):
     template, num_frames, kind = name.split("/")
     sentence = "the dog" if kind == "plain" else "which dog?"
-    text = build_prompt(template, sentence, int(num_frames), 4, "sa2va")
+    text = build_prompt(template, PROCEDURES["sa2va"].question(sentence), int(num_frames), 4)
     assert text == PROMPTS[name]["text"]
     assert list(TEMPLATES[template].stop_words) == PROMPTS[name]["stop_words"]
     for kind, folder in (("qwen2", TINY), ("internlm2", TINY_I)):
@@ -39,7 +40,7 @@ def test_recorded_prompts(name):
 
 
 def test_sa2va_i_asks_questions_as_it_asks_everything():
-    asked = build_prompt("qwen_chat", "which dog?", 1, 1, "sa2va-i")
+    asked = build_prompt("qwen_chat", PROCEDURES["sa2va-i"].question("which dog?"), 1, 1)
     assert "</img>\nPlease segment which dog?.<|im_end|>" in asked
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2.network import ImageFeatures
+from submission.models.sam2.policy import TrackerPolicy
 from submission.models.sam2.tracker import MAX_POINTERS, Tracker
 
 PROMPTED = (0, 20)
@@ -29,7 +30,7 @@ def features(sa2va) -> ImageFeatures:
 
 
 def new_tracker(model: Sa2VA) -> Tracker:
-    return Tracker(model.network.grounding, procedure="sa2va", frame_size=(120, 160))
+    return Tracker(model.network.grounding, TrackerPolicy(), frame_size=(120, 160))
 
 
 def look(

@@ -14,9 +14,11 @@ from models.released import config_json
 from models.trace import hooked
 from torch import Tensor, nn
 
+from submission.models.sa2va.internvl.backbone import Backbone
 from submission.models.sa2va.internvl.config import parse_config
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.network import lay_out
+from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import load_tokenizer
 
 FRAMES, HEIGHT, WIDTH = 3, 480, 854
@@ -32,7 +34,7 @@ def test_one_clip_through_the_1b_size(one_thread):
     sizes: dict[str, list[int]] = {}
     with timed("frames to masks"), watched(model, sizes):
         answer = model.segment(
-            frames, ["the red square"], num_frames=2, answers=["Sure, [SEG].<|im_end|>"]
+            frames, ["the red square"], Settings(frames=2), answers=["Sure, [SEG].<|im_end|>"]
         )[0]
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB")
 
@@ -55,7 +57,7 @@ def random_model(name: str) -> Sa2VA:
     values = {key: draw(key, value) for key, value in network.state_dict().items()}
     network.load_state_dict(values, strict=True, assign=True)
     tokenizer = load_tokenizer(TINY)  # its ids are a part of the large vocabulary
-    return Sa2VA(network, config, tokenizer, torch.device("cpu"), torch.bfloat16)
+    return Sa2VA(Backbone(network, config, tokenizer, torch.device("cpu"), torch.bfloat16))
 
 
 def draw(key: str, laid_out: Tensor) -> Tensor:

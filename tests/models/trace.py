@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -62,8 +62,8 @@ def trace(case: Case) -> Trace:
     }
     with hooked(hooks), patch.object(model, "upsample", note_upsampled):
         seen.answer = model.segment(
-            case.frames, [case.sentence], answers=[case.record["forced_answer"]], seg="union",
-            **case.settings,
+            case.frames, [case.sentence], replace(case.settings, seg="union"),
+            answers=[case.record["forced_answer"]],
         )[0]  # fmt: skip
     return seen
 

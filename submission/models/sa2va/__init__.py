@@ -1,1 +1,5 @@
-"""Sa2VA: a language model that answers with [SEG], and SAM 2 that turns it into masks."""
+"""Sa2VA and what descends from it: a video and sentences in, a mask for every frame out."""
+
+from submission.models.sa2va.settings import Settings
+
+__all__ = ["Settings"]

@@ -1,6 +1,6 @@
 """Read the frames once, then answer all sentences of a video together.
 
-The prefix (frames, up to the last `</img>`) is the same for every sentence of a video: it goes
+The prefix (up to the end of the last image) is the same for every sentence of a video: it goes
 through the language model once and its key-value cache is shared, never copied. The sentences are
 packed behind it as one sequence in which each sees the prefix and itself alone, with positions that
 start again after the prefix; so nothing is padded and no sentence knows of another.
@@ -45,6 +45,7 @@ class Prefix:
 
     cache: DynamicCache
     length: int  # tokens
+    next_position: int  # of the token behind it; some models count an image by its sides
 
 
 def read_prefix(llm: PreTrainedModel, embeddings: Tensor) -> Prefix:
@@ -52,7 +53,7 @@ def read_prefix(llm: PreTrainedModel, embeddings: Tensor) -> Prefix:
     cache = DynamicCache(config=llm.config)
     with sdpa_kernel(KERNELS):
         llm.model(inputs_embeds=embeddings[None], past_key_values=cache, use_cache=True)
-    return Prefix(cache, len(embeddings))
+    return Prefix(cache, len(embeddings), len(embeddings))
 
 
 def answer(
@@ -73,18 +74,19 @@ def answer(
     owners = [i for i, ids in enumerate(questions) for _ in ids]
     states = packed.step([token for ids in questions for token in ids], owners)
     ends = torch.tensor([len(ids) for ids in questions]).cumsum(0) - 1
-    states = states[ends]
     replies = [Reply() for _ in questions]
-    active = list(range(len(questions)))
+    active = [i for i in range(len(questions)) if forced is None or forced[i]]
+    states = states[ends[active]]
     while active:
         choices = llm.lm_head(states).argmax(dim=-1).tolist()
         for i, choice in zip(active, choices, strict=True):
             reply = replies[i]
             reply.ids.append(choice if forced is None else forced[i][len(reply.ids)])
         active = [i for i in active if not _is_done(replies[i], i, decoding, forced)]
-        if active:
-            states = packed.step([replies[i].ids[-1] for i in active], active)
-        for state, i in zip(states, active, strict=False):
+        if not active:
+            break
+        states = packed.step([replies[i].ids[-1] for i in active], active)
+        for state, i in zip(states, active, strict=True):
             if replies[i].ids[-1] == decoding.seg_id:
                 replies[i].seg_states.append(state)
     prefix.cache.crop(prefix.length - prefix.cache.get_seq_length())  # minus: tokens to remove
@@ -139,4 +141,4 @@ class _PackedAnswers:
     def _next_position(self, owner: int) -> int:
         length = self.lengths.get(owner, 0)
         self.lengths[owner] = length + 1
-        return self.prefix.length + length
+        return self.prefix.next_position + length

@@ -1,6 +1,8 @@
 """Open a checkpoint folder: configuration, tokenizer, weights, onto a device."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -8,7 +10,7 @@ from submission.device import settle_device, settle_dtype
 from submission.errors import InputError
 from submission.models.checkpoint import fill, has_tuned_decoder
 from submission.models.quantized import keep_in_int8
-from submission.models.sa2va.internvl.config import read_config
+from submission.models.sa2va.internvl import backbone as internvl
 from submission.models.sa2va.model import Limits, Sa2VA
 from submission.models.sa2va.network import lay_out
 from submission.models.sa2va.tokenizer import Tokenizer, load_tokenizer, special_ids
@@ -16,7 +18,14 @@ from submission.models.sam2.attention_kernel import choose_kernel
 from submission.models.weight_files import shard_files
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+# One folder for each kind of vision-language model, in the order of asking.
+BACKBONES: tuple[Any, ...] = (internvl,)
 QUANTIZE = ("none", "int8")
+
+
+def recognises(path: Path) -> bool:
+    """Tell whether `path` is for this family: a folder; its reader names what is wrong in it."""
+    return path.is_dir()
 
 
 def load(
@@ -53,7 +62,8 @@ def load(
     tuned = has_tuned_decoder(files)
     if sam2 is not None and tuned:
         raise InputError(f"{folder}: a Sa2VA-i checkpoint already holds SAM 2's decoder; drop sam2")
-    config = read_config(folder, has_tuned_decoder=tuned or sam2 is not None)
+    backbone = find_backbone(folder)
+    config = backbone.read_config(folder, has_tuned_decoder=tuned or sam2 is not None)
     tokenizer = load_tokenizer(folder)
     _refuse_foreign_tokenizer(folder, tokenizer, int(config.llm.vocab_size))
     network = lay_out(config)
@@ -65,7 +75,17 @@ def load(
         keep_in_int8(network.language.model)
     original = None if sam2 is None else _sam2_file(Path(sam2))
     fill(network, config, files, place, precision, original)
-    return Sa2VA(network, config, tokenizer, place, precision, limits)
+    return Sa2VA(backbone.Backbone(network, config, tokenizer, place, precision), limits)
+
+
+def find_backbone(folder: Path) -> Any:
+    """Return the module of the first backbone that recognises the folder's config.json."""
+    try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        values = None  # the reader says what is wrong with the file
+    known = values if isinstance(values, dict) else {}
+    return next(module for module in BACKBONES if module.recognises(known))
 
 
 def _settle_gpu(place: torch.device, precision: torch.dtype) -> None:

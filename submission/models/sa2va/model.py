@@ -24,19 +24,16 @@ from submission.errors import InputError
 from submission.models.mask_packing import MaskStack
 from submission.models.sa2va import language
 from submission.models.sa2va.answer import Answer, PackedMasks
-from submission.models.sa2va.internvl import prompt, vision
-from submission.models.sa2va.internvl.config import Sa2VAConfig
-from submission.models.sa2va.network import Network
-from submission.models.sa2va.tokenizer import Tokenizer, special_ids
-from submission.models.sam2.approximation import EXACT, Approximation
+from submission.models.sa2va.backbone import Backbone, Prompt
+from submission.models.sa2va.procedures import PROCEDURES, Procedure, Step
+from submission.models.sa2va.settings import Settings
+from submission.models.sa2va.tokenizer import spell_out
 from submission.models.sam2.image_features import FrameFeatures, Keeping
 from submission.models.sam2.memory_attention import kernel_of
 from submission.models.sam2.tracker import Tracker
 from submission.video.frame_loader import FrameLoader
-from submission.video.sampling import PromptFrames, Sampling, key_frames, prompted_frames
-from submission.video.transforms import FrameRequest, Squash
 
-PROCEDURES = ("sa2va", "sa2va-i")
+DEFAULTS = Settings()
 RESIZERS = 2  # threads; Pillow resizes outside the interpreter lock
 Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB
 
@@ -68,19 +65,16 @@ def _used(limits: tuple[int, ...], there: tuple[int, ...]) -> list[int]:
 
 
 class Sa2VA:
-    """A loaded model; `submission.model.load` makes one."""
+    """A loaded model; `submission.models.load` makes one."""
 
-    def __init__(
-        self, network: Network, config: Sa2VAConfig, tokenizer: Tokenizer, device: torch.device,
-        dtype: torch.dtype, limits: Limits | None = None,
-    ) -> None:  # fmt: skip
-        self.network = network
-        self.config = config
-        self.tokenizer = tokenizer
-        self.device = device
-        self.dtype = dtype
+    def __init__(self, backbone: Backbone, limits: Limits | None = None) -> None:
+        self.backbone = backbone
+        self.network = backbone.network
+        self.config = backbone.config
+        self.tokenizer = backbone.tokenizer
+        self.device = backbone.device
+        self.dtype = backbone.dtype
         self.limits = limits or Limits()
-        self._special_ids = special_ids(tokenizer)
 
     @property
     @torch.inference_mode()
@@ -93,15 +87,9 @@ class Sa2VA:
         self,
         frames: Frames | FrameFeatures,
         sentences: Sequence[str],
+        settings: Settings = DEFAULTS,
         *,
-        procedure: str = "sa2va",
-        sampling: Sampling = "uniform",
-        num_frames: int = 5,
-        prompt_frames: PromptFrames = "sampled",
         answers: Sequence[str] | None = None,
-        seg: str = "first",
-        max_new_tokens: int = 2048,
-        approximation: Approximation = EXACT,
     ) -> list[Answer]:
         """Segment what each sentence refers to.
 
@@ -111,41 +99,33 @@ class Sa2VA:
             uint8 RGB of shape (T, H, W, 3), or a list of frames (H, W, 3); or what `watch` made of
             a video, so that several calls share it.
         sentences
-            The referring expressions, as they stand in the dataset.
-        procedure
-            "sa2va", or "sa2va-i" (needs the second mask decoder).
-        sampling, num_frames
-            Key frames for the language model: "uniform" or "first", at most `num_frames`.
-        prompt_frames
-            Frames whose masks are prompted by language: the "sampled" key frames, or the "first".
+            The referring expressions, as they stand in the dataset. What looks like a special token
+            in one is read as text.
+        settings
+            Procedure, key frames and all other choices.
         answers
             Texts to force token by token instead of the model's own, one for each sentence.
-        seg
-            With several [SEG] in an answer: "first" takes the first, "union" joins all masks.
-        max_new_tokens
-            Where an answer that does not end is cut off; the reference's value by default.
-        approximation
-            What tracked frames leave out of sight; nothing by default.
 
         Raises InputError when the arguments contradict the checkpoint or each other.
         """
-        self._refuse_contradictions(sentences, procedure, seg, answers)
+        procedure = PROCEDURES[settings.procedure]
+        self._refuse_contradictions(sentences, procedure, settings, answers)
         if not sentences:
             return []
         with self._video(frames) as video:
-            length = video.loader.shape[0]
-            shown = key_frames(length, num_frames, sampling)
-            prompted = prompted_frames(length, num_frames, sampling, prompt_frames)
-            prompts = self._tokenize(sentences, len(shown), procedure)
-            squares = video.loader.frames(FrameRequest(shown, Squash(self.config.image_size)))
-            replies = self._answer(squares, prompts, answers, max_new_tokens)
-            owners, embeddings = self._embed_segs(replies, seg)
+            shape = video.loader.shape
+            images = procedure.images(shape[0], settings)
+            prompts = self._prompts(sentences, len(images), procedure)
+            seen = self.backbone.look(video.loader, images)
+            replies = self._answer(seen, prompts, answers, settings.max_new_tokens)
+            owners, embeddings = self._embed_segs(replies, procedure, settings)
             new_tracker = partial(
-                Tracker, self.network.grounding, procedure=procedure,
-                frame_size=video.loader.shape[1:], approximation=approximation,
+                Tracker, self.network.grounding, procedure.policy, frame_size=shape[1:],
+                approximation=settings.approximation,
             )  # fmt: skip
-            masks = self._ground(video, prompted, embeddings, new_tracker)
-            return self._join(video.loader.shape, replies, owners, masks)
+            steps = procedure.steps(shape[0], settings)
+            masks = self._ground(video, steps, embeddings, new_tracker)
+            return self._join(shape, replies, owners, masks)
 
     def watch(self, loader: FrameLoader, keeping: Keeping | None = None) -> FrameFeatures:
         """Return a video whose image features are computed when they are asked for, and kept.
@@ -171,112 +151,99 @@ class Sa2VA:
             yield self.watch(FrameLoader(frames.__getitem__, frames.shape[:3], pool))
 
     def _refuse_contradictions(
-        self, sentences: Sequence[str], procedure: str, seg: str, answers: Sequence[str] | None
-    ) -> None:
-        if procedure not in PROCEDURES:
-            raise InputError(f"procedure is {procedure!r}; known: {', '.join(PROCEDURES)}")
-        if procedure == "sa2va-i" and not self.config.has_tuned_decoder:
+        self, sentences: Sequence[str], procedure: Procedure, settings: Settings,
+        answers: Sequence[str] | None,
+    ) -> None:  # fmt: skip
+        if procedure.policy.needs_original_decoder and not self.config.has_tuned_decoder:
             raise InputError(
-                "procedure sa2va-i needs a second mask decoder: take a Sa2VA-i checkpoint, or give "
-                "the original SAM 2.0 large weights beside the Sa2VA one (sam2 = ... in the recipe)"
+                f"procedure {settings.procedure} needs a second mask decoder: take a Sa2VA-i "
+                "checkpoint, or give the original SAM 2.0 large weights beside the Sa2VA one "
+                "(sam2 = ... in the recipe)"
             )
-        if seg not in ("first", "union"):
-            raise InputError(f"seg is {seg!r}; known: first, union")
         if answers is not None and len(answers) != len(sentences):
             raise InputError(f"{len(answers)} answers for {len(sentences)} sentences")
 
-    def _tokenize(
-        self, sentences: Sequence[str], num_frames: int, procedure: str
-    ) -> list[list[int]]:
-        prompts = [
-            self.tokenizer.encode(
-                prompt.build_prompt(
-                    self.config.template, sentence, num_frames, self.config.tokens_per_frame,
-                    procedure,
-                )
-            )
-            for sentence in sentences
-        ]  # fmt: skip
-        limit = int(self.config.llm.max_position_embeddings)
-        longest = max(map(len, prompts))
-        if longest >= limit:
+    def _prompts(self, sentences: Sequence[str], images: int, procedure: Procedure) -> list[Prompt]:
+        plain = (spell_out(sentence, self.tokenizer.added) for sentence in sentences)
+        prompts = [self.backbone.prompt(images, procedure.question(words)) for words in plain]
+        longest = max(len(prompt.ids) for prompt in prompts)
+        if longest >= self.backbone.context:
             raise InputError(
-                f"{num_frames} key frames make a prompt of {longest} tokens, more than the "
-                f"{limit} this language model was trained for; set frames lower"
+                f"{images} images make a prompt of {longest} tokens, more than the "
+                f"{self.backbone.context} this language model was trained for; set frames lower"
             )
         return prompts
 
-    def _read_frames(self, squares: Frames, ids: Sequence[int]) -> language.Prefix:
-        """Show the key frames to the language model: everything up to the last `</img>`."""
-        pixels = vision.normalise(squares)
-        tokens = self.network.vision(pixels.to(self.device, self.dtype))  # (M, P, C)
-        start = torch.tensor(ids[: self._prefix_length(ids)], device=self.device)
-        embeddings = self.network.language.get_input_embeddings()(start)
-        context = start == self._special_ids[prompt.IMAGE_CONTEXT]
-        embeddings[context] = tokens.flatten(0, 1).to(embeddings.dtype)
-        return language.read_prefix(self.network.language, embeddings)
-
-    def _prefix_length(self, ids: Sequence[int]) -> int:
-        return len(ids) - list(reversed(ids)).index(self._special_ids[prompt.IMAGE_END])
-
     def _answer(
-        self, squares: Frames, prompts: Sequence[Sequence[int]], answers: Sequence[str] | None,
+        self, images: Frames, prompts: Sequence[Prompt], answers: Sequence[str] | None,
         max_new_tokens: int,
     ) -> list[language.Reply]:  # fmt: skip
-        """Show the key frames and ask every question; the cache ends with this, before tracking."""
-        prefix = self._read_frames(squares, prompts[0])
-        stop_words = prompt.TEMPLATES[self.config.template].stop_words
-        room = int(self.config.llm.max_position_embeddings) - max(map(len, prompts))
+        """Show the images and ask every question; the cache ends with this, before tracking."""
+        prefix = self.backbone.read_images(images, prompts[0].ids[: prompts[0].shared])
+        left = self.backbone.context - max(len(prompt.ids) for prompt in prompts)
         decoding = language.Decoding(
-            seg_id=self._special_ids[prompt.SEG],
+            seg_id=self.backbone.seg_id,
             eos_id=self.tokenizer.eos_id,
-            max_new_tokens=min(max_new_tokens, room),
-            has_stopped=lambda ids: prompt.ends_with_stop_word(
-                self.tokenizer.decode(ids), stop_words
-            ),
+            max_new_tokens=min(max_new_tokens, left),
+            has_stopped=self.backbone.has_stopped,
         )
         replies: list[language.Reply] = []
         for start in range(0, len(prompts), self.limits.sentences_at_once):
             part = slice(start, start + self.limits.sentences_at_once)
-            questions = [ids[prefix.length :] for ids in prompts[part]]
+            questions = [prompt.question for prompt in prompts[part]]
             forced = None
             if answers is not None:
                 forced = [self.tokenizer.encode_answer(text) for text in answers[part]]
-            replies += language.answer(self.network.language, prefix, questions, decoding, forced)
+            replies += language.answer(self.backbone.language, prefix, questions, decoding, forced)
         return replies
 
-    def _embed_segs(self, replies: Sequence[language.Reply], seg: str) -> tuple[list[int], Tensor]:
-        """Language embeddings (B, C) of the objects to track, and whose sentence each is of."""
+    def _embed_segs(
+        self, replies: Sequence[language.Reply], procedure: Procedure, settings: Settings
+    ) -> tuple[list[int], Tensor]:
+        """Language embeddings (B, K, C) of the objects, and whose sentence each is of.
+
+        K is how many embeddings an object has; a step of the procedure says which prompts.
+        """
         states: list[Tensor] = []
         owners: list[int] = []
         for index, reply in enumerate(replies):
-            wanted = reply.seg_states[:1] if seg == "first" else reply.seg_states
-            states += wanted
-            owners += [index] * len(wanted)
+            for segs in procedure.objects(len(reply.seg_states), settings):
+                states += [reply.seg_states[seg] for seg in segs]
+                owners.append(index)
         if not states:
             return [], torch.empty(0)
-        return owners, self.network.seg_projector(torch.stack(states))
+        embeddings = self.network.seg_projector(torch.stack(states))
+        return owners, embeddings.unflatten(0, (len(owners), -1))
 
     def _ground(
-        self, video: FrameFeatures, prompted: Sequence[int], embeddings: Tensor,
+        self, video: FrameFeatures, steps: Sequence[Step], embeddings: Tensor,
         new_tracker: Callable[[], Tracker],
     ) -> list[PackedMasks]:  # fmt: skip
-        """Prompt the key frames, track the others, and keep each frame's masks as bits.
+        """Prompt frames, track others, and keep each frame's masks as bits.
 
         Objects go through in groups; the features of a frame are computed for the first group and
         kept for the others.
         """
-        length, size = video.loader.shape[0], video.loader.shape[1:]
-        others = [time for time in range(length) if time not in set(prompted)]
+        prompts: dict[int, list[Step]] = {}
+        for step in steps:
+            if step.prompt is not None:
+                prompts.setdefault(step.frame, []).append(step)
+        tracked = [step.frame for step in steps if step.prompt is None]
+        size = video.loader.shape[1:]
         groups = torch.split(embeddings, self.limits.objects_at_once) if len(embeddings) else ()
         masks: list[PackedMasks] = []
         for number, group in enumerate(groups, 1):
             again = number < len(groups)
             drawn = MaskStack(len(group), video.loader.shape)
             tracker = new_tracker()
-            for time, seen in video.each(prompted, again=again):
-                drawn.draw(time, self.upsample(tracker.prompt(time, seen, group), size))
-            for time, seen in video.each(others, again=again):
+            for time, seen in video.each(list(prompts), again=again):
+                found = [
+                    (tracker.prompt(time, seen, group[:, step.prompt], remember=bool(tracked)),
+                     step.times)
+                    for step in prompts[time]
+                ]  # fmt: skip
+                drawn.draw(time, self.upsample(_mean(found), size))
+            for time, seen in video.each(tracked, again=again):
                 drawn.draw(time, self.upsample(tracker.track(time, seen), size))
             masks += drawn.masks()
         return masks
@@ -301,3 +268,11 @@ class Sa2VA:
             Answer(self.tokenizer.decode(reply.ids).strip(), mask, len(reply.seg_states))
             for reply, mask in zip(replies, joined, strict=True)
         ]
+
+
+def _mean(found: Sequence[tuple[Tensor, int]]) -> Tensor:
+    """The mean of logits, each counted as often as it is said; of one, itself."""
+    if len(found) == 1:
+        return found[0][0]
+    total = sum(times for _, times in found)
+    return torch.stack([logits * (times / total) for logits, times in found]).sum(dim=0)

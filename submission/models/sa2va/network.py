@@ -5,36 +5,35 @@ loaded tensor by tensor, and true shapes are tested on a laptop. Tables that are
 stored (rotary frequencies, position encodings) are real from the start.
 """
 
-from typing import Any
+from typing import Any, Protocol
 from unittest.mock import patch
 
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
-from transformers import LlamaForCausalLM, PreTrainedModel, Qwen2ForCausalLM, Qwen3ForCausalLM
+from transformers import PreTrainedModel
 
-from submission.models.sa2va.internvl.config import Sa2VAConfig
-from submission.models.sa2va.internvl.vision import VisionTokenizer
 from submission.models.sam2.network import GroundingNetwork
+from submission.models.sam2.sizes import GroundingConfig
 
-LLM_CLASSES: dict[str, type[PreTrainedModel]] = {
-    "InternLM2ForCausalLM": LlamaForCausalLM,
-    "Qwen2ForCausalLM": Qwen2ForCausalLM,
-    "Qwen3ForCausalLM": Qwen3ForCausalLM,
-}
+
+class Config(Protocol):
+    """What the network's construction needs to know; each backbone reads its own."""
+
+    grounding: GroundingConfig
+    has_tuned_decoder: bool  # Sa2VA-i: a second, fine-tuned mask decoder for prompted frames
+
+    def modules(self) -> tuple[nn.Module, PreTrainedModel]:
+        """Build the vision encoder and the language model, with random values."""
 
 
 class Network(nn.Module):
-    """Sa2VA's organs side by side; they are joined in sa2va.py."""
+    """Sa2VA's organs side by side; they are joined in model.py."""
 
-    def __init__(self, config: Sa2VAConfig) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__()
-        size = config.llm.hidden_size
-        # "sdpa" is the one attention of transformers that takes our packed mask on every device.
-        config.llm._attn_implementation = "sdpa"
-        config.vision._attn_implementation = "sdpa"
-        self.vision = VisionTokenizer(config.vision, size)
-        self.language = LLM_CLASSES[config.llm_architecture](config.llm)
+        self.vision, self.language = config.modules()
+        size = self.language.config.hidden_size
         self.seg_projector = nn.Sequential(
             nn.Linear(size, size), nn.ReLU(), nn.Linear(size, config.grounding.hidden_size)
         )
@@ -43,7 +42,7 @@ class Network(nn.Module):
         )
 
 
-def lay_out(config: Sa2VAConfig) -> Network:
+def lay_out(config: Config) -> Network:
     """Return the network without values: names and shapes of parameters, and computed tables."""
     # A hook on parameters instead of `torch.device("meta")`, because SAM 2 and the language models
     # compute tables while they are built.

@@ -7,7 +7,7 @@ the text first.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,7 @@ class Tokenizer(Protocol):
     """What the language model needs of a tokenizer."""
 
     eos_id: int
+    added: frozenset[str]  # texts that become one token wherever they stand
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a whole prompt, with a leading BOS where the checkpoint uses one."""
@@ -99,6 +100,16 @@ def _from_vocabulary(folder: Path) -> Any:
     return Qwen2Tokenizer(vocab=vocabulary, merges=pairs, **nothing).backend_tokenizer
 
 
+def spell_out(sentence: str, added: Collection[str]) -> str:
+    """Return a sentence in which no added token stands: a space parts each that would be one.
+
+    So `</img>` in a sentence is text ("< /img>") and never ends an image.
+    """
+    tokens = sorted((token for token in added if len(token) > 1), key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, tokens)) or r"(?!)")
+    return pattern.sub(lambda token: f"{token[0][0]} {token[0][1:]}", sentence)
+
+
 class FastTokenizer:
     """A tokenizer of the `tokenizers` library; its own post-processor decides about the BOS."""
 
@@ -114,6 +125,8 @@ class FastTokenizer:
                     f"{folder}: {token} is {self._backend.token_to_id(token)} in the vocabulary "
                     f"and {index} in the list of added tokens"
                 )
+        decoder = self._backend.get_added_tokens_decoder()
+        self.added = frozenset(str(token.content) for token in decoder.values())
         self.eos_id = end_of_answer(folder, settings, self.find)
 
     def encode(self, text: str) -> list[int]:
@@ -136,6 +149,7 @@ class SentencePieceTokenizer:
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self._pieces, null_id = open_pieces(folder / "tokenizer.model")
         self._added = added_tokens(folder, settings)
+        self.added = frozenset(self._added)
         self._cut_out = {NULL: null_id, **self._added} if null_id is not None else self._added
         self._names = {index: token for token, index in self._cut_out.items()}
         longest_first = sorted(self._cut_out, key=len, reverse=True)

@@ -1,7 +1,7 @@
 """SAM 2's network without time: encode an image, prompt the mask decoder, encode a memory.
 
 Every function here depends on its tensors alone; what is remembered from frame to frame lives in
-tracking.py. Modules are those of the `sam2` package with the attribute names of the checkpoint;
+tracker.py. Modules are those of the `sam2` package with the attribute names of the checkpoint;
 the settings are SAM 2.0's (sam2_hiera_l.yaml), as hard-coded in Sa2VA. B is the number of objects.
 """
 
@@ -26,13 +26,13 @@ from submission.models.sam2.fast_layers import (
     attend_to_few_tokens,
     normalise_channels_last,
 )
-from submission.models.sam2.sizes import GroundingConfig
+from submission.models.sam2.policy import DecoderName
+from submission.models.sam2.sizes import NUM_MEMORY_FRAMES, GroundingConfig
 
 # The reference keeps these ImageNet constants in bfloat16; the rounding is part of its numbers.
 MEAN = (0.484375, 0.455078125, 0.40625)
 STD = (0.228515625, 0.2236328125, 0.224609375)
 
-NUM_MEMORY_FRAMES = 7  # slots of the temporal embedding: six previous frames, one for prompted ones
 MEMORY_SCALE = 10.0  # the memory encoder's input goes from -10 to 10, as 20 sigmoid(x) - 10 does
 HARD_LOGIT = 10.0  # a given mask counts as logits of +10 and -10
 NO_OBJECT_LOGIT = -1024.0  # mask logits of an object that the decoder says is absent
@@ -110,28 +110,31 @@ class GroundingNetwork(nn.Module):
         position: Tensor = self.image_position_encoding(features.stride16)
         return position.to(features.stride16.dtype)
 
-    def decode_language(self, features: ImageFeatures, language: Tensor) -> DecodedMasks:
+    def decode_language(
+        self, features: ImageFeatures, language: Tensor, *, gate: bool = False
+    ) -> DecodedMasks:
         """Prompt a frame without memory with language embeddings (B, C).
 
-        The best of three masks is taken by predicted IoU; masks are never blanked by the object
-        score, as in both references.
+        The best of three masks is taken by predicted IoU. With `gate` masks are blanked where the
+        object score is at most 0.
         """
         empty = self._empty_points(len(language))
         sparse = torch.cat([empty, language[:, None].to(empty.dtype)], dim=1)  # (B, 3, C)
         image = features.stride16 + self.no_mem_embed.view(1, -1, 1, 1)
-        return self._decode(self.tuned_decoder, features, image, sparse, gate=False)
+        return self._decode(self.tuned_decoder, features, image, sparse, gate=gate)
 
     def decode_tracked(
-        self, features: ImageFeatures, image: Tensor, *, consistent: bool
-    ) -> DecodedMasks:
+        self, features: ImageFeatures, image: Tensor, *, gate: bool = False,
+        decoder: DecoderName = "tuned",
+    ) -> DecodedMasks:  # fmt: skip
         """Decode a frame from its memory-conditioned map `image` (B, C, S, S), without a prompt.
 
-        `consistent` (Sa2VA-i) tracks as SAM 2 was trained: with its original decoder, and with
-        blank masks for objects whose score is at most 0. Sa2VA does neither.
+        SAM 2 was trained to track with its original decoder and with `gate`: blank masks for
+        objects whose score is at most 0.
         """
-        decoder = self.sam_mask_decoder if consistent else self.tuned_decoder
+        decoders = {"tuned": self.tuned_decoder, "original": self.sam_mask_decoder}
         sparse = self._empty_points(len(image))
-        return self._decode(decoder, features, image, sparse, gate=consistent)
+        return self._decode(decoders[decoder], features, image, sparse, gate=gate)
 
     def decode_given_mask(self, features: ImageFeatures, mask: Tensor) -> DecodedMasks:
         """Take hard masks (B, 1, 16S, 16S) in 0..1 as the frame's result; decode only pointers.

@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+NUM_MEMORY_FRAMES = 7  # slots of the temporal embedding: six previous frames, one for prompted ones
+MAX_RECENT_MAPS = NUM_MEMORY_FRAMES - 1  # previous frames whose memory maps are attended to
+MAX_POINTERS = 16  # window of object pointers in frames, the current one included
+
 
 @dataclass(frozen=True)
 class HieraConfig:

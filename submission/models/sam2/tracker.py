@@ -15,15 +15,10 @@ from torch import Tensor
 from submission.models.sam2.approximation import EXACT, Approximation
 from submission.models.sam2.memory_attention import MemoryReader, RecentMap
 from submission.models.sam2.memory_bank import MemoryBank
-from submission.models.sam2.network import (
-    NUM_MEMORY_FRAMES,
-    DecodedMasks,
-    GroundingNetwork,
-    ImageFeatures,
-)
+from submission.models.sam2.network import DecodedMasks, GroundingNetwork, ImageFeatures
+from submission.models.sam2.policy import TrackerPolicy
+from submission.models.sam2.sizes import MAX_POINTERS, MAX_RECENT_MAPS, NUM_MEMORY_FRAMES
 
-MAX_RECENT_MAPS = NUM_MEMORY_FRAMES - 1  # previous frames whose memory maps are attended to
-MAX_POINTERS = 16  # window of object pointers in frames, the current one included
 SIGMOID_IS_HALF = 8.940697e-08  # the largest float32 whose sigmoid is not above 0.5
 PROMPTED_SLOT = NUM_MEMORY_FRAMES - 1  # temporal embedding of prompted frames, near or far
 
@@ -52,12 +47,10 @@ class Tracker:
 
     Parameters
     ----------
-    procedure
-        "sa2va": masks of prompted frames are kept as soft logits, tracked masks are never blanked.
-        "sa2va-i": prompted masks are made hard and given to SAM 2 like a user's mask; tracked
-        masks are blanked where the object score says that the object is absent.
+    policy
+        What is made hard and what is blanked, and which decoder tracks.
     frame_size
-        (height, width) of the video; Sa2VA-i makes its masks hard at this size.
+        (height, width) of the video; the size at which masks are made hard.
     approximation
         What tracked frames leave out of sight; nothing by default.
     """
@@ -65,30 +58,33 @@ class Tracker:
     def __init__(
         self,
         network: GroundingNetwork,
+        policy: TrackerPolicy,
         *,
-        procedure: str,
         frame_size: tuple[int, int],
         approximation: Approximation = EXACT,
     ) -> None:
         self.network = network
         self.approximation = approximation
         self.reader = MemoryReader(network)
-        self.procedure = procedure
+        self.policy = policy
         self.frame_size = frame_size
         self.memory = Memory()
         self._bank: MemoryBank | None = None
 
-    def prompt(self, time: int, features: ImageFeatures, language: Tensor) -> Tensor:
+    def prompt(
+        self, time: int, features: ImageFeatures, language: Tensor, *, remember: bool = True
+    ) -> Tensor:
         """Find the objects of language embeddings (B, C) in a frame, and remember them.
 
+        Without `remember` the frame leaves no memory, for a video in which nothing is tracked.
         Returns mask logits (B, 1, 4S, 4S), float32.
         """
-        found = self.network.decode_language(features, language)
-        if self.procedure == "sa2va-i":
+        found = self.network.decode_language(features, language, gate=self.policy.gate_prompted)
+        if self.policy.harden_prompts:
             found = self._harden(features, found)
-        self.remember(
-            time, self.network.encode_memory(features, found.logits), found.pointer, prompted=True
-        )
+        if remember:
+            memory = self.network.encode_memory(features, found.logits)
+            self.remember(time, memory, found.pointer, prompted=True)
         return found.logits
 
     def track(self, time: int, features: ImageFeatures) -> Tensor:
@@ -97,8 +93,9 @@ class Tracker:
         Returns mask logits (B, 1, 4S, 4S), float32.
         """
         found = self.network.decode_tracked(
-            features, self.condition(time, features), consistent=self.procedure == "sa2va-i"
-        )
+            features, self.condition(time, features),
+            gate=self.policy.gate_tracked, decoder=self.policy.tracking_decoder,
+        )  # fmt: skip
         self.memory.forget_before(time + 1)
         self.remember(
             time, self.network.encode_memory(features, found.logits), found.pointer, prompted=False

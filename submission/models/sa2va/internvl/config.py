@@ -9,15 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
 from transformers import (
     InternVLVisionConfig,
     LlamaConfig,
+    LlamaForCausalLM,
     PretrainedConfig,
+    PreTrainedModel,
     Qwen2Config,
+    Qwen2ForCausalLM,
     Qwen3Config,
+    Qwen3ForCausalLM,
 )
 
 from submission.errors import InputError
+from submission.models.sa2va.internvl.vision import VisionTokenizer
 from submission.models.sam2.sizes import GroundingConfig, read_grounding
 
 TEMPLATES = ("internlm2_chat", "qwen_chat", "phi3_chat")
@@ -25,6 +31,11 @@ LLM_CONFIGS: dict[str, type[PretrainedConfig]] = {
     "InternLM2ForCausalLM": LlamaConfig,  # a Llama whose q, k and v are stored fused
     "Qwen2ForCausalLM": Qwen2Config,
     "Qwen3ForCausalLM": Qwen3Config,
+}
+LLM_CLASSES: dict[str, type[PreTrainedModel]] = {
+    "InternLM2ForCausalLM": LlamaForCausalLM,
+    "Qwen2ForCausalLM": Qwen2ForCausalLM,
+    "Qwen3ForCausalLM": Qwen3ForCausalLM,
 }
 LLM_SIZES = (
     "vocab_size",
@@ -60,6 +71,14 @@ class Sa2VAConfig:
     def tokens_per_frame(self) -> int:
         """Visual tokens of one frame after the 2 x 2 pixel shuffle."""
         return (self.image_size // int(self.vision.patch_size[0]) // 2) ** 2  # type: ignore[index]
+
+    def modules(self) -> tuple[nn.Module, PreTrainedModel]:
+        """Build the vision encoder and the language model, with random values."""
+        # "sdpa" is the one attention of transformers that takes our packed mask on every device.
+        self.llm._attn_implementation = "sdpa"
+        self.vision._attn_implementation = "sdpa"
+        vision = VisionTokenizer(self.vision, self.llm.hidden_size)
+        return vision, LLM_CLASSES[self.llm_architecture](self.llm)
 
 
 def read_config(folder: Path, *, has_tuned_decoder: bool) -> Sa2VAConfig:

@@ -1,4 +1,4 @@
-"""Words around a sentence: the three chat templates, the question and the stop words.
+"""Words around a question: the three chat templates, the images and the stop words.
 
 Strings in, strings out; tokens are the business of tokenizer.py. The templates are those of the
 released checkpoints (key `template` in config.json); no system turn is ever added.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 IMAGE_START = "<img>"
 IMAGE_END = "</img>"
-IMAGE_CONTEXT = "<IMG_CONTEXT>"  # repeated, one for each visual token of a frame
+IMAGE_CONTEXT = "<IMG_CONTEXT>"  # repeated, one for each visual token of an image
 SEG = "[SEG]"  # its hidden state becomes the prompt of the mask decoder
 
 
@@ -30,25 +30,12 @@ TEMPLATES = {
 }
 
 
-def ask(sentence: str, procedure: str) -> str:
-    """Return the user's words after the frames, as the evaluators of the two procedures ask.
-
-    Sa2VA words a question (a sentence with "?") differently; Sa2VA-i never does. The space after
-    the line break of the question form is the reference's own.
-    """
-    if procedure == "sa2va" and "?" in sentence:
-        return f"\n {sentence} Please respond with a segmentation mask."
-    return f"\nPlease segment {sentence}."
-
-
-def build_prompt(
-    template: str, sentence: str, num_frames: int, tokens_per_frame: int, procedure: str
-) -> str:
-    """Return the whole prompt: frames one to a line, the question, and the turn of the answer."""
+def build_prompt(template: str, question: str, num_images: int, tokens_per_image: int) -> str:
+    """Return the whole prompt: images one to a line, the question, and the turn of the answer."""
     words = TEMPLATES[template]
-    frame = f"{IMAGE_START}{IMAGE_CONTEXT * tokens_per_frame}{IMAGE_END}"
-    frames = "\n".join([frame] * num_frames)
-    return f"{words.before}{frames}{ask(sentence, procedure)}{words.after}"
+    image = f"{IMAGE_START}{IMAGE_CONTEXT * tokens_per_image}{IMAGE_END}"
+    images = "\n".join([image] * num_images)
+    return f"{words.before}{images}{question}{words.after}"
 
 
 def ends_with_stop_word(text: str, stop_words: Sequence[str]) -> bool:

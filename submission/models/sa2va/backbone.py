@@ -1,0 +1,74 @@
+"""What differs between the vision-language models that Sa2VA is built on: five things, no more.
+
+A backbone is a folder beside this file with a module `backbone` that has `recognises` and a class
+`Backbone`; its name in BACKBONES in loading.py is the one line. What is shared behind one prefix
+(language.py), procedures and SAM 2 do not know which it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedModel
+
+from submission.models.sa2va.language import Prefix
+from submission.models.sa2va.network import Config, Network
+from submission.models.sa2va.tokenizer import Tokenizer
+from submission.video.frame_loader import FrameLoader
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt as token ids; the first `shared` of them, the images, are equal for all sentences.
+
+    Their number is known by construction: nothing that a sentence says changes it.
+    """
+
+    ids: list[int]
+    shared: int
+
+    @property
+    def question(self) -> list[int]:
+        """What stands behind the images: the question and the turn of the answer."""
+        return self.ids[self.shared :]
+
+
+class Backbone(Protocol):
+    """A vision-language model: images and a question in, tokens and their states out."""
+
+    network: Network
+    config: Config
+    tokenizer: Tokenizer
+    device: torch.device
+    dtype: torch.dtype
+    seg_id: int  # the token whose state becomes the prompt of the mask decoder
+
+    @property
+    def language(self) -> PreTrainedModel:
+        """The language model; its `model` gives the states of which a [SEG]'s makes a mask.
+
+        `lm_head` reads the same states. So a backbone whose masks want the state before the final
+        norm has that norm in its `lm_head`.
+        """
+
+    @property
+    def context(self) -> int:
+        """The most tokens that the language model was trained to read."""
+
+    def look(self, loader: FrameLoader, images: Sequence[tuple[int, ...]]) -> NDArray[np.uint8]:
+        """Return the images that these frames make, uint8 RGB (M, h, w, 3), in this order."""
+
+    def prompt(self, images: int, question: str) -> Prompt:
+        """Return the prompt that shows so many images and asks `question` after them."""
+
+    def has_stopped(self, ids: Sequence[int]) -> bool:
+        """Tell whether an answer ends here, beside the tokenizer's own end."""
+
+    def read_images(self, images: NDArray[np.uint8], ids: Sequence[int]) -> Prefix:
+        """Let the language model read the shared ids, with images (M, h, w, 3) in their places.
+
+        The prefix says at which position the next token stands.
+        """

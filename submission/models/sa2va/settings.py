@@ -1,0 +1,61 @@
+"""What one call of Sa2VA does: every choice and its default, typed once; no torch.
+
+The recipe reads these keys, `segment` takes the record whole, and the dry run counts with it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from submission.errors import Fault, FaultyInput
+from submission.models.sam2.approximation import ALL, Approximation
+from submission.video.sampling import PromptFrames, Sampling
+
+ProcedureName = Literal["sa2va", "sa2va-i"]
+Seg = Literal["first", "union"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices of one call, with the names of the recipe's keys.
+
+    Raises FaultyInput with everything that is wrong in them.
+    """
+
+    procedure: ProcedureName = "sa2va"
+    sampling: Sampling = "uniform"  # of the key frames that the language model sees
+    frames: int = 5  # key frames, at most
+    prompt_frames: PromptFrames = "sampled"  # where language prompts SAM 2: there, or first frames
+    seg: Seg = "first"  # with several [SEG] in an answer: the first, or the union of all masks
+    max_new_tokens: int = 2048  # where an answer that does not end is cut off, as the reference's
+    nearest_prompts: int = ALL  # approximation: prompted frames that are seen; 0 for all
+    memory_stride: int = 1  # approximation: every n-th of the recent memory maps is seen
+
+    def __post_init__(self) -> None:
+        if faults := list(self._faults()):
+            raise FaultyInput("These settings of Sa2VA have faults:", faults)
+
+    @property
+    def approximation(self) -> Approximation:
+        """What tracked frames leave out of sight."""
+        return Approximation(self.nearest_prompts, self.memory_stride)
+
+    def _faults(self) -> Iterator[Fault]:
+        for key, names in _NAMES.items():
+            if (value := getattr(self, key)) not in names:
+                yield Fault(key, f"it is {value!r}; known: {', '.join(names)}")
+        for key in ("frames", "max_new_tokens"):
+            if (value := getattr(self, key)) < 1:
+                yield Fault(key, f"it is {value}; it must be at least 1")
+        try:
+            self.approximation  # noqa: B018  # it checks its own numbers
+        except FaultyInput as error:
+            yield from error.faults
+
+
+_NAMES: dict[str, tuple[Any, ...]] = {
+    "procedure": get_args(ProcedureName),
+    "sampling": get_args(Sampling),
+    "prompt_frames": get_args(PromptFrames),
+    "seg": get_args(Seg),
+}
