@@ -24,8 +24,8 @@ def noise(*shape: int) -> np.ndarray:
     return np.kron(coarse, tiles)[:, : shape[1], : shape[2]].astype(np.uint8)
 
 
-def segment_one(model: Sa2VA, frames: np.ndarray, answer: str, **settings) -> Answer:
-    return model.segment(frames, [SENTENCES[0]], Settings(**settings), answers=[answer])[0]
+def segment_one(model: Sa2VA, clip: np.ndarray, answer: str, **settings) -> Answer:
+    return model.segment(clip, [SENTENCES[0]], Settings(**settings), answers=[answer])[0]
 
 
 @pytest.mark.parametrize("procedure", NAMES)
