@@ -23,7 +23,7 @@ class Model:
         self.fits = fits  # objects at once
         self.tried: list[Limits] = []
 
-    def segment(self, video, sentences, **settings):
+    def segment(self, video, sentences, settings):
         self.tried.append(self.limits)
         if min(self.limits.objects_at_once, len(sentences)) > self.fits:
             raise torch.OutOfMemoryError("no room")
