@@ -3,9 +3,10 @@
 from submission.experts.sharing import MODELS_SHARE
 from submission.pipeline.forecast import memory_of_released
 from submission.recipe import MasksMember, Recipe, Sa2VAMember, packaged_recipes, read_recipe
+from submission.weights.expected import download
 from submission.weights.listing import in_columns
 from submission.weights.lock import Lock
-from submission.weights.sizes import download, in_words
+from submission.weights.sizes import in_words
 
 HEADINGS = ("recipe", "experts", "checkpoints", "download", "GPU memory")
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from submission.errors import Fault, FaultyResult, InputError, list_faults
 from submission.progress import Reporter
 from submission.weights.by_hand import take_from_copy
+from submission.weights.expected import compare
 from submission.weights.fetch import CONNECTIONS, fetch
 from submission.weights.folders import Weights
 from submission.weights.hub import Hub
@@ -46,7 +47,7 @@ def lock_weights(names: Sequence[str], weights: Weights, update: bool) -> None:
             origin = f"{new.repo}@{new.revision}"
         lines = changes(old, new)
         print(f"{new.name}  {origin}: {'' if lines else 'nothing to change'}".rstrip())
-        print("".join(f"  {line}\n" for line in lines), end="")
+        print("".join(f"  {line}\n" for line in (*lines, *compare(new))), end="")
         lock = lock.replacing(new)
         if lines:
             write_lock(lock)  # after each: what was found out stays when the next one fails

@@ -1,14 +1,18 @@
-"""Say of each checkpoint in the lock how large it is, whether it is pinned, and what is there."""
+"""Say of each checkpoint in the lock how large it is, how much is pinned, and what is there."""
 
 import shutil
 from collections.abc import Sequence
 
+from submission.weights.expected import download, weight_bytes
 from submission.weights.folders import Weights
 from submission.weights.hashes import recall
 from submission.weights.lock import LockedCheckpoint
-from submission.weights.sizes import download, in_words
+from submission.weights.sizes import in_words
 
-HEADINGS = ("name", "size", "pinned", "present", "disk needed")
+HEADINGS = (
+    "name", "license", "download", "bytes of weights", "pinned", "present", "disk needed"
+)  # fmt: skip
+NOT_SEEN = "not seen"
 
 
 def table(weights: Weights) -> list[str]:
@@ -31,6 +35,7 @@ def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _row(checkpoint: LockedCheckpoint, weights: Weights) -> tuple[str, ...]:
     size, is_exact = download(checkpoint)
+    weights_alone = weight_bytes(checkpoint)
     about = "" if is_exact else "about "
     there = sum(
         file.bytes
@@ -40,7 +45,9 @@ def _row(checkpoint: LockedCheckpoint, weights: Weights) -> tuple[str, ...]:
     needed = None if size is None else max(0, size - there)
     return (
         checkpoint.name,
+        checkpoint.license or NOT_SEEN,
         "unknown" if size is None else about + in_words(size),
+        "unknown" if weights_alone is None else f"{weights_alone:,}",
         _pinned(checkpoint),
         _present(checkpoint, weights),
         "unknown" if needed is None else "none" if needed == 0 else about + in_words(needed),
@@ -50,11 +57,14 @@ def _row(checkpoint: LockedCheckpoint, weights: Weights) -> tuple[str, ...]:
 def _pinned(checkpoint: LockedCheckpoint) -> str:
     if checkpoint.is_pinned:
         return "yes"
-    if not checkpoint.files:
-        return "unresolved" if not checkpoint.revision else "unresolved: no files"
-    pinned = sum(file.is_pinned for file in checkpoint.files)
-    revision = "" if checkpoint.revision or checkpoint.is_by_hand else ", no revision"
-    return f"unresolved: {pinned} of {len(checkpoint.files)} files{revision}"
+    words = ["revision"] if checkpoint.revision else []
+    for count, word in (
+        (sum(bool(file.digest) for file in checkpoint.files), "hashes"),
+        (sum(bool(file.bytes) for file in checkpoint.files), "sizes"),
+    ):
+        if count:
+            words.append(f"{count} of {len(checkpoint.files)} {word}")
+    return ", ".join(words) or "nothing"
 
 
 def _present(checkpoint: LockedCheckpoint, weights: Weights) -> str:
@@ -65,9 +75,10 @@ def _present(checkpoint: LockedCheckpoint, weights: Weights) -> str:
         return "no"
     if len(files) < len(checkpoint.files) or not checkpoint.is_pinned:
         return f"{len(files)} of {len(checkpoint.files)} files"
-    remembered = [recall(folder / file.path) for file in files]
+    remembered = [recall(folder / file.path, file.algorithm) for file in files]
     if any(
-        (folder / file.path).stat().st_size != file.bytes or (known and known != file.sha256)
+        (file.bytes and (folder / file.path).stat().st_size != file.bytes)
+        or (known and known != file.digest)
         for file, known in zip(files, remembered, strict=True)
     ):
         return "differs from the lock"

@@ -83,23 +83,47 @@ def test_list_says_what_is_pinned_and_there(hub, weights, call, capsys):
         return [re.split(r"  +", line) for line in lines[:4]]
 
     assert rows() == [
-        ["name", "size", "pinned", "present", "disk needed"],
-        [NAME, "370 kB", "yes", "no", "370 kB"],
-        ["B", "unknown", "unresolved: 1 of 2 files, no revision", "no", "unknown"],
-        ["C", "unknown", "unresolved", "no", "unknown"],
+        [
+            "name",
+            "license",
+            "download",
+            "bytes of weights",
+            "pinned",
+            "present",
+            "disk needed",
+        ],
+        [NAME, "apache-2.0", "370 kB", "370,000", "yes", "no", "370 kB"],
+        ["B", "not seen", "unknown", "unknown", "1 of 2 hashes, 1 of 2 sizes", "no", "unknown"],
+        ["C", "not seen", "unknown", "unknown", "nothing", "no", "unknown"],
     ]
     call("fetch", NAME)
     capsys.readouterr()
-    assert rows()[1] == [NAME, "370 kB", "yes", "verified", "none"]
+    assert rows()[1] == [NAME, "apache-2.0", "370 kB", "370,000", "yes", "verified", "none"]
     (weights.folder / NAME / "config.json").touch()
-    assert rows()[1][3] == "not verified"
+    assert rows()[1][5] == "not verified"
     (weights.folder / NAME / "config.json").write_text("")
-    assert rows()[1][3] == "differs from the lock"
+    assert rows()[1][5] == "differs from the lock"
 
 
-def test_the_default_lock_can_be_listed(capsys):
+def test_the_default_lock_tells_each_download_to_the_byte_where_it_is_derived(capsys):
     assert main(["weights", "list"]) == 0
-    assert "SAM2-hiera-large" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: re.split(r"  +", line) for line in lines if line.split()}
+    assert rows["SAM2-hiera-large"][2:5] == ["898 MB", "897,952,466", "yes"]
+    assert rows["Sa2VA-8B"][2:4] == ["about 32.7 GB", "32,662,844,864"]
+    assert rows["cutie-base-mega"][2] == "unknown"
+
+
+def test_lock_says_of_each_derived_file_whether_the_hub_agrees(hub, weights, call, capsys):
+    generation = b'{\n  "_from_model_config": true,\n  "transformers_version": "4.44.0"\n}\n'
+    assert len(generation) == 69
+    hub.repos[REPO].files |= {"generation_config.json": generation, "vocab.json": b"{}"}
+    write_lock(Lock(weights.lock.path, (LockedCheckpoint(NAME, REPO),)))
+    assert call("lock", NAME) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "generation_config.json: as expected" in lines
+    assert "vocab.json: 2 bytes, expected were 2776833" in lines
+    assert "merges.txt: expected, and not there" in lines
 
 
 def test_peak_memory_of_fetch_and_verify_is_below_200_mb(hub, weights, call):

@@ -154,7 +154,9 @@ def test_the_lock_names_every_released_checkpoint_and_is_in_its_written_form():
     lock = read_lock(default_lock())
     sizes = [*(f"Sa2VA-{size}" for size in ("1B", "4B", "8B", "26B")),
              *(f"Sa2VA-InternVL3-{size}" for size in ("2B", "8B", "14B")),
-             *(f"Sa2VA-i-{size}" for size in ("1B", "4B", "8B", "26B"))]  # fmt: skip
+             *(f"Sa2VA-Qwen{size}" for size in ("2_5-VL-3B", "2_5-VL-7B", "3-VL-2B", "3-VL-4B")),
+             *(f"Sa2VA-i-{size}" for size in ("1B", "4B", "8B", "26B")),
+             *(f"SaSaSa2VA-{size}" for size in ("4B", "14B", "26B"))]  # fmt: skip
     by_hand = ["cutie-base-mega", "cutie-small-mega",
                *(f"UNINEXT-{backbone}" for backbone in ("R50", "ConvNeXt-L", "ViT-H"))]  # fmt: skip
     assert [item.name for item in lock.checkpoints] == [*sizes, "SAM2-hiera-large", *by_hand]
@@ -166,3 +168,15 @@ def test_every_file_of_the_hub_in_the_lock_is_one_that_the_loader_reads():
     for item in read_lock(default_lock()).checkpoints:
         if not item.is_by_hand:
             assert [file.path for file in item.files if not is_needed(item.repo, file.path)] == []
+
+
+def test_the_pages_say_how_much_is_pinned():
+    items = read_lock(default_lock()).checkpoints
+    whole = sum(item.is_pinned for item in items)
+    partly = sum(
+        not item.is_pinned and bool(item.revision or any(file.digest for file in item.files))
+        for item in items
+    )
+    sentence = f"today {whole} of {len(items)} entries are pinned whole and {partly} in part"
+    assert sentence in (ROOT / "README.md").read_text()
+    assert f"Of {len(items)} entries" in (ROOT / "docs" / "weights.md").read_text()
