@@ -36,6 +36,7 @@ from submission.output.png_files import encode_png
 from submission.pipeline.score import score_results
 from submission.progress import Reporter
 from submission.score.answers import PngSource
+from submission.score.score_file import write_scores
 from submission.score.scoring import score_video
 
 try:
@@ -283,7 +284,7 @@ def print_whole(split: Split, source: PngSource) -> None:
     """Time the command as it is: ground truth read, all cores, score.json written."""
     began = time.perf_counter()
     with Reporter("quiet") as reporter:
-        score_results([source], split, split.folder / "score.json", reporter)
+        write_scores(split.folder / "score.json", split, score_results([source], split, reporter))
     took = time.perf_counter() - began
     print(f"the whole command on all cores: {split.num_sentences} sentences, {split.num_masks} "
           f"masks in {took:.1f} s: {split.num_sentences / took:.1f} sentences/s")  # fmt: skip

@@ -1,14 +1,16 @@
 """The command line: words become a recipe, a selection and one call; no logic of its own."""
 
 import argparse
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from submission import __version__
-from submission.errors import FaultyResult, InputError, SubmissionError
-from submission.pipeline.check import CHECK_UNITS, check_files
+from submission.ending import DONE, end_with, stoppable
+from submission.errors import FaultyResult, InputError
+from submission.pipeline.check import CHECK_UNITS, check_files, keep_verdict
 from submission.pipeline.submit import Run, read_data
 from submission.progress import Mode, Reporter
 from submission.recipe import SAMPLE, Recipe, recipe_series
@@ -20,31 +22,36 @@ from submission.verbs.data import add_data, add_out, add_run, data_only, named_r
 from submission.verbs.published import published_lines
 from submission.verbs.score import add_compare, add_score
 from submission.verbs.upload import add_upload
-from submission.verbs.verb import Arguments
+from submission.verbs.verb import Arguments, user_path
 from submission.verbs.verb import add_verb as _verb
 from submission.verbs.weights import add_lock, add_recipes, add_weights, weights_of
 
-INTERRUPTED = 130  # what shells expect after Ctrl-C
-
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status: 0 done, 1 faults in a result, 2 wrong input."""
+    """Run one command; return its exit status.
+
+    0 done, 1 faults in a result, 2 wrong input, 3 an error that nobody foresaw, 130 interrupted.
+    """
     arguments = build_parser().parse_args(words)
-    with Reporter(_mode(arguments), verbose=arguments.verbose) as reporter:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be Unicode
+    with stoppable():
+        reporter = Reporter(_mode(arguments), verbose=arguments.verbose)
+        try:
+            return _run(arguments, reporter)
+        except KeyboardInterrupt as error:  # a second one, while the first was being told
+            return end_with(error, reporter)
+
+
+def _run(arguments: Arguments, reporter: Reporter) -> int:
+    with reporter:
         try:
             for one in _one_recipe_each(arguments):
                 one.action(one, reporter)
-        except SubmissionError as error:
-            reporter.fail(str(error))
-            return error.exit_status
-        except KeyboardInterrupt:
-            reporter.fail("Stopped. What is finished is kept: the same command goes on from there.")
-            return INTERRUPTED
-        except OSError as error:
-            # Disk full, no permission: the user's to mend, and the message names the file.
-            reporter.fail(f"{error.filename or 'input/output'}: {error.strerror or error}")
-            return InputError.exit_status
-    return 0
+            sys.stdout.flush()
+        except (Exception, KeyboardInterrupt) as error:
+            return end_with(error, reporter, debug=arguments.debug)
+    return DONE
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -107,7 +114,7 @@ def _add_run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _add_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     verb = _verb(verbs, "check", "read a zip or folder of PNGs as the judge does",
                  "submission.zip --data /data/mevis --split valid", _check)  # fmt: skip
-    verb.add_argument("path", type=Path, metavar="ZIP_OR_FOLDER")
+    verb.add_argument("path", type=user_path, metavar="ZIP_OR_FOLDER")
     verb.add_argument("--team", action="store_true", help="team.json must be there")
     add_data(verb)
     add_out(verb)
@@ -170,12 +177,15 @@ def _check(arguments: Arguments, reporter: Reporter) -> None:
     split = read_data(data_only(arguments), selection(arguments), reporter)
     reporter.plan(split.num_masks * CHECK_UNITS)
     out = _beside(arguments, "check.json")
-    verdict = check_files(
-        arguments.path, split, out, require_team=arguments.team, reporter=reporter
-    )
+    verdict = check_files(arguments.path, split, require_team=arguments.team, reporter=reporter)
+    told = verdict.summary()
+    if keep_verdict(verdict, out, reporter):
+        told += f"\nThe {'verdict' if verdict.ok else 'list'} as JSON: {out}"
+    elif arguments.out is None:
+        told += "\nTo keep it as JSON, name another folder: --out DIR"
     if not verdict.ok:
-        raise FaultyResult(f"{verdict.summary()}\nThe list as JSON: {out}")
-    print(f"{verdict.summary()}\nThe verdict as JSON: {out}")
+        raise FaultyResult(told)
+    print(told)
 
 
 def _make_run(arguments: Arguments, reporter: Reporter, recipe: Recipe | None = None) -> Run:

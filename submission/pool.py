@@ -1,6 +1,7 @@
 """Several processes for work that comes in pieces, such as the videos of a split."""
 
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -26,7 +27,13 @@ def open_pool(*, pays: bool) -> Iterator[Executor]:
     pool: Executor
     if pays and workers > 1:
         # "spawn": a forked copy of a process that holds a GPU would hold it, too.
-        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        # Ctrl-C reaches them, too; there it ends them at once, with no word of their own.
+        pool = ProcessPoolExecutor(
+            workers,
+            mp_context=get_context("spawn"),
+            initializer=signal.signal,
+            initargs=(signal.SIGINT, signal.SIG_DFL),
+        )
     else:
         pool = ThreadPoolExecutor(1)
     try:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from getpass import getpass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -38,7 +39,10 @@ class Reporter:
     def __init__(self, mode: Mode, *, verbose: bool = False) -> None:
         self.mode = mode
         self.verbose = verbose
+        self.folder: Path | None = None  # of the run that is worked on
+        self.at = ""  # the stage, and how far it is, in words
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._stage = ""
         self._total = 0.0
         self._done = 0.0
         self._started = time.monotonic()
@@ -76,6 +80,8 @@ class Reporter:
 
     def stage(self, name: str) -> None:
         """Begin a stage."""
+        self.at = name
+        self._stage = name
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, description=name, facts="")
         elif self.mode == "json":
@@ -87,6 +93,7 @@ class Reporter:
     def advance(self, units: float, facts: str = "") -> None:
         """Count finished units; `facts` says in words how far the stage is."""
         self._done += units
+        self.at = f"{self._stage}, {facts}".strip(", ")
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=units, facts=facts)
         elif time.monotonic() - self._last_line >= PLAIN_EVERY:

@@ -1,5 +1,6 @@
 """Write files whole or not at all: a reader never sees half a file, also after `kill -9`."""
 
+import errno
 import json
 import os
 import tempfile
@@ -7,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+
+# What shared and mounted folders answer to chmod or fsync when they know no such thing.
+_NOT_KNOWN = {errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.ENOTTY}
 
 PARTIAL_SUFFIX = ".partial"  # what an interrupted write leaves behind ends like this
 
@@ -27,23 +31,44 @@ def open_whole(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Open `path` for writing; it gets its name only when the block ends without an error.
 
     `durable` also waits until the bytes are on disk, so that the file survives a power cut;
-    leave it off for thousands of small files that can be made again.
+    leave it off for thousands of small files that can be made again. On a share that knows no
+    fsync or chmod the file is written without. An OSError names `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(
-        prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX, dir=path.parent
-    )
+    partial = ""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX, dir=path.parent
+        )
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             if durable:
-                os.fsync(file.fileno())
-        os.chmod(partial, _FILE_MODE)
+                with _where_known():
+                    os.fsync(file.fileno())
+        with _where_known():
+            os.chmod(partial, _FILE_MODE)
         os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
+    except BaseException as error:
+        if partial:
+            Path(partial).unlink(missing_ok=True)
+        if isinstance(error, OSError) and _is_ours(error):
+            error.filename, error.filename2 = str(path), None
         raise
+
+
+@contextmanager
+def _where_known() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_KNOWN:
+            raise
+
+
+def _is_ours(error: OSError) -> bool:
+    """Tell an error of the file that is written from one of whatever its content is read from."""
+    return error.filename is None or str(error.filename).endswith(PARTIAL_SUFFIX)
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -53,6 +78,9 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True, indent: int | None = 1) -> None:
-    """Write `value` as JSON with a final newline; keys keep their order, so bytes are stable."""
+    """Write `value` as JSON with a final newline; keys keep their order, so bytes are stable.
+
+    Text that is no Unicode, such as the name of a folder in another encoding, is kept as escapes.
+    """
     text = json.dumps(value, indent=indent, ensure_ascii=False)
-    write_bytes(path, f"{text}\n".encode(), durable=durable)
+    write_bytes(path, f"{text}\n".encode(errors="backslashreplace"), durable=durable)

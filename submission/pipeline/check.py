@@ -24,15 +24,14 @@ def check_run(split: Split, run: RunFolder, *, require_team: bool, reporter: Rep
     record = run.stages.read("check")
     if run.stages.is_current("check", inputs) and record.get("ok") and run.check.exists():
         return Verdict(run.zip, split.name, (), record["counts"])
-    verdict = check_files(run.zip, split, run.check, require_team=require_team, reporter=reporter)
+    verdict = check_files(run.zip, split, require_team=require_team, reporter=reporter)
+    write_json(run.check, verdict.to_json())
     run.stages.record("check", inputs, ok=verdict.ok, counts=verdict.counts)
     return verdict
 
 
-def check_files(
-    path: Path, split: Split, out: Path, *, require_team: bool, reporter: Reporter
-) -> Verdict:
-    """Check a zip or folder of PNGs, write the verdict to `out` and return it."""
+def check_files(path: Path, split: Split, *, require_team: bool, reporter: Reporter) -> Verdict:
+    """Check a zip or folder of PNGs and return the verdict."""
     reporter.stage("check")
     total, seen = split.num_masks, 0
 
@@ -41,6 +40,14 @@ def check_files(
         seen += files
         reporter.advance(files * CHECK_UNITS, f"{seen} of {total} masks")
 
-    verdict = check(path, split, require_team=require_team, on_file=count)
-    write_json(out, verdict.to_json())
-    return verdict
+    return check(path, split, require_team=require_team, on_file=count)
+
+
+def keep_verdict(verdict: Verdict, out: Path, reporter: Reporter) -> bool:
+    """Write the verdict to `out`; where that cannot be, say so and return False."""
+    try:
+        write_json(out, verdict.to_json())
+    except OSError as error:
+        reporter.warn(f"{out}: the verdict could not be kept here ({error.strerror or error})")
+        return False
+    return True

@@ -6,7 +6,6 @@ Knows the zip, the stored answers and the ground truth, not how the masks were m
 from collections.abc import Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from submission.code_digest import code_digest
@@ -19,7 +18,7 @@ from submission.run.results import Found, find_results
 from submission.run.stages import file_states
 from submission.score.answers import StoreSource
 from submission.score.score_file import Scores, read_scores, write_scores
-from submission.score.scoring import ExpressionScore, gather, score_video
+from submission.score.scoring import ExpressionScore, Score, gather, score_video
 
 SCORE_UNITS = 0.02  # cost of a mask; predicting one is 1
 POOL_FROM = 3_000_000_000  # pixels from which starting processes pays; some three seconds
@@ -31,7 +30,7 @@ def score_run(split: Split, run: RunFolder, reporter: Reporter) -> Scores:
         return read_scores(run.score)
     found = find_results(run.path, split)
     inputs = _inputs(split, run, found)
-    scores = score_results(found, split, run.score, reporter)
+    scores = write_scores(run.score, split, score_results(found, split, reporter))
     run.stages.record("score", inputs)
     return scores
 
@@ -44,13 +43,11 @@ def is_scored(split: Split, run: RunFolder) -> bool:
     )
 
 
-def score_results(
-    results: Sequence[Found], split: Split, out: Path, reporter: Reporter, *, official: bool = False
-) -> Scores:
-    """Score results in several processes, write `out` and the same as CSV, return the scores.
+def score_results(results: Sequence[Found], split: Split, reporter: Reporter) -> dict[str, Score]:
+    """Score results in several processes and return them by name.
 
-    What is missing or damaged counts 0 and is listed in the scores; with `official` it is left
-    out as by the public script. Raises InputError when the split has no ground truth.
+    What is missing or damaged counts 0 and is listed in the scores. Raises InputError when the
+    split has no ground truth.
     """
     reporter.stage("score")
     truth = read_ground_truth(split)
@@ -67,8 +64,7 @@ def score_results(
             units = video.num_masks * len(results) * SCORE_UNITS
             reporter.advance(units, f"video {number}/{len(split.videos)}")
     ordered = (parts[video.name] for video in split.videos)
-    scores = gather(ordered, [result.name for result in results])
-    return write_scores(out, split, scores, official=official)
+    return gather(ordered, [result.name for result in results])
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ class Run:
         self.hash_all = hash_all  # read every byte of the checkpoints before they are opened
         self.split = read_data(recipe, selection, reporter)
         self.folder = RunFolder(folder)
+        self.reporter.folder = folder
         self._record: RunRecord | None = None
 
     def plan(self) -> Plan:

@@ -10,7 +10,7 @@ from typing import Any
 from submission.dataset.records import Split
 from submission.errors import Fault, FaultyResult, InputError
 from submission.pipeline.bring_back import HandedIn, bring_back
-from submission.pipeline.check import CHECK_UNITS, check_files, check_run
+from submission.pipeline.check import CHECK_UNITS, check_files, check_run, keep_verdict
 from submission.pipeline.submit import Selection, read_data
 from submission.progress import Reporter
 from submission.recipe import Recipe
@@ -196,8 +196,9 @@ class Upload:
         else:
             out = self.zip.with_name(f"{self.zip.name}.check.json")
             verdict = check_files(
-                self.zip, split, out, require_team=require_team, reporter=self.reporter
+                self.zip, split, require_team=require_team, reporter=self.reporter
             )
+            keep_verdict(verdict, out, self.reporter)
         if not verdict.ok:
             raise FaultyResult(verdict.summary())
 

@@ -82,7 +82,25 @@ def write_scores(
     With `official` the means are those of the public script, and "official" in the file compares
     them with the strict ones.
     """
-    counted = {name: score.as_official() if official else score for name, score in results.items()}
+    counted, value = _counted(results, official), _as_value(split, results, official)
+    write_bytes(path.with_suffix(".csv"), _as_csv(counted, value["sentences"]).encode())
+    write_json(path, value)
+    return _parse(value)
+
+
+def unwritten_scores(
+    split: Split, results: Mapping[str, Score], *, official: bool = False
+) -> Scores:
+    """Return what `write_scores` returns, for a place where nothing can be written."""
+    return _parse(_as_value(split, results, official))
+
+
+def _counted(results: Mapping[str, Score], official: bool) -> dict[str, Score]:
+    return {name: one.as_official() if official else one for name, one in results.items()}
+
+
+def _as_value(split: Split, results: Mapping[str, Score], official: bool) -> dict[str, Any]:
+    counted = _counted(results, official)
     value: dict[str, Any] = {
         "split": split.name,
         "conventions": {**CONVENTIONS, **(OFFICIAL if official else {})},
@@ -100,9 +118,7 @@ def write_scores(
     }
     if official:
         value["official"] = {name: _flattery(results[name], counted[name]) for name in results}
-    write_bytes(path.with_suffix(".csv"), _as_csv(counted, value["sentences"]).encode())
-    write_json(path, value)
-    return _parse(value)
+    return value
 
 
 def read_scores(path: Path) -> Scores:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from submission.errors import FaultyResult, InputError
 from submission.progress import Reporter
-from submission.verbs.verb import Arguments, add_verb
+from submission.verbs.verb import Arguments, add_verb, user_path
 from submission.weights.folders import weights_folder
 from submission.weights.lock_file import default_lock
 
@@ -40,23 +40,27 @@ def _add_build(verbs: "Verbs") -> None:
     verb.add_argument("--base", metavar="IMAGE", help="another base image")
     verb.add_argument("--python", metavar="3.11", help="the Python of that base")
     verb.add_argument("--network", metavar="NAME", help="network of the build, such as host")
-    verb.add_argument("--source", type=Path, metavar="DIR", help="the checkout (default: this one)")
+    verb.add_argument(
+        "--source", type=user_path, metavar="DIR", help="the checkout (default: this one)"
+    )
 
 
 def _add_run(verbs: "Verbs") -> None:
     verb = add_verb(verbs, "run", "run a verb in the image, hardened and without network",
                     "--data /data/mevis --recipe my.toml submit --split valid", _run)  # fmt: skip
     _add_image(verb)
-    verb.add_argument("--data", type=Path, metavar="DIR",
+    verb.add_argument("--data", type=user_path, metavar="DIR",
                       help="at /data, read-only, and handed on to the verb")  # fmt: skip
-    verb.add_argument("--weights", type=Path, metavar="DIR",
+    verb.add_argument("--weights", type=user_path, metavar="DIR",
                       help="at /weights, read-only (default: the usual place)")  # fmt: skip
     verb.add_argument("--recipe", metavar="FILE.toml",
                       help="handed on; a file is mounted with everything it names")  # fmt: skip
-    verb.add_argument("--run", type=Path, metavar="DIR", help="where the results go; handed on")
-    verb.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR",
+    verb.add_argument(
+        "--run", type=user_path, metavar="DIR", help="where the results go; handed on"
+    )
+    verb.add_argument("--runs", type=user_path, default=Path("runs"), metavar="DIR",
                       help="at /runs, without --run (default: %(default)s)")  # fmt: skip
-    verb.add_argument("--lock", type=Path, metavar="FILE",
+    verb.add_argument("--lock", type=user_path, metavar="FILE",
                       help="weights.lock for the image (default: this one's)")  # fmt: skip
     verb.add_argument("--gpus", default="auto", metavar="GPUS",
                       help="all, none, 2 or device=0,1; auto: all with a driver")  # fmt: skip

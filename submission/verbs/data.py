@@ -6,7 +6,7 @@ from pathlib import Path
 from submission.dataset.selection import parse_shard
 from submission.pipeline.submit import Selection
 from submission.recipe import SAMPLE, Recipe, read_recipe
-from submission.verbs.verb import Arguments
+from submission.verbs.verb import Arguments, user_path
 
 
 def add_run(
@@ -16,12 +16,12 @@ def add_run(
 ) -> None:
     """Add --recipe and --run, with what they mean."""
     verb.add_argument("--recipe", default=None, metavar="FILE.toml", help=recipe)
-    verb.add_argument("--run", type=Path, metavar="DIR", help=run)
+    verb.add_argument("--run", type=user_path, metavar="DIR", help=run)
 
 
 def add_data(verb: argparse.ArgumentParser) -> None:
     """Add what says which data, and which part of it."""
-    verb.add_argument("--data", type=Path, metavar="DIR",
+    verb.add_argument("--data", type=user_path, metavar="DIR",
                       help="the folder that holds the splits (default: that of the recipe or run, "
                       "else the sample's)")  # fmt: skip
     verb.add_argument("--split", metavar="NAME", help="such as valid_u, valid or test")
@@ -32,7 +32,9 @@ def add_data(verb: argparse.ArgumentParser) -> None:
 
 def add_out(verb: argparse.ArgumentParser) -> None:
     """Add --out."""
-    verb.add_argument("--out", type=Path, metavar="DIR", help="for the JSON (default: beside PATH)")
+    verb.add_argument(
+        "--out", type=user_path, metavar="DIR", help="for the JSON (default: beside PATH)"
+    )
 
 
 def named_recipe(arguments: Arguments) -> Recipe:

@@ -1,8 +1,10 @@
 """The words of `score` and `compare`; no logic of their own."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
+from submission.dataset.records import Split
 from submission.errors import FaultyResult, InputError
 from submission.pipeline.score import SCORE_UNITS, score_results, score_run
 from submission.pipeline.submit import read_data
@@ -11,10 +13,11 @@ from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.run.results import data_of_run, find_results, is_run
 from submission.score.comparison import compare
-from submission.score.score_file import Scores, read_scores
+from submission.score.score_file import Scores, read_scores, unwritten_scores, write_scores
+from submission.score.scoring import Score
 from submission.score.table import comparison_lines, fault_lines, score_lines, worst_lines
 from submission.verbs.data import add_data, add_out, add_run, data_only, named_recipe, selection
-from submission.verbs.verb import Arguments, add_verb
+from submission.verbs.verb import Arguments, add_verb, user_path
 
 
 def add_score(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,7 +25,7 @@ def add_score(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     verb = add_verb(verbs, "score", "J, F and J&F of masks, or of a run with all its experts",
                     "submission.zip --data /data/mevis --split valid_u\n"
                     "  mevis-submission score --run runs/mine", _score)  # fmt: skip
-    verb.add_argument("path", type=Path, nargs="?", metavar="PATH",
+    verb.add_argument("path", type=user_path, nargs="?", metavar="PATH",
                       help="folder or zip of PNGs, or a run (default: that of --run)")  # fmt: skip
     add_run(verb, "whose data (default: what the run records, else the sample)",
             "the run to score (default: runs/RECIPE)")  # fmt: skip
@@ -38,7 +41,7 @@ def add_compare(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     verb = add_verb(verbs, "compare", "what moved between two scored runs, and is it chance?",
                     "runs/before runs/after", _compare)  # fmt: skip
     for name in ("run_a", "run_b"):
-        verb.add_argument(name, type=Path, metavar=name.upper(), help="a run, or a score.json")
+        verb.add_argument(name, type=user_path, metavar=name.upper(), help="a run, or a score.json")
     verb.add_argument("--result", nargs="+", metavar="NAME",
                       help="which result of both, or of A and of B (default: vote)")  # fmt: skip
 
@@ -49,13 +52,30 @@ def _score(arguments: Arguments, reporter: Reporter) -> None:
     results = find_results(path, split)
     reporter.plan(split.num_masks * len(results) * SCORE_UNITS)
     out = _score_file(path, arguments)
+    written = True
     if out == RunFolder(path).score:
         scores = score_run(split, RunFolder(path), reporter)
     else:
-        scores = score_results(results, split, out, reporter, official=arguments.official)
+        measured = score_results(results, split, reporter)
+        scores, written = _keep(out, split, measured, arguments.official, reporter)
     print("\n".join(score_lines(scores) + worst_lines(scores)))
-    print(f"\nevery sentence: {out} and {out.with_suffix('.csv').name}")
+    if written:
+        print(f"\nevery sentence: {out} and {out.with_suffix('.csv').name}")
     _report_missing(scores, reporter)
+
+
+def _keep(
+    out: Path, split: Split, measured: Mapping[str, Score], official: bool, reporter: Reporter
+) -> tuple[Scores, bool]:
+    """Write the scores, and tell whether that could be; what took minutes is never lost."""
+    try:
+        return write_scores(out, split, measured, official=official), True
+    except OSError as error:
+        reporter.warn(
+            f"{out}: the scores could not be kept here ({error.strerror or error}); to have them "
+            "as a file, name another folder: --out DIR"
+        )
+        return unwritten_scores(split, measured, official=official), False
 
 
 def _data_of(path: Path, arguments: Arguments) -> Recipe:

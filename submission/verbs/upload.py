@@ -13,7 +13,7 @@ from submission.run.results import data_of_run, is_run
 from submission.strict_json import read_json
 from submission.upload.competitions import SERVER
 from submission.verbs.data import data_only
-from submission.verbs.verb import Arguments, add_verb
+from submission.verbs.verb import Arguments, add_verb, user_path
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -23,7 +23,7 @@ def add_upload(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     verb = add_verb(verbs, "upload", "hand the zip in where MeViS is judged, once, and wait",
                     "runs/mine --competition 12222 --dry-run\n"
                     "  mevis-submission upload runs/mine --status", _upload)  # fmt: skip
-    verb.add_argument("path", type=Path, metavar="RUN_OR_ZIP")
+    verb.add_argument("path", type=user_path, metavar="RUN_OR_ZIP")
     verb.add_argument("--competition", type=int, metavar="NUMBER",
                       help="its number, such as 12222 (v1) or 11420 (v2)")  # fmt: skip
     verb.add_argument("--phase", metavar="NAME",
@@ -33,7 +33,7 @@ def add_upload(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     verb.add_argument("--yes", action="store_true", help="do not ask before it is submitted")
     verb.add_argument("--again", action="store_true",
                       help="submit once more what was submitted before; uses a try")  # fmt: skip
-    verb.add_argument("--fact-sheet", type=Path, metavar="FILE.json",
+    verb.add_argument("--fact-sheet", type=user_path, metavar="FILE.json",
                       help="answers, where the competition has a fact sheet")  # fmt: skip
     verb.add_argument("--server", default=SERVER, metavar="URL", help="default: %(default)s")
     instead = verb.add_mutually_exclusive_group()
@@ -44,7 +44,7 @@ def add_upload(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     instead.add_argument("--leaderboard", action="store_true", help="print place and neighbours")
     for name, what in (("--data", "the folder that holds the splits"), ("--split", "its name"),
                        ("--meta", "its meta file, where there are several")):  # fmt: skip
-        verb.add_argument(name, type=Path if name == "--data" else str,
+        verb.add_argument(name, type=user_path if name == "--data" else str,
                           help=f"{what} (default: what the run records)")  # fmt: skip
 
 

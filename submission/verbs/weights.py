@@ -1,11 +1,10 @@
 """The words of `weights lock|fetch|verify|list` and of `recipes`; no logic of their own."""
 
 import argparse
-from pathlib import Path
 
 from submission.progress import Reporter
 from submission.verbs.recipe_list import recipe_lines
-from submission.verbs.verb import Arguments, add_verb
+from submission.verbs.verb import Arguments, add_verb, user_path
 from submission.weights.commands import fetch_weights, list_weights, lock_weights, verify_weights
 from submission.weights.fetch import CONNECTIONS
 from submission.weights.folders import Weights, weights_folder
@@ -34,7 +33,7 @@ def add_weights(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
                        _list)  # fmt: skip
     for verb in (lock, fetch, verify, listing):
         add_lock(verb)
-        verb.add_argument("--dir", type=Path, metavar="DIR",
+        verb.add_argument("--dir", type=user_path, metavar="DIR",
                           help="where checkpoints lie by name (default: MEVIS_WEIGHTS, else a "
                           "folder in the user's cache)")  # fmt: skip
 
@@ -48,7 +47,7 @@ def add_recipes(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def add_lock(verb: argparse.ArgumentParser) -> None:
     """Add the option that names another lock."""
-    verb.add_argument("--lock", type=Path, metavar="FILE",
+    verb.add_argument("--lock", type=user_path, metavar="FILE",
                       help="another weights.lock than the one that comes along")  # fmt: skip
 
 

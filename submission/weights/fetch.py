@@ -15,7 +15,7 @@ from submission.errors import Fault, FaultyInput, FaultyResult, list_faults
 from submission.progress import Reporter
 from submission.weights.by_hand import refuse_absent
 from submission.weights.download import Job, Stopped, WrongContent, download, no_room, partial_path
-from submission.weights.folders import Weights
+from submission.weights.folders import Weights, refuse_no_folder
 from submission.weights.hashes import digests, recall
 from submission.weights.hub import Hub
 from submission.weights.lock import LockedCheckpoint, LockedFile
@@ -45,6 +45,7 @@ def fetch(
         if item.is_by_hand:
             refuse_absent(item, weights)
     checkpoints = [item for item in named if not item.is_by_hand]
+    refuse_no_folder(weights.folder)
     _refuse_unresolved(checkpoints, weights)
     to_do = {item: files for item in checkpoints if (files := wrong_files(item, weights, reporter))}
     needed = sum(

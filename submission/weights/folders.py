@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from submission.errors import InputError
-from submission.weights.hashes import cache_folder
+from submission.user_paths import expand
+from submission.weights.hashes import NO_CACHE, cache_folder
 from submission.weights.lock import Lock, LockedCheckpoint
 from submission.weights.lock_file import default_lock, read_lock
 
@@ -13,6 +14,15 @@ from submission.weights.lock_file import default_lock, read_lock
 def weights_folder() -> Path:
     """Where checkpoints lie by name: MEVIS_WEIGHTS, else a folder in the user's cache."""
     return Path(os.environ.get("MEVIS_WEIGHTS") or cache_folder() / "weights")
+
+
+def refuse_no_folder(folder: Path) -> None:
+    """Raise InputError where checkpoints have no place because the user has no home."""
+    if folder.is_relative_to(NO_CACHE):
+        raise InputError(
+            "this user has no home folder, so there is no place for checkpoints: set MEVIS_WEIGHTS "
+            "to a folder for them, or XDG_CACHE_HOME to one for all that is kept"
+        )
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,7 @@ def find_own(name: str, recipe_folder: Path, weights: Weights) -> Path:
     A path is relative to the recipe, then to the working folder; a name that is not in the lock
     is looked up below the weights folder last. Raises InputError saying where it was looked for.
     """
-    path = Path(name).expanduser()
+    path = expand(name)
     places = [recipe_folder / path, Path.cwd() / path, weights.folder / path]
     for place in places:
         if place.exists():

@@ -24,14 +24,23 @@ BLOCK = 1 << 20  # bytes read at a time
 RECORD = ".sha256.json"  # beside the files of a fetched checkpoint
 CHECKPOINT_SUFFIXES = (".json", ".model", ".pt", ".safetensors", ".txt")
 
+NO_CACHE = Path(os.devnull) / "no-home"  # below a file: nothing can be read or written there
+
 _KEEPING = threading.Lock()  # one thread at a time adds to a memory
 
 Memory = dict[str, Any]  # by path, or by name in a record: [bytes, mtime_ns, ctime_ns, sha256]
 
 
 def cache_folder() -> Path:
-    """The kit's folder in the user's cache (XDG_CACHE_HOME, else ~/.cache)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mevis-submission"
+    """The kit's folder in the user's cache (XDG_CACHE_HOME, else ~/.cache).
+
+    For a user without a home (an id that no passwd file has) it is one that never is there.
+    """
+    named = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return Path(named or Path.home() / ".cache") / "mevis-submission"
+    except RuntimeError:
+        return NO_CACHE
 
 
 def checkpoint_files(path: Path) -> list[Path]:
