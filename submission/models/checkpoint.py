@@ -90,11 +90,11 @@ def _checked_sources(
     if config.tie_word_embeddings and sources[OUTPUT_LAYER].key not in found:
         del expected[sources[OUTPUT_LAYER].key]
         sources = {**sources, OUTPUT_LAYER: sources[INPUT_EMBEDDING]}
-    _check_shapes(found, expected, f"{files[0].parent}: the weights do not fit config.json:")
+    check_shapes(found, expected, f"{files[0].parent}: the weights do not fit config.json:")
     return sources
 
 
-def _check_shapes(
+def check_shapes(
     found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], summary: str
 ) -> None:
     faults = [Fault(key, "is missing") for key in sorted(expected.keys() - found.keys())]
@@ -146,7 +146,7 @@ def _read_original_decoder(path: Path, network: Network) -> dict[str, Tensor]:
         if name.startswith(OUR_TRACKING_DECODER)
     }
     found = {key: tuple(value.shape) for key, value in decoder.items()}
-    _check_shapes(found, expected, f"{path}: not the decoder of SAM 2.0 large:")
+    check_shapes(found, expected, f"{path}: not the decoder of SAM 2.0 large:")
     return decoder
 
 

@@ -1,0 +1,1 @@
+"""UNINEXT: finds the one object that a sentence means, frame by frame."""

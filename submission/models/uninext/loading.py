@@ -1,0 +1,95 @@
+"""Open a UNINEXT checkpoint file: sizes, names, vocabulary, weights, onto a device."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from submission.device import settle_device, settle_dtype
+from submission.errors import InputError
+from submission.models.checkpoint import check_shapes, move_tables, place
+from submission.models.pth_file import read_weights
+from submission.models.uninext.config import TRANSFORMER, read_config
+from submission.models.uninext.model import Uninext
+from submission.models.uninext.network import UninextNetwork, lay_out_network
+from submission.models.uninext.tensor_names import ALIAS, needed, tensor_names
+from submission.models.uninext.tokenizer import SentenceTokenizer, find_vocabulary
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+SENTENCES_AT_ONCE = {"cpu": 4, "cuda": 16}  # 0.3 GB each at 480 x 854, for deformable attention
+MARK = f"{TRANSFORMER}encoder.vl_layers.0."  # no other family has a tensor named like this
+
+
+def recognises(path: Path) -> bool:
+    """Tell whether `path` is a UNINEXT file; raises InputError for a file that is damaged."""
+    if not path.is_file() or path.suffix not in (".pth", ".safetensors"):
+        return False
+    return any(key.startswith(MARK) for key in read_weights(path))
+
+
+def load(
+    file: str | Path,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    *,
+    vocabulary: str | Path | None = None,
+    sentences_at_once: int = 0,
+) -> Uninext:
+    """Load a video model of UNINEXT (R50, ConvNeXt-L or ViT-H) from its file.
+
+    `file` is model_final.pth as released, or the same tensors as safetensors. In bfloat16 the image
+    backbone computes in it; the rest stays float32, as in the published mixed precision.
+    `vocabulary` is bert-base-uncased's vocab.txt, looked for beside the file and in the folder
+    bert-base-uncased next to it. Raises InputError, with all faults, when something does not fit.
+    """
+    file = Path(file)
+    device = torch.device(settle_device(str(device)))
+    precision = DTYPES[settle_dtype(str(dtype).removeprefix("torch."), str(device))]
+    stored = read_weights(file)
+    config = read_config({key: tuple(value.shape) for key, value in stored.items()}, file)
+    words = Path(vocabulary) if vocabulary else find_vocabulary(file)
+    tokenizer = SentenceTokenizer(words, config.text.vocabulary)
+    network = lay_out_network(config)
+    fill(network, stored, device, precision, file)
+    if device.type == "cuda" and precision == torch.float32:  # else inputs are cut to ten bits
+        torch.backends.cudnn.allow_tf32 = False
+    return Uninext(network, tokenizer, device, sentences_at_once or SENTENCES_AT_ONCE[device.type])
+
+
+def fill(
+    network: UninextNetwork,
+    stored: Mapping[str, Tensor],
+    device: torch.device,
+    backbone_dtype: torch.dtype,
+    where: object,
+) -> None:
+    """Fill a network without values from UNINEXT's table of tensors; every one has its use.
+
+    Raises FaultyInput, before a value is read, when names or shapes do not fit.
+    """
+    ours = {name: tuple(value.shape) for name, value in network.named_parameters()}
+    names = tensor_names(list(ours), network.config)
+    tensors = needed(stored, names)
+    check_shapes(
+        {key: tuple(value.shape) for key, value in tensors.items()},
+        {names[name]: shape for name, shape in ours.items()},
+        f"{where}: the weights are not those of UNINEXT's video models:",
+    )
+    _check_aliases(stored, where)
+    for name, key in names.items():
+        dtype = backbone_dtype if name.startswith("backbone.") else torch.float32
+        place(network, name, tensors[key].to(device), dtype)
+    move_tables(network, device)
+
+
+def _check_aliases(stored: Mapping[str, Tensor], where: object) -> None:
+    """Heads that the training model holds under two names must be equal under both."""
+    for key, value in stored.items():
+        alias = ALIAS.match(key)
+        first = stored.get(f"detr.detr.{alias[1]}") if alias else None
+        if first is not None and not torch.equal(first, value):
+            raise InputError(
+                f"{where}: {key} and detr.detr.{alias[1] if alias else ''} should be the same "
+                "tensor and differ; take the file from UNINEXT's model zoo"
+            )
