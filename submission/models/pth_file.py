@@ -8,6 +8,7 @@ import pickle
 import re
 import warnings
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from torch import Tensor
 from submission.errors import InputError
 from submission.models.checkpoint import read_tensors, refuse_not_finite
 from submission.models.finite import not_finite
+from submission.models.weight_files import read_shapes
+
+SUFFIXES = (".pth", ".safetensors")
 
 # Training states keep numbers of numpy beside the weights; these build arrays and nothing else.
 # numpy 2 moved the functions to another module, so each has two names.
@@ -32,17 +36,35 @@ _NUMBERS: list[Any] = [
 FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
 
 
+def files_of_weights(path: Path) -> list[Path]:
+    """The file itself, or all such files of a folder; none for a path of another kind."""
+    if not path.is_dir():
+        return [path] if path.suffix in SUFFIXES else []
+    return sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
+
+
+def read_names(path: Path) -> Iterable[str]:
+    """Names of the tensors in a .pth or .safetensors file; raises InputError as read_weights."""
+    return read_shapes(path) if path.suffix == ".safetensors" else _read_table(path)
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Return name to tensor (CPU, mapped where the format allows) of a .pth or .safetensors file.
 
     The table may lie under "model", "model_state_dict" or "state_dict", as training scripts keep
     it beside the optimizer's state. Raises InputError for a file that is not there, not whole, not
-    a table of tensors, or that holds code.
+    a table of tensors, that holds code, or a value that is no finite number.
     """
+    if path.suffix == ".safetensors" and path.is_file():
+        return dict(read_tensors([path], torch.device("cpu")))
+    tensors = _read_table(path)
+    refuse_not_finite(path, [fault for item in tensors.items() if (fault := not_finite(*item))])
+    return tensors
+
+
+def _read_table(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    if path.suffix == ".safetensors":
-        return dict(read_tensors([path], torch.device("cpu")))
     content = _open(path)
     for key in ("model", "model_state_dict", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
@@ -55,7 +77,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if len(tensors) != len(content):
         other = next(str(key) for key in content if str(key) not in tensors)
         raise InputError(f"{path}: {other} is no tensor, so this is no table of weights")
-    refuse_not_finite(path, [fault for item in tensors.items() if (fault := not_finite(*item))])
     return tensors
 
 

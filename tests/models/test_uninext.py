@@ -188,7 +188,9 @@ def test_a_uninext_file_is_recognised_by_its_tensors(folder, tmp_path):
     assert recognises(folder / "r50/model_final.pth")
     torch.save({"weight": torch.ones(2)}, tmp_path / "cutie.pth")
     assert not recognises(tmp_path / "cutie.pth")
-    assert not recognises(folder / "r50")
+    assert recognises(folder / "r50")  # the folder that holds it alone
+    torch.save({"weight": torch.ones(2)}, tmp_path / "other.pth")
+    assert not recognises(tmp_path)
 
 
 def refuse(file, match, **options):

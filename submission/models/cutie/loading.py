@@ -8,9 +8,7 @@ from submission.device import settle_for_model
 from submission.errors import InputError
 from submission.models.cutie.model import Cutie
 from submission.models.cutie.network import EVERY, read_network
-from submission.models.pth_file import read_weights
-
-SUFFIXES = (".pth", ".safetensors")
+from submission.models.pth_file import files_of_weights, read_names
 
 
 def recognises(path: Path) -> bool:
@@ -18,8 +16,8 @@ def recognises(path: Path) -> bool:
 
     Raises InputError for a file of weights that cannot be read.
     """
-    files = _files_of_weights(path)
-    return len(files) == 1 and EVERY in read_weights(files[0])
+    files = files_of_weights(path)
+    return len(files) == 1 and EVERY in read_names(files[0])
 
 
 def load(
@@ -31,7 +29,7 @@ def load(
     else float32. Weights are float32 always: bfloat16 is torch's autocast. Raises InputError for a
     file of anything else, or a damaged one.
     """
-    files = _files_of_weights(Path(path))
+    files = files_of_weights(Path(path))
     if len(files) != 1:
         there = ", ".join(file.name for file in files) or "none"
         raise InputError(
@@ -40,9 +38,3 @@ def load(
     place, precision = settle_for_model(device, dtype)
     network, size = read_network(files[0], place)
     return Cutie(network, size, place, precision)
-
-
-def _files_of_weights(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path] if path.suffix in SUFFIXES else []
-    return sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)

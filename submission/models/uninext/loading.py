@@ -6,30 +6,31 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from submission.device import settle_device, settle_dtype
+from submission.device import settle_for_model
 from submission.errors import InputError
 from submission.models.checkpoint import check_shapes, move_tables, place
-from submission.models.pth_file import read_weights
+from submission.models.pth_file import files_of_weights, read_names, read_weights
 from submission.models.uninext.config import TRANSFORMER, read_config
 from submission.models.uninext.model import Uninext
 from submission.models.uninext.network import UninextNetwork, lay_out_network
 from submission.models.uninext.tensor_names import ALIAS, needed, tensor_names
 from submission.models.uninext.tokenizer import SentenceTokenizer, find_vocabulary
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SENTENCES_AT_ONCE = {"cpu": 4, "cuda": 16}  # 0.3 GB each at 480 x 854, for deformable attention
 MARK = f"{TRANSFORMER}encoder.vl_layers.0."  # no other family has a tensor named like this
 
 
 def recognises(path: Path) -> bool:
-    """Tell whether `path` is a UNINEXT file; raises InputError for a file that is damaged."""
-    if not path.is_file() or path.suffix not in (".pth", ".safetensors"):
-        return False
-    return any(key.startswith(MARK) for key in read_weights(path))
+    """Tell whether `path` is a UNINEXT file, or a folder with that file alone.
+
+    Raises InputError for a file of weights that cannot be read.
+    """
+    files = files_of_weights(path)
+    return len(files) == 1 and any(key.startswith(MARK) for key in read_names(files[0]))
 
 
 def load(
-    file: str | Path,
+    path: str | Path,
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
     *,
@@ -38,23 +39,29 @@ def load(
 ) -> Uninext:
     """Load a video model of UNINEXT (R50, ConvNeXt-L or ViT-H) from its file.
 
-    `file` is model_final.pth as released, or the same tensors as safetensors. In bfloat16 the image
-    backbone computes in it; the rest stays float32, as in the published mixed precision.
-    `vocabulary` is bert-base-uncased's vocab.txt, looked for beside the file and in the folder
-    bert-base-uncased next to it. Raises InputError, with all faults, when something does not fit.
+    `path` is model_final.pth as released, the same tensors as safetensors, or a folder with one of
+    them. `device` "auto" is the GPU when there is one; `dtype` "auto" is bfloat16 on a GPU that has
+    it, else float32. In bfloat16 the image backbone computes in it; the rest stays float32, as in
+    the published mixed precision. `vocabulary` is bert-base-uncased's vocab.txt; by default it is
+    looked for beside the file and in the folder bert-base-uncased next to the file's.
+    `sentences_at_once` look at a frame together (0: what the device bears). Raises InputError, with
+    all faults, when something does not fit.
     """
-    file = Path(file)
-    device = torch.device(settle_device(str(device)))
-    precision = DTYPES[settle_dtype(str(dtype).removeprefix("torch."), str(device))]
+    files = files_of_weights(Path(path))
+    if len(files) != 1:
+        there = ", ".join(file.name for file in files) or "none"
+        raise InputError(
+            f"{path}: one file of UNINEXT's weights is needed here, and there is: {there}"
+        )
+    file = files[0]
+    target, precision = settle_for_model(device, dtype)
     stored = read_weights(file)
     config = read_config({key: tuple(value.shape) for key, value in stored.items()}, file)
     words = Path(vocabulary) if vocabulary else find_vocabulary(file)
     tokenizer = SentenceTokenizer(words, config.text.vocabulary)
     network = lay_out_network(config)
-    fill(network, stored, device, precision, file)
-    if device.type == "cuda" and precision == torch.float32:  # else inputs are cut to ten bits
-        torch.backends.cudnn.allow_tf32 = False
-    return Uninext(network, tokenizer, device, sentences_at_once or SENTENCES_AT_ONCE[device.type])
+    fill(network, stored, target, precision, file)
+    return Uninext(network, tokenizer, target, sentences_at_once or SENTENCES_AT_ONCE[target.type])
 
 
 def fill(
