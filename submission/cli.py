@@ -17,6 +17,7 @@ from submission.recipe import SAMPLE, Recipe, recipe_series
 from submission.report.writing import REPORT_UNITS
 from submission.run.results import recipe_of_run
 from submission.score.table import score_lines
+from submission.verbs.calibrate import add_calibrate
 from submission.verbs.container import add_container
 from submission.verbs.data import add_data, add_out, add_run, data_only, named_recipe, selection
 from submission.verbs.published import published_lines
@@ -65,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_check(verbs)
     add_score(verbs)
     add_compare(verbs)
+    add_calibrate(verbs)
     add_upload(verbs)
     add_container(verbs)
     add_weights(verbs)

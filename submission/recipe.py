@@ -13,6 +13,9 @@ from typing import Any, Literal, get_args
 
 from submission.dataset.names import name_fault
 from submission.errors import Fault, FaultyInput, InputError
+from submission.gate.calibration_file import gate_of, read_calibration
+from submission.gate.decision import Gate
+from submission.gate.evidence import KINDS
 from submission.masks.voting import MOST_MEMBERS, Rule
 from submission.output.team import team_faults
 from submission.toml_table import Table
@@ -120,6 +123,7 @@ class Recipe:
     team: Mapping[str, Any] | None = None  # becomes team.json in the zip
     compute: Compute = field(default_factory=Compute)
     published: Published | None = None
+    gate: Gate | None = None  # empties sentences that refer to nothing
 
     def with_data(self, root: Path | None, split: str | None, meta: str | None) -> "Recipe":
         """Return the recipe with the data that the command line names."""
@@ -182,6 +186,7 @@ def parse_recipe(values: Mapping[str, Any], path: Path) -> Recipe:
         team=top.table("team").raw() or None,
         compute=_compute(top.table("compute")),
         published=_published(top.table("published")) if top.has("published") else None,
+        gate=_gate(top.table("gate"), folder, faults) if top.has("gate") else None,
     )
     for table in (data, vote, output, top):
         table.refuse_unknown()
@@ -241,6 +246,25 @@ def _published(table: Table) -> Published:
     return published
 
 
+def _gate(table: Table, folder: Path, faults: list[Fault]) -> Gate | None:
+    file, evidence = table.text("calibration"), table.text("evidence")
+    threshold = table.number("below", 0.0)
+    has_threshold = table.has("below")
+    table.refuse_unknown()
+    if bool(file) == bool(evidence) or bool(evidence) != has_threshold:
+        faults.append(Fault("[gate]", "it needs calibration, or evidence and below"))
+    elif evidence is not None and evidence not in KINDS:
+        faults.append(Fault("[gate] evidence", f'"{evidence}"; the kinds are {", ".join(KINDS)}'))
+    elif evidence is not None:
+        return Gate.below(evidence, threshold)
+    elif file is not None:
+        try:
+            return read_calibration(folder / Path(file).expanduser())
+        except InputError as error:
+            faults.append(Fault("[gate] calibration", str(error)))
+    return None
+
+
 def _contradictions(recipe: Recipe) -> Iterator[Fault]:
     if recipe.team is not None:
         yield from (Fault("[team]", what) for what in team_faults(recipe.team))
@@ -294,6 +318,7 @@ def from_json(values: Mapping[str, Any]) -> Recipe:
             "root": Path(values["root"]) if values["root"] else None,
             "compute": Compute(**values["compute"]),
             "published": Published(**values["published"]) if values["published"] else None,
+            "gate": gate_of(values["gate"]) if values.get("gate") else None,
         }
     )
 

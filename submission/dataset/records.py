@@ -66,6 +66,21 @@ class Split:
         return path if self.truth_fault is None and path.is_file() else None
 
     @property
+    def version(self) -> str:
+        """Which MeViS it is: "v2" where the meta file is named so or a sentence has no target."""
+        named = "_v2" in self.meta_file.stem  # as all of v2's are published (mevis.META_FILES)
+        return "v2" if named or self.num_without_target else "v1"
+
+    @property
+    def num_without_target(self) -> int:
+        """How many sentences are known to refer to nothing."""
+        return sum(
+            expression.annotation_ids == ()
+            for video in self.videos
+            for expression in video.expressions
+        )
+
+    @property
     def num_sentences(self) -> int:
         """How many sentences the split asks about."""
         return sum(len(video.expressions) for video in self.videos)

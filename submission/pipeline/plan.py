@@ -42,6 +42,7 @@ class Plan:
     sharing: tuple[str, ...] = ()  # in words: which experts share what
     cost: tuple[str, ...] = ()  # in words: work, memory and time of the experts with a model
     approximations: Mapping[str, str] = field(default_factory=dict)  # of experts, in words
+    gate: tuple[str, ...] = ()  # in words: its rule, and what speaks against it
 
     def lines(self) -> list[str]:
         """The plan in words, one line each."""
@@ -57,6 +58,7 @@ class Plan:
         for name, words in self.approximations.items():
             lines.append(f"warning    expert {name} is an approximation: {words}")
         lines += [f"shared     {words}" for words in self.sharing]
+        lines += self.gate
         if self.zip_bytes > LARGE_ZIP:
             lines.append(
                 f"warning    the zip will be above {_size(LARGE_ZIP)}; such uploads often fail. "

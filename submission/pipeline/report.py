@@ -9,7 +9,7 @@ from pathlib import Path
 from submission.dataset.records import Split
 from submission.pipeline.pack import is_packed
 from submission.pipeline.score import is_scored
-from submission.pipeline.vote import is_voted, refuse_missing
+from submission.pipeline.vote import gate_decisions, is_voted, refuse_missing
 from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.report.video_part import Voting
@@ -44,7 +44,8 @@ def report(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> 
         rule=recipe.rule,
         skip_missing=recipe.missing == "skip",
     )
-    return write_report(split, run, voting, reporter, results, notes)
+    gate = {video.name: gate_decisions(recipe, video, run) for video in split.videos}
+    return write_report(split, run, voting, reporter, results, notes, gate)
 
 
 def _scores_that_hold(

@@ -13,6 +13,7 @@ from submission.device import gpu_at_hand, settle_device, settle_dtype
 from submission.errors import FaultyResult, InputError
 from submission.experts.registry import attention_kernels, make_experts
 from submission.experts.sharing import arrange, foresee
+from submission.gate.lines import gate_lines
 from submission.output.check import Verdict
 from submission.pipeline.check import CHECK_UNITS, check_run
 from submission.pipeline.forecast import plan_cost
@@ -99,9 +100,15 @@ class Run:
             for member in self.recipe.experts
             if isinstance(member, Sa2VAMember) and member.approximation
         }
-        return make_plan(
+        plan = make_plan(
             self.split, self.recipe.png, sampled, done, sharing, cost, approximations
         )  # fmt: skip
+        return replace(plan, gate=self._gate_in_words())
+
+    def _gate_in_words(self) -> tuple[str, ...]:
+        gate = self.recipe.gate
+        names = [expert.name for expert in self.recipe.experts]
+        return tuple(gate_lines(gate, self.split.version, names)) if gate else ()
 
     def _missing(self, expert: str) -> dict[str, int]:
         """How many answers of an expert are not there, by video; nothing is opened."""

@@ -1,4 +1,4 @@
-"""CPU half: prediction store -> vote -> PNGs; no torch here.
+"""CPU half: prediction store -> vote -> gate -> PNGs; no torch here.
 
 A video whose answers, rules, code and PNGs are those of the last time is not voted on again. Votes
 are cast in several processes, one video at a time; a stop loses the videos that were under way and
@@ -8,15 +8,19 @@ no other.
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from submission.code_digest import code_digest
-from submission.dataset.records import Split, Video
+from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, FaultyInput
-from submission.masks.store import PredictionStore
+from submission.gate.decision import Decision, Gate
+from submission.gate.evidence import gather
+from submission.masks.store import Prediction, PredictionStore
+from submission.masks.track import Track
 from submission.masks.voting import Rule, vote_tracks
 from submission.output.png_files import PngMode, write_track
 from submission.pool import open_pool
@@ -41,6 +45,10 @@ class _Ballot:
     skip_missing: bool
     folder: Path
     png: PngMode
+    gate: Gate | None
+
+
+Decisions = dict[str, dict[str, Any]]  # of the gate, by expression
 
 
 def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> None:
@@ -62,9 +70,9 @@ def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
     with open_pool(pays=work >= POOL_FROM) as pool:
         ballots = {pool.submit(_cast, _ballot(recipe, v, run)): (v, ins) for v, ins in todo}
         for number, future in enumerate(as_completed(ballots), 1):
-            future.result()
+            decisions = future.result()
             video, inputs = ballots[future]
-            run.stages.record(_stage(video), inputs)
+            run.stages.record(_stage(video), inputs, **({"gate": decisions} if recipe.gate else {}))
             reporter.advance(video.num_masks * VOTE_UNITS, f"video {number}/{len(todo)}")
 
 
@@ -101,6 +109,16 @@ def is_voted(recipe: Recipe, split: Split, run: RunFolder) -> bool:
     )
 
 
+def gate_decisions(recipe: Recipe, video: Video, run: RunFolder) -> Decisions:
+    """Return what the gate says of a video's sentences: as stored, or as it would say now."""
+    if recipe.gate is None:
+        return {}
+    if run.stages.is_current(_stage(video), _inputs(recipe, video, run)):
+        return dict(run.stages.read(_stage(video))["gate"])
+    ballot = _ballot(recipe, video, run)
+    return {one.id: asdict(decision) for one, _, decision in _results(ballot) if decision}
+
+
 def vote_records(split: Split, run: RunFolder) -> list[Any]:
     """Return what the last vote on each video was made from, None where there was none."""
     return [run.stages.read(_stage(video)).get("inputs") for video in split.videos]
@@ -120,8 +138,10 @@ def _inputs(recipe: Recipe, video: Video, run: RunFolder) -> dict[str, Any]:
     }
     weights = [expert.weight for expert in recipe.experts]
     rules = {"rule": recipe.rule, "missing": recipe.missing, "png": recipe.png}
+    gate = {"gate": asdict(recipe.gate)} if recipe.gate else {}
     return {
         **rules,
+        **gate,
         "weights": weights,
         "members": members,
         "frames": video.frame_names,
@@ -149,26 +169,56 @@ def _ballot(recipe: Recipe, video: Video, run: RunFolder) -> _Ballot:
         skip_missing=recipe.missing == "skip",
         folder=run.annotations / video.name,
         png=recipe.png,
+        gate=recipe.gate,
     )
 
 
-def _cast(ballot: _Ballot) -> None:
-    """Vote on one video's sentences and write their PNGs; runs in a process of its own."""
-    store, video = PredictionStore(ballot.store), ballot.video
-    wanted = {expression.id for expression in video.expressions}
-    _remove_others(ballot.folder, wanted)
-    for expression in video.expressions:
-        voters = [
-            (member, weight)
-            for member, weight in zip(ballot.members, ballot.weights, strict=True)
-            if not ballot.skip_missing or store.path(member, video.name, expression.id).exists()
-        ]
-        tracks = [store.read(member, video, expression).track for member, _ in voters]
-        result = vote_tracks(tracks, ballot.rule, [weight for _, weight in voters])
+def _cast(ballot: _Ballot) -> Decisions:
+    """Vote on one video's sentences and write their PNGs; runs in a process of its own.
+
+    Returns what the gate decided, with its reasons.
+    """
+    video, decisions = ballot.video, {}
+    _remove_others(ballot.folder, {expression.id for expression in video.expressions})
+    for expression, result, decision in _results(ballot):
         folder = ballot.folder / expression.id
         if folder.is_dir():
             shutil.rmtree(folder)  # a file system writes a new file sooner than it replaces one
         write_track(folder, video.frame_names, result, ballot.png)
+        if decision is not None:
+            decisions[expression.id] = asdict(decision)
+    return decisions
+
+
+def _results(ballot: _Ballot) -> Iterator[tuple[Expression, Track, Decision | None]]:
+    """The vote on each sentence, behind the gate, and what the gate said."""
+    store, video = PredictionStore(ballot.store), ballot.video
+    for expression in video.expressions:
+        answers, weights = read_answers(
+            store, video, expression, ballot.members, ballot.weights, ballot.skip_missing
+        )
+        tracks = [answer.track for answer in answers]
+        result, decision = vote_tracks(tracks, ballot.rule, weights), None
+        if ballot.gate is not None:
+            details = [answer.details for answer in answers]
+            decision = ballot.gate.decide(gather(tracks, details, weights, result))
+            if decision.emptied:
+                result = Track.empty(video.size, len(video.frame_names))
+        yield expression, result, decision
+
+
+def read_answers(
+    store: PredictionStore, video: Video, expression: Expression, members: Sequence[str],
+    weights: Sequence[float], skip_missing: bool,
+) -> tuple[list[Prediction], list[float]]:  # fmt: skip
+    """Return the answers to a sentence and what each counts; those that may be missing left out."""
+    voters = [
+        (member, weight)
+        for member, weight in zip(members, weights, strict=True)
+        if not skip_missing or store.path(member, video.name, expression.id).exists()
+    ]
+    answers = [store.read(member, video, expression) for member, _ in voters]
+    return answers, [weight for _, weight in voters]
 
 
 def _remove_others(folder: Path, wanted: set[str]) -> None:

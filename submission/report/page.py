@@ -54,6 +54,7 @@ def render(
         headline=results[VOTE].means["J&F"] if VOTE in results else None,
         bars=histogram([(j + f) / 2 for j, f in scored]) if scored else [],
         matrix=_matrix(voting, sentences),
+        gate=_gate(split, videos),
         close=_share(sum(s["close"] for s in sentences), sum(s["marked"] for s in sentences)),
         style=_text("style.css"),
         script=Markup("\n").join(_text(name) for name in SCRIPTS),
@@ -102,6 +103,7 @@ def _page_data(
                     "agreement": sum(pairs) / len(pairs) if pairs else None,
                     "empty": sentence["empty"],
                     "scores": scores,
+                    "gate": sentence["gate"],
                 }
             )
         height, width = video.size
@@ -146,6 +148,24 @@ def _matrix(voting: Voting, sentences: Sequence[Json]) -> list[tuple[str, list[f
         return []
     matrix = mean_matrix(len(voting.members), [(s["present"], s["pairs"]) for s in sentences])
     return list(zip(voting.members, matrix, strict=True))
+
+
+def _gate(split: Split, videos: Sequence[Json]) -> Json | None:
+    """Count what the gate emptied, and how often that was right where the truth is known."""
+    known = split.mask_file is not None
+    rows = [
+        (sentence["gate"]["emptied"], expression.annotation_ids == ())
+        for video, made in zip(split.videos, videos, strict=True)
+        for expression, sentence in zip(video.expressions, made["sentences"], strict=True)
+        if sentence["gate"]
+    ]
+    if not rows:
+        return None
+    return {
+        "emptied": sum(emptied for emptied, _ in rows),
+        "right": sum(emptied and empty for emptied, empty in rows) if known else None,
+        "no_target": sum(empty for _, empty in rows) if known else None,
+    }
 
 
 def _share(part: int, whole: int) -> float | None:

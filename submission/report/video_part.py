@@ -5,8 +5,8 @@ only through the summary that comes back, and in the browser through the two fil
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,16 @@ from submission.dataset.frame_files import open_frame_files
 from submission.dataset.ground_truth import GroundTruth
 from submission.dataset.records import Expression, Video
 from submission.dataset.rle import Integers
-from submission.masks.label_runs import LabelRuns, overlay
-from submission.masks.store import Prediction, PredictionStore
-from submission.masks.track import Track
-from submission.masks.voting import Rule, decision_table, vote_tracks
-from submission.report.agreement import (
+from submission.masks.agreement import (
     close_pixels,
     covered,
     iou_per_frame,
     pairwise_iou,
 )
+from submission.masks.label_runs import LabelRuns, overlay
+from submission.masks.store import Prediction, PredictionStore
+from submission.masks.track import Track
+from submission.masks.voting import Rule, decision_table, vote_tracks
 from submission.report.frame_sheet import draw_sheet
 from submission.report.mask_text import write_masks
 from submission.whole_files import write_bytes
@@ -63,6 +63,7 @@ class VideoPart:
     folder: Path  # where the files go
     frame_bytes: float  # allowance for one frame
     mask_characters: float  # allowance for one frame of one sentence, all layers together
+    gate: Mapping[str, Json] = field(default_factory=dict)  # what it decided, by expression
 
     @property
     def files(self) -> tuple[Path, Path]:
@@ -91,7 +92,9 @@ def write_video(part: VideoPart, truth: GroundTruth | None) -> list[Json]:
             for member in part.voting.members
         ]
         true_edges = None if truth is None else _true_edges(truth, video, expression, known_truths)
-        runs, present = _lay_out(part.voting, video, answers, true_edges)
+        decision = part.gate.get(expression.id)
+        emptied = decision is not None and decision["emptied"]
+        runs, present = _lay_out(part.voting, video, answers, true_edges, emptied)
         facts, summary = _compare(part.voting, runs, present, true_edges is not None)
         masks = write_masks(runs, part.mask_characters * len(video.frame_names))
         shown.append(
@@ -103,7 +106,8 @@ def write_video(part: VideoPart, truth: GroundTruth | None) -> list[Json]:
                 **facts,
             }
         )
-        summaries.append({"id": expression.id, "sentence": expression.sentence, **summary})
+        named = {"id": expression.id, "sentence": expression.sentence, "gate": decision}
+        summaries.append({**named, **summary})
     value = {"frames": video.frame_names, "sentences": shown}
     script = f"report.take({part.number}, {script_json(value)});\n"
     write_bytes(part.files[0], script.encode(), durable=False)
@@ -145,6 +149,7 @@ def _lay_out(
     video: Video,
     answers: Sequence[Prediction | None],
     true_edges: Integers | None,
+    emptied: bool = False,
 ) -> tuple[LabelRuns, list[int]]:
     """Return the runs of all layers, the vote included, and the members that answered.
 
@@ -155,7 +160,8 @@ def _lay_out(
     voters = [answer.track for answer in answers if answer]
     weights = [voting.weights[member] for member in present]
     layers = [answer.track.edges if answer else nothing for answer in answers]
-    layers.append(vote_tracks(voters, voting.rule, weights).edges)
+    vote = nothing if emptied else vote_tracks(voters, voting.rule, weights).edges
+    layers.append(vote)
     layers.append(nothing if true_edges is None else true_edges)
     return overlay(layers, video.size, len(video.frame_names)), present
 

@@ -40,15 +40,16 @@ MASK_CHARACTERS = (150, 11_500_000, 2_000)
 def write_report(
     split: Split, run: RunFolder, voting: Voting, reporter: Reporter,
     results: Mapping[str, Result] | None = None, notes: tuple[str, ...] = (),
+    gate: Mapping[str, Mapping[str, Json]] | None = None,
 ) -> Path:  # fmt: skip
     """Write the run's report and return the path of its page.
 
     `results` are the scores of what the page shows, by name, and `notes` what a reader has to know
-    of them. Every sentence must have an answer of a member, and of each of them unless the vote
-    skips those that have none. Raises InputError for a prediction that is missing or damaged, and
-    for a run without its record.
+    of them; `gate` holds what a gate decided, by video and expression. Every sentence must have an
+    answer of a member, and of each of them unless the vote skips those that have none. Raises
+    InputError for a prediction that is missing or damaged, and for a run without its record.
     """
-    parts = _make_parts(split, run, voting)
+    parts = _make_parts(split, run, voting, gate or {})
     inputs = [_inputs(part, split, run) for part in parts]
     todo = [
         (part, needed)
@@ -82,7 +83,9 @@ def _is_current(part: VideoPart, inputs: dict[str, Any], run: RunFolder) -> bool
     return not broken and all(file.exists() for file in part.files)
 
 
-def _make_parts(split: Split, run: RunFolder, voting: Voting) -> list[VideoPart]:
+def _make_parts(
+    split: Split, run: RunFolder, voting: Voting, gate: Mapping[str, Mapping[str, Json]]
+) -> list[VideoPart]:
     return [
         VideoPart(
             video=video,
@@ -93,6 +96,7 @@ def _make_parts(split: Split, run: RunFolder, voting: Voting) -> list[VideoPart]
             folder=run.report.parent / "videos",
             frame_bytes=_allowance(FRAME_BYTES, split.num_frames),
             mask_characters=_allowance(MASK_CHARACTERS, split.num_masks),
+            gate=gate.get(video.name, {}),
         )
         for number, video in enumerate(split.videos)
     ]
@@ -136,6 +140,7 @@ def _inputs(part: VideoPart, split: Split, run: RunFolder) -> dict[str, Any]:
         "video": asdict(video),
         "number": part.number,
         "voting": asdict(part.voting),
+        "gate": dict(part.gate),
         "allowances": [part.frame_bytes, part.mask_characters],
         "predictions": [
             file_states(store.path(member, video.name, one.id) for one in video.expressions)

@@ -44,7 +44,7 @@ def profiles() -> dict[int, Profile]:
 def misfits(profile: Profile, split: Split) -> list[Fault]:
     """Return in what a split differs from the one that a competition asks for."""
     faults = []
-    version = version_of(split)
+    version = split.version
     if version != profile.version:
         what = f"{split.meta_file.name} is MeViS {version}; this competition asks {profile.version}"
         faults.append(Fault(f"split {split.name}", _with_others(what, version)))
@@ -56,21 +56,6 @@ def misfits(profile: Profile, split: Split) -> list[Fault]:
         if count is not None and count != found[name]
     ]
     return faults
-
-
-def version_of(split: Split) -> str:
-    """Return the version of the data: v2 where the meta file says so, or a sentence has no target.
-
-    The names are those under which the data is published (dataset/mevis.py).
-    """
-    if "_v2" in split.meta_file.stem:
-        return "v2"
-    without_target = any(
-        expression.annotation_ids == ()
-        for video in split.videos
-        for expression in video.expressions
-    )
-    return "v2" if without_target else "v1"
 
 
 def _with_others(what: str, version: str) -> str:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from submission.dataset.records import Video
+from submission.masks.agreement import covered
 from submission.masks.store import Prediction
 from submission.masks.track import Track
 from submission.masks.voting import vote_tracks
-from submission.report.agreement import covered
 from submission.report.video_part import Voting, _lay_out
 from submission.report.writing import FRAME_BYTES, MASK_CHARACTERS, _allowance
 

@@ -28,11 +28,13 @@ class SentenceList {
       agreement: sentence.agreement,
       isEmpty: sentence.empty.includes(vote),
       hasNoTarget: this.truthLayer ? sentence.empty.includes(this.truthLayer.bit) : false,
+      isEmptied: sentence.gate?.emptied ?? false,
       words: `${video.name} ${sentence.id} ${sentence.text}`.toLocaleLowerCase(),
     };
   }
 
   fillChoices() {
+    this.hasGate = this.entries.some((entry) => entry.sentence.gate);
     const ascending = (key) => (a, b) => (a[key] ?? 2) - (b[key] ?? 2);
     const has = (key) => this.entries.some((entry) => entry[key] !== null);
     this.orders = {
@@ -46,6 +48,12 @@ class SentenceList {
       "All sentences": () => true,
       "Without any mask": (entry) => entry.isEmpty,
       ...(this.truthLayer && { "Without a target": (entry) => entry.hasNoTarget }),
+      ...(this.hasGate && { "Emptied by the gate": (entry) => entry.isEmptied }),
+      ...(this.hasGate && this.truthLayer && {
+        "Emptied wrongly": (entry) => entry.isEmptied && !entry.hasNoTarget,
+        "Not emptied, without a target": (entry) =>
+          !entry.isEmptied && !entry.isEmpty && entry.hasNoTarget,
+      }),
     };
     for (const name of Object.keys(this.orders)) this.sort.append(new Option(name));
     for (const name of Object.keys(this.filters)) this.filter.append(new Option(name));
@@ -80,7 +88,8 @@ class SentenceList {
       if (entry.score !== null) button.append(element("b", "score", percent(entry.score)));
       const about = [entry.video.name, entry.sentence.id];
       if (entry.agreement !== null) about.push(`agreement ${percent(entry.agreement)}`);
-      if (entry.isEmpty) about.push("no mask");
+      if (entry.isEmptied) about.push("emptied by the gate");
+      else if (entry.isEmpty) about.push("no mask");
       if (entry.hasNoTarget) about.push("no target");
       button.append(element("small", "", about.join(" · ")));
       if (entry.score !== null) {

@@ -157,5 +157,12 @@ class Viewer {
       name.append(swatch(layer), element("b", "", layer.name));
       list.append(name, element("dd", answer?.text ? "" : "none", words));
     }
+    const { gate } = this.view.sentence;
+    if (!gate) return;
+    const name = element("dt");
+    name.append(element("b", "", gate.emptied ? "gate: emptied" : "gate: kept"));
+    const evidence = Object.entries(gate.evidence).map(([kind, value]) => `${kind} ${value.toFixed(3)}`);
+    const words = [`P(no target) ${gate.p_no_target.toFixed(3)}`, ...evidence].join(" · ");
+    list.append(name, element("dd", "", words));
   }
 }

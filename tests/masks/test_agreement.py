@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from submission.masks.agreement import close_pixels, covered, iou_per_frame, pairwise_iou
 from submission.masks.voting import decision_table
-from submission.report.agreement import close_pixels, covered, iou_per_frame, pairwise_iou
 
 # Two frames, three experts in the bits 0 to 2; the second frame is empty.
 LABELS = np.array([0b000, 0b001, 0b011, 0b111])

@@ -1,0 +1,1 @@
+"""Which sentences refer to nothing: evidence, decision and calibration; pure, without a model."""

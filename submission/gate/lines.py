@@ -1,0 +1,66 @@
+"""A calibration in words: the curve with the chosen point, what it is worth, what is uncertain."""
+
+from collections.abc import Collection
+
+from submission.gate.calibration import RESAMPLES, SEED, Calibration, Final
+from submission.gate.decision import Gate
+
+
+def calibration_lines(calibration: Calibration, sentences: int, no_target: int) -> list[str]:
+    """Return the outcome of a calibration; numbers in percent."""
+    gate, share = calibration.gate, calibration.gate.share or 0.0
+    points = 100 * calibration.n_acc_error
+    gain = calibration.after.final - calibration.before.final
+    lines = [
+        f"{sentences} sentences, {no_target} without a target; weighted to a share of {share:.1%}",
+        f"rule       {gate.in_words()}",
+        f"           the best of {calibration.tried} combinations tried",
+        "",
+        "  cutoff  targets emptied   N-acc   T-acc     J&F   Final",
+    ]
+    for cutoff, emptied, final in calibration.curve:
+        mark = "  <- chosen" if cutoff == gate.cutoff else ""
+        lines.append(f"  {cutoff:.4f}  {_percent(emptied):>15}  {_row(final)}{mark}")
+    lines += [
+        "  (the curve is of all videos, which the gate has seen; what follows is not)",
+        "",
+        f"  without a gate           {_row(calibration.before)}",
+        f"  with it, videos left out {_row(calibration.after)}",
+        f"gain of Final: {100 * gain:+.2f} points, 95 % interval {100 * calibration.gain.low:+.2f} "
+        f"to {100 * calibration.gain.high:+.2f} (whole videos drawn, {RESAMPLES} resamples, seed "
+        f"{SEED})",
+        f"{no_target} no-target sentences: the standard error of N-acc is {points:.1f} points, "
+        f"that is {points / 3:.1f} of Final",
+    ]
+    if calibration.gain.low <= 0:
+        lines.append("the interval holds 0: this gate may gain nothing; label more sentences")
+    return lines
+
+
+def gate_lines(gate: Gate, version: str, experts: Collection[str]) -> list[str]:
+    """Return what a dry run says of a gate: its rule, and what speaks against using it here.
+
+    `version` is that of the data, v1 or v2, and `experts` are those of the run.
+    """
+    share = f" (for a share of {gate.share:.1%})" if gate.share is not None else ""
+    lines = [f"gate       {gate.in_words()}{share}"]
+    if version == "v1":
+        lines.append(
+            "warning    this split is of MeViS v1, where every sentence has a target: a gate can "
+            "only lose there; take [gate] out"
+        )
+    if gate.experts and set(gate.experts) != set(experts):
+        lines.append(
+            f"warning    the gate was calibrated on other experts ({', '.join(gate.experts)}): "
+            "its evidence may mean something else here"
+        )
+    return lines
+
+
+def _row(final: Final) -> str:
+    values = (final.n_acc, final.t_acc, final.j_and_f, final.final)
+    return "  ".join(f"{_percent(value):>6}" for value in values)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f}"
