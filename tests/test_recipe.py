@@ -172,7 +172,7 @@ def test_the_page_about_recipes_has_every_key_with_its_default(tmp_path):
         read_recipe(write(tmp_path, content))
         for content in (text, '[[expert]]\nname = "a"\ncheckpoint = "x"\n')
     )
-    examples = {"name", "folder", "root", "split", "meta", "team", "published"}
+    examples = {"name", "folder", "root", "split", "meta", "team", "published", "gate"}
     for record, default in ((full, short), (full.experts[0], short.experts[0])):
         assert record.__class__ is default.__class__
         for field in fields(record):
