@@ -84,7 +84,10 @@ class Shape:
 
 
 class Outline:
-    """Pixels (y, x) of a boundary, int (N,) each, and how many of them are near another one."""
+    """Pixels (y, x) of a boundary, int (N,) each, and how many of them are near another one.
+
+    They come row by row.
+    """
 
     def __init__(self, y: Numbers, x: Numbers, size: tuple[int, int]) -> None:
         self.y, self.x, self.size = y, x, size
@@ -102,11 +105,11 @@ class Outline:
         mine, others = self._laid_on(grid), other._laid_on(grid)
         near = others.reached[mine.cells]
         found = int(np.count_nonzero(near))
-        open_ = np.flatnonzero(~near & grid.widen(others.occupied)[mine.cells])
+        open_ = np.flatnonzero(~near & others.maybe_reached[mine.cells])
         if len(open_):
             asked = np.zeros_like(others.occupied)
             asked[mine.cells[open_]] = True
-            rivals = other._points(grid.widen(asked)[others.cells])
+            rivals = other._points(grid.widen(asked, mine.rows)[others.cells])
             found += _count_near(self._points(open_), rivals, reach)
         return found / len(self)
 
@@ -141,24 +144,37 @@ class _Grid:
         offsets = steps[:, None] * width + steps
         return _Grid(side, height, width, margin, tuple(offsets[inside].tolist()))
 
-    def widen(self, cells: Mask) -> Mask:
-        """Mark also the cells that may have a pixel within reach of a marked one."""
-        wide = cells.copy()
+    def widen(self, cells: Mask, rows: tuple[int, int]) -> Mask:
+        """Mark also the cells that may have a pixel within reach of a marked one.
+
+        Marked cells lie from the first of `rows` to before the second.
+        """
+        everywhere = cells.copy()
+        wide = everywhere[
+            (rows[0] - self.margin) * self.width : (rows[1] + self.margin) * self.width
+        ]
         for stride in (1, self.width):
             narrow = wide.copy()
             for step in range(stride, stride * self.margin + 1, stride):
                 wide[step:] |= narrow[:-step]
                 wide[:-step] |= narrow[step:]
-        return wide
+        return everywhere
 
 
 @dataclass(frozen=True, eq=False)
 class _OnGrid:
     """The pixels of an outline on a grid."""
 
+    grid: _Grid
     cells: Numbers  # of each pixel
+    rows: tuple[int, int]  # of cells: the first with a pixel, and the one after the last
     occupied: Mask  # by cell: a pixel is in it
     reached: Mask  # by cell: every pixel of the cell is near one of these
+
+    @cached_property
+    def maybe_reached(self) -> Mask:
+        """By cell: a pixel of the cell may be near one of these."""
+        return self.grid.widen(self.occupied, self.rows)
 
     @staticmethod
     def lay(y: Numbers, x: Numbers, grid: _Grid) -> "_OnGrid":
@@ -166,11 +182,14 @@ class _OnGrid:
         occupied = np.zeros(grid.height * grid.width, np.bool_)
         occupied[cells] = True
         reached = occupied.copy()
-        edge = grid.margin * (grid.width + 1)  # cells outside the frame: nothing is asked there
-        inner = reached[edge:-edge]
+        rows = (int(y[0]) // grid.side + grid.margin, int(y[-1]) // grid.side + grid.margin + 1)
+        # Of the cells outside the frame nothing is asked.
+        first = max(rows[0] - grid.margin, grid.margin) * grid.width + grid.margin
+        stop = min(rows[1] + grid.margin, grid.height - grid.margin) * grid.width - grid.margin
+        inner = reached[first:stop]
         for offset in grid.surely_near:
-            inner |= occupied[edge + offset : len(occupied) - edge + offset]
-        return _OnGrid(cells, occupied, reached)
+            inner |= occupied[first + offset : stop + offset]
+        return _OnGrid(grid, cells, rows, occupied, reached)
 
 
 def boundary(mask: Mask) -> Mask:
