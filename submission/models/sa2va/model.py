@@ -20,12 +20,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from submission.errors import InputError
+from submission.errors import FaultyInput, InputError
 from submission.models.mask_packing import MaskStack
 from submission.models.sa2va import language
 from submission.models.sa2va.answer import Answer, PackedMasks
 from submission.models.sa2va.backbone import Backbone, Prompt
-from submission.models.sa2va.procedures import PROCEDURES, Procedure, Step
+from submission.models.sa2va.procedures import PROCEDURES, Procedure, Step, idle_faults
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import spell_out
 from submission.models.sam2.image_features import FrameFeatures, Keeping
@@ -108,24 +108,41 @@ class Sa2VA:
 
         Raises InputError when the arguments contradict the checkpoint or each other.
         """
+        with self._video(frames) as video:
+            replies = self.ask(video.loader, sentences, settings, answers=answers)
+            return self.ground(video, replies, settings)
+
+    @torch.inference_mode()
+    def ask(
+        self, loader: FrameLoader, sentences: Sequence[str], settings: Settings = DEFAULTS, *,
+        answers: Sequence[str] | None = None,
+    ) -> list[language.Reply]:  # fmt: skip
+        """Let the language model answer: the first half of `segment`, arguments as there.
+
+        Of the settings, replies hang on what `asked_alike` (procedures.py) returns, and no more.
+        """
         procedure = PROCEDURES[settings.procedure]
         self._refuse_contradictions(sentences, procedure, settings, answers)
         if not sentences:
             return []
-        with self._video(frames) as video:
-            shape = video.loader.shape
-            images = procedure.images(shape[0], settings)
-            prompts = self._prompts(sentences, len(images), procedure)
-            seen = self.backbone.look(video.loader, images)
-            replies = self._answer(seen, prompts, answers, settings.max_new_tokens)
-            owners, embeddings = self._embed_segs(replies, procedure, settings)
-            new_tracker = partial(
-                Tracker, self.network.grounding, procedure.policy, frame_size=shape[1:],
-                approximation=settings.approximation,
-            )  # fmt: skip
-            steps = procedure.steps(shape[0], settings)
-            masks = self._ground(video, steps, embeddings, new_tracker)
-            return self._join(shape, replies, owners, masks)
+        images = procedure.images(loader.shape[0], settings)
+        prompts = self._prompts(sentences, len(images), procedure)
+        seen = self.backbone.look(loader, images)
+        return self._answer(seen, prompts, answers, settings.max_new_tokens)
+
+    @torch.inference_mode()
+    def ground(
+        self, video: FrameFeatures, replies: Sequence[language.Reply], settings: Settings = DEFAULTS
+    ) -> list[Answer]:
+        """Find the masks of replies in every frame: the second half of `segment`."""
+        procedure, shape = PROCEDURES[settings.procedure], video.loader.shape
+        owners, embeddings = self._embed_segs(replies, procedure, settings)
+        new_tracker = partial(
+            Tracker, self.network.grounding, procedure.policy, frame_size=shape[1:],
+            approximation=settings.approximation,
+        )  # fmt: skip
+        masks = self._ground(video, procedure.steps(shape[0], settings), embeddings, new_tracker)
+        return self._join(shape, replies, owners, masks)
 
     def watch(self, loader: FrameLoader, keeping: Keeping | None = None) -> FrameFeatures:
         """Return a video whose image features are computed when they are asked for, and kept.
@@ -154,6 +171,8 @@ class Sa2VA:
         self, sentences: Sequence[str], procedure: Procedure, settings: Settings,
         answers: Sequence[str] | None,
     ) -> None:  # fmt: skip
+        if faults := list(idle_faults(settings)):
+            raise FaultyInput("These settings of Sa2VA have faults:", faults)
         if procedure.policy.needs_original_decoder and not self.config.has_tuned_decoder:
             raise InputError(
                 f"procedure {settings.procedure} needs a second mask decoder: take a Sa2VA-i "

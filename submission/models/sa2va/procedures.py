@@ -4,11 +4,13 @@ Integers and words only; no torch. Whoever adds a way adds a value here and a na
 nobody else tells one from another.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Protocol
 
-from submission.models.sa2va.settings import Settings
+from submission.errors import Fault, InputError
+from submission.models.sa2va.settings import SELECTED, Choices, Settings
 from submission.models.sam2.policy import TrackerPolicy
 from submission.video.sampling import key_frames, prompted_frames
 
@@ -30,6 +32,10 @@ class Procedure(Protocol):
     @property
     def policy(self) -> TrackerPolicy:
         """How SAM 2's decoders are used."""
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The settings that have no effect."""
 
     def question(self, sentence: str) -> str:
         """Return the user's words after the images."""
@@ -57,6 +63,7 @@ class KeyFrames:
     policy: TrackerPolicy
     asks: str = "\nPlease segment {}."
     asks_question: str = "\nPlease segment {}."  # for a sentence with "?"
+    unread: tuple[str, ...] = ("mode", "selected_frames")
 
     def question(self, sentence: str) -> str:
         return (self.asks_question if "?" in sentence else self.asks).format(sentence)
@@ -77,6 +84,91 @@ class KeyFrames:
         return (*(Step(time, prompt=0) for time in prompted), *map(Step, tracked))
 
 
+CLIPS, CLIP = 10, 10  # SaSaSa2VA: [SEG] tokens, one for each clip of so many of its 100 frames
+
+
+@dataclass(frozen=True)
+class Clips:
+    """SaSaSa2VA's way: 100 frames in ten clips are shown, and a [SEG] of each prompts its frames.
+
+    The language model sees two images of a clip: its first frame, and a mosaic of the other nine.
+    Which frames those are, and which [SEG] prompts a frame, is the mode's business (docs/
+    sasasa2va.md has the table). Only two modes track, and only in videos above 100 frames.
+    """
+
+    policy: TrackerPolicy
+    asks: str = "\nPlease segment {}."
+    asks_question: str = "\n{}"  # as it was trained; the reference's evaluator stops there
+    unread: tuple[str, ...] = ("sampling", "frames", "seg")
+
+    def question(self, sentence: str) -> str:
+        return (self.asks_question if "?" in sentence else self.asks).format(sentence)
+
+    def images(self, length: int, settings: Settings) -> tuple[tuple[int, ...], ...]:
+        shown = selected_frames(length, settings)
+        clips = (shown[start : start + CLIP] for start in range(0, SELECTED, CLIP))
+        return tuple(image for key, *others in clips for image in ((key,), tuple(others)))
+
+    def objects(self, found: int, settings: Settings) -> tuple[tuple[int, ...], ...]:
+        """One object with ten prompts: the last is repeated where there are fewer."""
+        return (tuple(min(clip, found - 1) for clip in range(CLIPS)),) if found else ()
+
+    def steps(self, length: int, settings: Settings) -> tuple[Step, ...]:
+        mode, shown = MODES[settings.mode], selected_frames(length, settings)
+        published = settings.prompt_frames == "first"
+        first = {time: place // CLIP for place, time in reversed([*enumerate(shown)])}
+        if length < SELECTED or (length == SELECTED and not published):
+            if mode.averages:
+                pairs = Counter((time, place // CLIP) for place, time in enumerate(shown))
+                return tuple(Step(time, clip, times) for (time, clip), times in pairs.items())
+            if mode.wraps:
+                return tuple(Step(time, first[time]) for time in range(length))
+        if length > SELECTED and mode.tracks:
+            if published:
+                first = {time: time // CLIP for time in range(SELECTED)}
+            tracked = sorted(set(range(length)) - first.keys())
+            return (*(Step(time, first[time]) for time in sorted(first)), *map(Step, tracked))
+        return tuple(Step(time, time * CLIPS // length) for time in range(length))
+
+
+@dataclass(frozen=True)
+class ClipMode:
+    """One of SaSaSa2VA's modes: what becomes of a video shorter, and of one longer than 100."""
+
+    wraps: bool = False  # short: shown in whole rounds, each frame prompted by its first clip
+    averages: bool = False  # short: each of the 100 is prompted, and a frame gets their mean
+    tracks: bool = False  # long: 100 frames are prompted and the others tracked
+
+
+MODES: Mapping[str, ClipMode] = {
+    "uniform": ClipMode(),
+    "uniform_plus": ClipMode(averages=True),
+    "wrap_around": ClipMode(wraps=True, tracks=True),
+    "wrap_around_plus": ClipMode(wraps=True),
+    "q_frame": ClipMode(averages=True, tracks=True),
+}
+
+
+def selected_frames(length: int, settings: Settings) -> tuple[int, ...]:
+    """Return the 100 frames that SaSaSa2VA's language model sees in a video of `length`.
+
+    Raises InputError when a frame is selected that the video has not.
+    """
+    mode, given = MODES[settings.mode], settings.selected_frames
+    places = range(SELECTED)
+    if given is not None:
+        if max(given) >= length:
+            raise InputError(
+                f"selected_frames names frame {max(given)}; the video has {length}, counted from 0"
+            )
+        return given
+    if length < SELECTED and mode.wraps:
+        return tuple(sorted(place % length for place in places))
+    if length > SELECTED and mode.tracks:
+        return tuple(places)
+    return tuple(place * length // SELECTED for place in places)
+
+
 PROCEDURES: Mapping[str, Procedure] = {
     # The evaluator of Sa2VA words a question differently; the space after the line break is its
     # own. That of Sa2VA-i never does.
@@ -86,4 +178,27 @@ PROCEDURES: Mapping[str, Procedure] = {
     "sa2va-i": KeyFrames(
         TrackerPolicy(harden_prompts=True, gate_tracked=True, tracking_decoder="original")
     ),
+    "sasasa2va": Clips(TrackerPolicy(gate_prompted=True, gate_tracked=True)),
 }
+
+
+def idle_faults(choices: Choices) -> Iterator[Fault]:
+    """The settings that were chosen and that the procedure does not read."""
+    unread = PROCEDURES[choices.procedure].unread
+    for item in fields(choices):
+        if item.name in unread and getattr(choices, item.name) != item.default:
+            yield Fault(item.name, f'it has no effect with procedure = "{choices.procedure}"')
+
+
+def asked_alike(length: int, sentences: Sequence[str], settings: Settings) -> Hashable:
+    """Return all that decides what one language model answers in a video of `length` frames."""
+    way = PROCEDURES[settings.procedure]
+    questions = tuple(map(way.question, sentences))
+    return way.images(length, settings), questions, settings.max_new_tokens
+
+
+def grounded_alike(length: int, settings: Settings) -> Hashable:
+    """Return all that decides the masks which one SAM 2 finds for given answers."""
+    way = PROCEDURES[settings.procedure]
+    objects = tuple(way.objects(found, settings) for found in range(CLIPS + 2))
+    return way.policy, way.steps(length, settings), objects, settings.approximation

@@ -11,13 +11,15 @@ from submission.errors import Fault, FaultyInput
 from submission.models.sam2.approximation import ALL, Approximation
 from submission.video.sampling import PromptFrames, Sampling
 
-ProcedureName = Literal["sa2va", "sa2va-i"]
+ProcedureName = Literal["sa2va", "sa2va-i", "sasasa2va"]
 Seg = Literal["first", "union"]
+Mode = Literal["uniform", "uniform_plus", "wrap_around", "wrap_around_plus", "q_frame"]
+SELECTED = 100  # frames that SaSaSa2VA's language model sees, some of them several times
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The choices of one call, with the names of the recipe's keys.
+class Choices:
+    """What a recipe and a call choose alike, with the names of the recipe's keys.
 
     Raises FaultyInput with everything that is wrong in them.
     """
@@ -30,9 +32,10 @@ class Settings:
     max_new_tokens: int = 2048  # where an answer that does not end is cut off, as the reference's
     nearest_prompts: int = ALL  # approximation: prompted frames that are seen; 0 for all
     memory_stride: int = 1  # approximation: every n-th of the recent memory maps is seen
+    mode: Mode = "uniform"  # SaSaSa2VA: which frames it sees, and which [SEG] prompts which frame
 
     def __post_init__(self) -> None:
-        if faults := list(self._faults()):
+        if faults := list(self.faults()):
             raise FaultyInput("These settings of Sa2VA have faults:", faults)
 
     @property
@@ -40,7 +43,8 @@ class Settings:
         """What tracked frames leave out of sight."""
         return Approximation(self.nearest_prompts, self.memory_stride)
 
-    def _faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[Fault]:
+        """Everything that is wrong, each with its key."""
         for key, names in _NAMES.items():
             if (value := getattr(self, key)) not in names:
                 yield Fault(key, f"it is {value!r}; known: {', '.join(names)}")
@@ -53,9 +57,38 @@ class Settings:
             yield from error.faults
 
 
+@dataclass(frozen=True)
+class Settings(Choices):
+    """The choices of one call.
+
+    Raises FaultyInput with everything that is wrong in them.
+    """
+
+    selected_frames: tuple[int, ...] | None = None  # mode "q_frame": 100 frames of the video
+
+    def faults(self) -> Iterator[Fault]:
+        """Everything that is wrong, each with its key."""
+        yield from super().faults()
+        yield from selection_faults(self.mode, self.selected_frames)
+
+
+def selection_faults(mode: str, selected: tuple[int, ...] | None) -> Iterator[Fault]:
+    """What is wrong with the frames selected for a mode, before the video is known."""
+    if (selected is not None) != (mode == "q_frame"):
+        needs = "is missing" if selected is None else "has no effect"
+        yield Fault("selected_frames", f'it {needs} with mode = "{mode}"')
+    if selected is None:
+        return
+    if len(selected) != SELECTED:
+        yield Fault("selected_frames", f"{len(selected)} frames; they must be {SELECTED}")
+    if any(time < 0 for time in selected):
+        yield Fault("selected_frames", f"frame {min(selected)}; frames count from 0")
+
+
 _NAMES: dict[str, tuple[Any, ...]] = {
     "procedure": get_args(ProcedureName),
     "sampling": get_args(Sampling),
     "prompt_frames": get_args(PromptFrames),
     "seg": get_args(Seg),
+    "mode": get_args(Mode),
 }

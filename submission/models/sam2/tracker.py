@@ -8,6 +8,7 @@ another.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -65,11 +66,15 @@ class Tracker:
     ) -> None:
         self.network = network
         self.approximation = approximation
-        self.reader = MemoryReader(network)
         self.policy = policy
         self.frame_size = frame_size
         self.memory = Memory()
         self._bank: MemoryBank | None = None
+
+    @cached_property
+    def reader(self) -> MemoryReader:
+        """The attention over memory; a video in which nothing is tracked needs none."""
+        return MemoryReader(self.network)
 
     def prompt(
         self, time: int, features: ImageFeatures, language: Tensor, *, remember: bool = True

@@ -4,6 +4,7 @@ What a checkpoint says of SAM 2, or leaves unsaid, is read in submission/models/
 """
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,6 +133,11 @@ def parse_config(values: Mapping[str, Any], *, has_tuned_decoder: bool) -> Sa2VA
 
 
 def _refuse_unsupported(values: Mapping[str, Any]) -> None:
+    if values.get("samurai_mode"):
+        warnings.warn(
+            "samurai_mode is true in config.json; it is ignored, as SaSaSa2VA's evaluator does",
+            stacklevel=2,
+        )
     required = {"downsample_ratio": 0.5, "ps_version": "v2", "select_layer": -1}
     for key, value in required.items():
         if values.get(key, value) != value:
