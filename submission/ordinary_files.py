@@ -7,8 +7,20 @@ become errors before a byte is kept.
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 SMALL = 1 << 20  # bytes of a file of text, such as team.json
+
+
+def open_ordinary(path: Path) -> BinaryIO:
+    """Open a file for reading; links are followed. Raises OSError for what is no ordinary file."""
+    # Without waiting: opening a named pipe would last until somebody writes into it.
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    kind = os.fstat(file.fileno()).st_mode
+    if not stat.S_ISREG(kind):
+        file.close()
+        raise OSError(f"not an ordinary file but {_kind(kind)}")
+    return file
 
 
 def read_ordinary(path: Path, most: int | None = None) -> bytes:
@@ -17,17 +29,13 @@ def read_ordinary(path: Path, most: int | None = None) -> bytes:
     Raises OSError, with a reason as its text, for what is no ordinary file and for one of more
     than `most` bytes, which is not read then.
     """
-    # Without waiting: opening a named pipe would last until somebody writes into it.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        kind = os.fstat(handle)
-        if not stat.S_ISREG(kind.st_mode):
-            raise OSError(f"not an ordinary file but {_kind(kind.st_mode)}")
+    with open_ordinary(path) as file:
         if most is None:
             return file.read()
-        content = file.read(most + 1) if kind.st_size <= most else b""
-    if kind.st_size > most or len(content) > most:
-        raise OSError(too_large(max(kind.st_size, len(content)), most))
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(most + 1) if size <= most else b""
+    if size > most or len(content) > most:
+        raise OSError(too_large(max(size, len(content)), most))
     return content
 
 

@@ -2,13 +2,24 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
+from typing import Any, TypeVar
 
 from submission.errors import InputError
+
+AHEAD = 2  # calls for each process: one that is done and one that waits
+_Key = TypeVar("_Key")
 
 
 def num_cores() -> int:
@@ -45,3 +56,27 @@ def open_pool(*, pays: bool) -> Iterator[Executor]:
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def work_through(
+    pool: Executor, calls: Iterable[tuple[_Key, Callable[..., Any], tuple[Any, ...]]]
+) -> Iterator[tuple[_Key, Any]]:
+    """Give the key and result of each call (key, function, arguments), in the order they end.
+
+    Few calls are drawn ahead of the results: what they carry is not held for all at once. Raises
+    what a call raised.
+    """
+    under_way: dict[Future[Any], _Key] = {}
+    for key, function, arguments in calls:
+        under_way[pool.submit(function, *arguments)] = key
+        if len(under_way) >= AHEAD * num_cores():
+            yield from _finished(under_way)
+    while under_way:
+        yield from _finished(under_way)
+
+
+def _finished(under_way: dict[Future[Any], _Key]) -> Iterator[tuple[_Key, Any]]:
+    """Wait for a call or several, and take them out."""
+    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+    for future in done:
+        yield under_way.pop(future), future.result()

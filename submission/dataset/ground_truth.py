@@ -1,6 +1,7 @@
 """The true masks of a split: mask_dict.json, checked against the split before it is used."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,19 +10,23 @@ from numpy.typing import NDArray
 from submission.dataset.records import MASK_FILE, Expression, Split, Video
 from submission.dataset.rle import decode, encode_ends, first_fault, read_item
 from submission.errors import Fault, FaultyInput, InputError
-from submission.strict_json import read_json
+from submission.json_members import Span, read_members
 
 _NO_IDS = "the meta file has no anno_id for this sentence"
 
-_Counts = tuple[bytes, ...]  # of one annotation in each frame
 _Key = tuple[str, int]  # video, annotation id
 
 
 class GroundTruth:
-    """True masks by video and expression; all of them fit the split that they were read for."""
+    """True masks by video and expression; all of them fit the split that they were read for.
 
-    def __init__(self, annotations: dict[_Key, _Counts]) -> None:
-        self._annotations = annotations
+    It knows where each annotation lies in the file and reads it when it is asked for, so that the
+    truth of a large split takes no memory, and that of a video goes to another process in no time.
+    """
+
+    def __init__(self, path: Path, places: Mapping[_Key, Span]) -> None:
+        self._path = path
+        self._places = places
 
     def masks(self, video: Video, expression: Expression) -> NDArray[np.bool_]:
         """Return the union of all objects that the sentence means, bool (T, H, W).
@@ -35,18 +40,29 @@ class GroundTruth:
         return truth
 
     def objects(self, video: Video, expression: Expression) -> list[tuple[bytes, ...]]:
-        """Return the run lengths of every object that the sentence means, one for each frame."""
-        annotations = expression.annotation_ids or ()
-        return [self._annotations[video.name, annotation] for annotation in annotations]
+        """Return the run lengths of every object that the sentence means, one for each frame.
+
+        Raises InputError where the file has changed since it was checked.
+        """
+        return [self._read(video, annotation) for annotation in expression.annotation_ids or ()]
+
+    def _read(self, video: Video, annotation: int) -> tuple[bytes, ...]:
+        try:
+            items = self._places[video.name, annotation].read(self._path)
+            return _read_annotation(items, video)
+        except ValueError as error:
+            raise InputError(
+                f"{self._path}: it has changed while it was in use; run the same command again"
+            ) from error
 
     def part(self, video: Video) -> "GroundTruth":
         """Return the truth of one video alone: small enough to be sent to another process."""
-        own = {key: track for key, track in self._annotations.items() if key[0] == video.name}
-        return GroundTruth(own)
+        own = {key: place for key, place in self._places.items() if key[0] == video.name}
+        return GroundTruth(self._path, own)
 
 
 def read_ground_truth(split: Split) -> GroundTruth:
-    """Read the masks that the sentences of `split` refer to.
+    """Read and check the masks that the sentences of `split` refer to; one is held at a time.
 
     Raises InputError when the split has no mask_dict.json, and FaultyInput with every
     annotation that is missing, of another length or size than the video, or damaged.
@@ -57,22 +73,56 @@ def read_ground_truth(split: Split) -> GroundTruth:
             f"{split.folder}: no {MASK_FILE}, so this split has no ground truth to score with; "
             "score on a split that has one, such as valid_u"
         )
-    stored = read_json(path)
-    if not isinstance(stored, dict):
-        raise InputError(f"{path}: it must be an object: annotation id to a list of masks")
-    annotations: dict[_Key, _Counts] = {}
-    faults: list[Fault] = []
-    for video in split.videos:
-        for expression in video.expressions:
-            where = f"{MASK_FILE}, video {video.name}, expression {expression.id}"
-            faults.extend(_read_annotations(stored, video, expression, annotations, where))
+    places, wrong = _check_annotations(path, split)
+    faults = [
+        fault
+        for video in split.videos
+        for expression in video.expressions
+        for fault in _faults_of(video, expression, places, wrong)
+    ]
     if faults:
         raise FaultyInput(
             f"{path}: the ground truth has {len(faults)} fault{'s' * (len(faults) != 1)}:",
             faults,
             _advice(split, faults),
         )
-    return GroundTruth(annotations)
+    return GroundTruth(path, places)
+
+
+def _check_annotations(path: Path, split: Split) -> tuple[dict[_Key, Span], dict[_Key, str]]:
+    """Return where the annotations of the split lie, and what is wrong with some."""
+    wanted: dict[str, dict[str, Video]] = {}  # by annotation: the videos that mean it, mostly one
+    for video in split.videos:
+        for expression in video.expressions:
+            for annotation in expression.annotation_ids or ():
+                wanted.setdefault(str(annotation), {})[video.name] = video
+    places: dict[_Key, Span] = {}
+    wrong: dict[_Key, str] = {}
+    for name, items, place in read_members(path):
+        for video in wanted.get(name, {}).values():
+            key = (video.name, int(name))
+            wrong.pop(key, None)  # of the same annotation written twice, the last one counts
+            places[key] = place
+            try:
+                _read_annotation(items, video)
+            except ValueError as error:
+                wrong[key] = str(error)
+    return places, wrong
+
+
+def _faults_of(
+    video: Video, expression: Expression, places: Mapping[_Key, Span], wrong: Mapping[_Key, str]
+) -> list[Fault]:
+    where = f"{MASK_FILE}, video {video.name}, expression {expression.id}"
+    if expression.annotation_ids is None:
+        return [Fault(where, _NO_IDS)]
+    faults = []
+    for annotation in expression.annotation_ids:
+        key = (video.name, annotation)
+        reason = wrong.get(key) if key in places else "it is missing"
+        if reason:
+            faults.append(Fault(where, f"annotation {annotation}: {reason}"))
+    return faults
 
 
 def _advice(split: Split, faults: Sequence[Fault]) -> str:
@@ -81,30 +131,8 @@ def _advice(split: Split, faults: Sequence[Fault]) -> str:
     return f"{MASK_FILE} must belong to {split.meta_file.name}; where it does, download it again."
 
 
-def _read_annotations(
-    stored: dict[str, Any],
-    video: Video,
-    expression: Expression,
-    annotations: dict[_Key, _Counts],
-    where: str,
-) -> list[Fault]:
-    if expression.annotation_ids is None:
-        return [Fault(where, _NO_IDS)]
-    faults: list[Fault] = []
-    for annotation in expression.annotation_ids:
-        key = (video.name, annotation)
-        try:
-            if key not in annotations:
-                annotations[key] = _read_annotation(stored.get(str(annotation)), video)
-        except ValueError as error:
-            faults.append(Fault(where, f"annotation {annotation}: {error}"))
-    return faults
-
-
-def _read_annotation(items: Any, video: Video) -> _Counts:
+def _read_annotation(items: Any, video: Video) -> tuple[bytes, ...]:
     """Return the counts for each frame; raise ValueError with a reason."""
-    if items is None:
-        raise ValueError("it is missing")
     if not isinstance(items, list):
         raise ValueError("it must be a list with one mask for each frame")
     if len(items) != len(video.frame_names):

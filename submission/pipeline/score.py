@@ -4,14 +4,12 @@ Knows the zip, the stored answers and the ground truth, not how the masks were m
 """
 
 from collections.abc import Sequence
-from concurrent.futures import as_completed
-from dataclasses import dataclass
 from typing import Any
 
 from submission.code_digest import code_digest
-from submission.dataset.ground_truth import GroundTruth, read_ground_truth
-from submission.dataset.records import Split, Video
-from submission.pool import open_pool
+from submission.dataset.ground_truth import read_ground_truth
+from submission.dataset.records import Split
+from submission.pool import open_pool, work_through
 from submission.progress import Reporter
 from submission.run.folder import RunFolder
 from submission.run.results import Found, find_results
@@ -53,31 +51,16 @@ def score_results(results: Sequence[Found], split: Split, reporter: Reporter) ->
     truth = read_ground_truth(split)
     parts: dict[str, dict[str, list[ExpressionScore]]] = {}
     with open_pool(pays=_pixels(split) * len(results) > POOL_FROM) as pool:
-        tasks = {
-            pool.submit(_score, _Task(video, truth.part(video), tuple(results))): video
+        calls = (
+            (video, score_video, (video, truth.part(video), tuple(results)))
             for video in split.videos
-        }
-        del truth  # each task has its part; the whole would be held a second time
-        for number, future in enumerate(as_completed(tasks), 1):
-            video = tasks.pop(future)
-            parts[video.name] = future.result()
+        )
+        for number, (video, part) in enumerate(work_through(pool, calls), 1):
+            parts[video.name] = part
             units = video.num_masks * len(results) * SCORE_UNITS
             reporter.advance(units, f"video {number}/{len(split.videos)}")
     ordered = (parts[video.name] for video in split.videos)
     return gather(ordered, [result.name for result in results])
-
-
-@dataclass(frozen=True)
-class _Task:
-    """All that a process needs to score one video."""
-
-    video: Video
-    truth: GroundTruth
-    results: tuple[Found, ...]
-
-
-def _score(task: _Task) -> dict[str, list[ExpressionScore]]:
-    return score_video(task.video, task.truth, task.results)
 
 
 def _inputs(split: Split, run: RunFolder, found: Sequence[Found]) -> dict[str, Any]:

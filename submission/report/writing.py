@@ -6,7 +6,6 @@ A video whose predictions, truth and vote are those of the last time is not done
 import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, as_completed
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from submission.code_digest import code_digest
 from submission.dataset.ground_truth import read_ground_truth
 from submission.dataset.records import Split
 from submission.errors import InputError
-from submission.pool import open_pool
+from submission.pool import open_pool, work_through
 from submission.progress import Reporter
 from submission.report.page import TEMPLATES, render
 from submission.report.video_part import Json, VideoPart, Voting, write_frames, write_video
@@ -108,29 +107,28 @@ def _write_parts(
     if not todo:
         return
     masks = sum(part.video.num_masks for part, _ in todo)
-    done: dict[int, dict[str, Any]] = {part.number: {} for part, _ in todo}
+    made: dict[int, dict[str, Any]] = {}
+    inputs = {part.number: needed for part, needed in todo}
     with open_pool(pays=masks >= POOL_FROM) as pool:
-        # The frames are begun first: they need no ground truth, which is long in the reading.
-        tasks = {pool.submit(write_frames, part): (part, "frames") for part, _ in todo}
-        tasks |= _submit_masks(pool, todo, split)
-        inputs = {part.number: needed for part, needed in todo}
-        for future in as_completed(tasks):
-            part, kind = tasks.pop(future)
-            made = done[part.number]
-            made[kind] = future.result()
-            if len(made) == 2:
-                run.stages.record(_stage(part), inputs[part.number], **made)
-                for broken in made["frames"]["broken"]:
+        calls = _calls([part for part, _ in todo], split)
+        for (part, kind), result in work_through(pool, calls):
+            made.setdefault(part.number, {})[kind] = result
+            if len(made[part.number]) == 2:
+                whole = made.pop(part.number)
+                run.stages.record(_stage(part), inputs[part.number], **whole)
+                for broken in whole["frames"]["broken"]:
                     reporter.warn(f"shown in grey: {broken}")
             reporter.advance(part.video.num_masks * REPORT_UNITS / 2, f"video {part.video.name}")
 
 
-def _submit_masks(pool: Executor, todo: list[tuple[VideoPart, Any]], split: Split) -> Iterator[Any]:
-    asked = replace(split, videos=tuple(part.video for part, _ in todo))
+def _calls(parts: list[VideoPart], split: Split) -> Iterator[Any]:
+    """Give the work on every video: its frames, and its masks with their truth."""
+    asked = replace(split, videos=tuple(part.video for part in parts))
     truth = read_ground_truth(asked) if split.mask_file else None
-    for part, _ in todo:
+    for part in parts:
+        yield (part, "frames"), write_frames, (part,)
         own = truth.part(part.video) if truth else None
-        yield pool.submit(write_video, part, own), (part, "sentences")
+        yield (part, "sentences"), write_video, (part, own)
 
 
 def _inputs(part: VideoPart, split: Split, run: RunFolder) -> dict[str, Any]:
