@@ -8,7 +8,7 @@ from submission.errors import InputError
 
 # Folders beside this file, one for each family; `loading` of the first that recognises a file or
 # folder opens it. Importing this module imports none of them.
-FAMILIES = ("sa2va",)
+FAMILIES = ("cutie", "uninext", "sa2va")
 
 
 def load(path: str | Path, device: Any = "auto", dtype: Any = "auto", **options: Any) -> Any:

@@ -21,8 +21,6 @@ from submission.models.checkpoint import read_tensors, refuse_not_finite
 from submission.models.finite import not_finite
 from submission.models.weight_files import read_shapes
 
-SUFFIXES = (".pth", ".safetensors")
-
 # Training states keep numbers of numpy beside the weights; these build arrays and nothing else.
 # numpy 2 moved the functions to another module, so each has two names.
 _BUILDERS: tuple[Any, ...] = (np.ones(1).__reduce__()[0], np.float64(1).__reduce__()[0])
@@ -34,13 +32,6 @@ _NUMBERS: list[Any] = [
       for build in _BUILDERS for core in ("core", "_core")),
 ]  # fmt: skip
 FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
-
-
-def files_of_weights(path: Path) -> list[Path]:
-    """The file itself, or all such files of a folder; none for a path of another kind."""
-    if not path.is_dir():
-        return [path] if path.suffix in SUFFIXES else []
-    return sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
 
 
 def read_names(path: Path) -> Iterable[str]:

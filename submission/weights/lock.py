@@ -24,8 +24,12 @@ LARGEST = 2**53  # bytes; more than any disk holds, and JSON's numbers are exact
 # What the loader reads: configuration, tokenizer and weights. Code (*.py), pictures and pickled
 # weights beside them are not fetched.
 NEEDED_SUFFIXES = (".json", ".model", ".safetensors", ".txt")
-# This repository holds the same weights twice; the loader reads Meta's own file.
-NEEDED_ONLY = {"facebook/sam2-hiera-large": ("sam2_hiera_large.pt",)}
+# Meta's repository holds the same weights twice, and the loader reads Meta's own file; of BERT only
+# the vocabulary is needed, because UNINEXT's file holds its text encoder.
+NEEDED_ONLY = {
+    "facebook/sam2-hiera-large": ("sam2_hiera_large.pt",),
+    "google-bert/bert-base-uncased": ("vocab.txt",),
+}
 
 _REPO = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)?")
 _SOURCE = re.compile(r"(https://[!-~]+)?")

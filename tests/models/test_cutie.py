@@ -278,5 +278,7 @@ def test_a_file_of_another_model_is_refused_in_a_sentence(tmp_path):
         load(tmp_path / "a.pth", "cpu")
     assert "\n" not in str(refusal.value)
     assert not recognises(tmp_path / "a.pth")
-    with pytest.raises(InputError, match=r"one file of Cutie's weights is needed here.*: none"):
+    with pytest.raises(
+        InputError, match=r"one file of Cutie's weights is needed, and there is none"
+    ):
         load(tmp_path / "nothing", "cpu")

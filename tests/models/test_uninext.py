@@ -12,9 +12,8 @@ from transformers import DeformableDetrConfig
 from transformers.models.deformable_detr import modeling_deformable_detr
 
 from submission.errors import InputError
-from submission.models.uninext.config import read_config
+from submission.models.uninext.config import FRAME_SIZE, read_config
 from submission.models.uninext.loading import load, recognises
-from submission.models.uninext.model import FRAME_SIZE
 from submission.models.uninext.tokenizer import clean
 
 SENTENCES = ["the red one", "the dog that moves left", "cats"]

@@ -5,10 +5,10 @@ from pathlib import Path
 import torch
 
 from submission.device import settle_for_model
-from submission.errors import InputError
 from submission.models.cutie.model import Cutie
 from submission.models.cutie.network import EVERY, read_network
-from submission.models.pth_file import files_of_weights, read_names
+from submission.models.pth_file import read_names
+from submission.models.single_file import files_of_weights, weights_file
 
 
 def recognises(path: Path) -> bool:
@@ -29,12 +29,7 @@ def load(
     else float32. Weights are float32 always: bfloat16 is torch's autocast. Raises InputError for a
     file of anything else, or a damaged one.
     """
-    files = files_of_weights(Path(path))
-    if len(files) != 1:
-        there = ", ".join(file.name for file in files) or "none"
-        raise InputError(
-            f"{path}: one file of Cutie's weights is needed here, and there is: {there}"
-        )
+    file = weights_file(Path(path), "Cutie")
     place, precision = settle_for_model(device, dtype)
-    network, size = read_network(files[0], place)
+    network, size = read_network(file, place)
     return Cutie(network, size, place, precision)

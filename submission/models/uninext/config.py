@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from submission.errors import InputError
+from submission.video.transforms import ShortSide
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -20,6 +21,8 @@ TRANSFORMER = "detr.detr.transformer."
 POINTS = 4  # that a head of deformable attention samples on each level
 FUSION_HEADS = 8
 TEXT_HEAD_WIDTH = 64  # of BERT, in every released size
+# Frames of referring segmentation as the public evaluation resizes them.
+FRAME_SIZE = ShortSide(480, 1333)
 VIT_WINDOW = 14  # patches, side of a window; its tables have 2 * 14 - 1 rows
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from submission.device import settle_for_model
 from submission.errors import InputError
 from submission.models.checkpoint import check_shapes, move_tables, place
-from submission.models.pth_file import files_of_weights, read_names, read_weights
+from submission.models.pth_file import read_names, read_weights
+from submission.models.single_file import files_of_weights, weights_file
 from submission.models.uninext.config import TRANSFORMER, read_config
 from submission.models.uninext.model import Uninext
 from submission.models.uninext.network import UninextNetwork, lay_out_network
@@ -47,13 +48,7 @@ def load(
     `sentences_at_once` look at a frame together (0: what the device bears). Raises InputError, with
     all faults, when something does not fit.
     """
-    files = files_of_weights(Path(path))
-    if len(files) != 1:
-        there = ", ".join(file.name for file in files) or "none"
-        raise InputError(
-            f"{path}: one file of UNINEXT's weights is needed here, and there is: {there}"
-        )
-    file = files[0]
+    file = weights_file(Path(path), "UNINEXT")
     target, precision = settle_for_model(device, dtype)
     stored = read_weights(file)
     config = read_config({key: tuple(value.shape) for key, value in stored.items()}, file)

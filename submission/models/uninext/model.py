@@ -13,12 +13,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from submission.models.uninext.config import FRAME_SIZE
 from submission.models.uninext.network import ImageFeatures, UninextNetwork
 from submission.models.uninext.tokenizer import SentenceTokenizer
-from submission.video.transforms import ShortSide
 
-# As in UNINEXT's evaluation of referring segmentation: size of a frame, statistics of ImageNet.
-FRAME_SIZE = ShortSide(480, 1333)
+# Statistics of ImageNet, of values from 0 to 255.
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 ENLARGE = 4  # from mask logits to pixels of the resized frame
 

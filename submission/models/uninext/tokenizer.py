@@ -7,9 +7,7 @@ from pathlib import Path
 from submission.errors import InputError
 
 VOCABULARY = "vocab.txt"
-BESIDE = (
-    "bert-base-uncased"  # folder of the vocabulary in the weights folder, as weights.lock has it
-)
+BESIDE = "bert-base-uncased"  # its folder among the weights, as weights.lock has it
 LONGEST = 256  # tokens, [CLS] and [SEP] counted
 DROPPED = re.compile(r"[.,'!?\"()*#:;]")
 NEEDED = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
