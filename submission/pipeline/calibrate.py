@@ -136,9 +136,9 @@ def _look(task: _Task) -> list[_Row]:
         answers, weights = read_answers(
             store, video, one, task.members, task.weights, task.skip_missing
         )
-        tracks = [answer.track for answer in answers]
+        tracks = [answer.track for answer in answers.values()]
         votes[one.id] = vote_tracks(tracks, task.rule, weights)
-        details = [answer.details for answer in answers]
+        details = [answer.details for answer in answers.values()]
         evidence[one.id] = gather(tracks, details, weights, votes[one.id])
     nothing = Track.empty(video.size, len(video.frame_names))
     empty = {one.id: nothing for one in video.expressions}

@@ -40,7 +40,13 @@ def check_files(path: Path, split: Split, *, require_team: bool, reporter: Repor
         seen += files
         reporter.advance(files * CHECK_UNITS, f"{seen} of {total} masks")
 
-    return check(path, split, require_team=require_team, on_file=count)
+    verdict = check(path, split, require_team=require_team, on_file=count)
+    if verdict.counts["files"] and verdict.counts["empty_masks"] == verdict.counts["files"]:
+        reporter.warn(
+            f"{path}: no mask has any foreground, so nothing would be found; PNG files with a "
+            "palette count by the brightness of their colours, and black is background"
+        )
+    return verdict
 
 
 def keep_verdict(verdict: Verdict, out: Path, reporter: Reporter) -> bool:

@@ -24,7 +24,7 @@ from submission.pipeline.predict import Waits, claim_all, predict, remaining
 from submission.pipeline.report import report
 from submission.pipeline.score import SCORE_UNITS, score_run
 from submission.pipeline.truth import settle_truth, warn_of_other_files
-from submission.pipeline.vote import VOTE_UNITS, vote
+from submission.pipeline.vote import VOTE_UNITS, odd_answers, vote
 from submission.progress import Reporter, stopwatch
 from submission.recipe import Compute, Recipe, Sa2VAMember, as_json
 from submission.report.writing import REPORT_UNITS
@@ -164,6 +164,11 @@ class Run:
         """Join the experts' masks and write the PNGs."""
         with self._timed("vote"):
             vote(self.recipe, self.split, self.folder, self.reporter)
+        odd = odd_answers(self.split, self.folder)
+        for words in odd:
+            self.reporter.warn(words)
+        assert self._record is not None
+        self._record.save(warnings=odd)
 
     def pack(self) -> None:
         """Pack the PNGs into the zip."""

@@ -20,6 +20,7 @@ from submission.errors import Fault, FaultyInput
 from submission.gate.decision import Decision, Gate
 from submission.gate.evidence import gather
 from submission.masks.store import Prediction, PredictionStore
+from submission.masks.suspicion import Noticed, warnings
 from submission.masks.track import Track
 from submission.masks.voting import Rule, vote_tracks
 from submission.output.png_files import PngMode, write_track
@@ -70,9 +71,10 @@ def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
     with open_pool(pays=work >= POOL_FROM) as pool:
         ballots = {pool.submit(_cast, _ballot(recipe, v, run)): (v, ins) for v, ins in todo}
         for number, future in enumerate(as_completed(ballots), 1):
-            decisions = future.result()
+            decisions, noticed = future.result()
             video, inputs = ballots[future]
-            run.stages.record(_stage(video), inputs, **({"gate": decisions} if recipe.gate else {}))
+            gate = {"gate": decisions} if recipe.gate else {}
+            run.stages.record(_stage(video), inputs, noticed=noticed, **gate)
             reporter.advance(video.num_masks * VOTE_UNITS, f"video {number}/{len(todo)}")
 
 
@@ -116,12 +118,24 @@ def gate_decisions(recipe: Recipe, video: Video, run: RunFolder) -> Decisions:
     if run.stages.is_current(_stage(video), _inputs(recipe, video, run)):
         return dict(run.stages.read(_stage(video))["gate"])
     ballot = _ballot(recipe, video, run)
-    return {one.id: asdict(decision) for one, _, decision in _results(ballot) if decision}
+    return {one.id: asdict(decision) for one, _, _, decision in _results(ballot) if decision}
 
 
 def vote_records(split: Split, run: RunFolder) -> list[Any]:
     """Return what the last vote on each video was made from, None where there was none."""
     return [run.stages.read(_stage(video)).get("inputs") for video in split.videos]
+
+
+def odd_answers(split: Split, run: RunFolder) -> list[str]:
+    """Say what is odd about the answers that were voted on, and about the vote."""
+    noticed: dict[str, Noticed] = {}
+    voted = Noticed()
+    for video in split.videos:
+        record = run.stages.read(_stage(video)).get("noticed", {})
+        for name, found in record.get("experts", {}).items():
+            noticed[name] = noticed.get(name, Noticed()) + Noticed.from_json(found)
+        voted += Noticed.from_json(record.get("vote", {}))
+    return list(warnings(noticed, voted))
 
 
 def _stage(video: Video) -> str:
@@ -173,51 +187,59 @@ def _ballot(recipe: Recipe, video: Video, run: RunFolder) -> _Ballot:
     )
 
 
-def _cast(ballot: _Ballot) -> Decisions:
+def _cast(ballot: _Ballot) -> tuple[Decisions, dict[str, Any]]:
     """Vote on one video's sentences and write their PNGs; runs in a process of its own.
 
-    Returns what the gate decided, with its reasons.
+    Returns what the gate decided, with its reasons, and what was noticed of every expert.
     """
     video, decisions = ballot.video, {}
+    noticed, voted = dict.fromkeys(ballot.members, Noticed()), Noticed()
     _remove_others(ballot.folder, {expression.id for expression in video.expressions})
-    for expression, result, decision in _results(ballot):
+    for expression, answers, result, decision in _results(ballot):
+        where = f"{video.name}/{expression.id}"
+        for name, answer in answers.items():
+            noticed[name] += Noticed.of(answer, where)
+        voted += Noticed.of(Prediction(expression.sentence, result), where)
         folder = ballot.folder / expression.id
         if folder.is_dir():
             shutil.rmtree(folder)  # a file system writes a new file sooner than it replaces one
         write_track(folder, video.frame_names, result, ballot.png)
         if decision is not None:
             decisions[expression.id] = asdict(decision)
-    return decisions
+    experts = {name: found.to_json() for name, found in noticed.items()}
+    return decisions, {"experts": experts, "vote": voted.to_json()}
 
 
-def _results(ballot: _Ballot) -> Iterator[tuple[Expression, Track, Decision | None]]:
-    """The vote on each sentence, behind the gate, and what the gate said."""
+def _results(
+    ballot: _Ballot,
+) -> Iterator[tuple[Expression, dict[str, Prediction], Track, Decision | None]]:
+    """Each sentence, the experts' answers, the vote on it, behind the gate, and what that said."""
     store, video = PredictionStore(ballot.store), ballot.video
     for expression in video.expressions:
         answers, weights = read_answers(
             store, video, expression, ballot.members, ballot.weights, ballot.skip_missing
         )
-        tracks = [answer.track for answer in answers]
+        tracks = [answer.track for answer in answers.values()]
         result, decision = vote_tracks(tracks, ballot.rule, weights), None
         if ballot.gate is not None:
-            details = [answer.details for answer in answers]
+            details = [answer.details for answer in answers.values()]
             decision = ballot.gate.decide(gather(tracks, details, weights, result))
             if decision.emptied:
                 result = Track.empty(video.size, len(video.frame_names))
-        yield expression, result, decision
+        yield expression, answers, result, decision
 
 
 def read_answers(
     store: PredictionStore, video: Video, expression: Expression, members: Sequence[str],
     weights: Sequence[float], skip_missing: bool,
-) -> tuple[list[Prediction], list[float]]:  # fmt: skip
-    """Return the answers to a sentence and what each counts; those that may be missing left out."""
+) -> tuple[dict[str, Prediction], list[float]]:  # fmt: skip
+    """Return the answers to a sentence, by expert, and what each counts; without missing ones."""
     voters = [
         (member, weight)
         for member, weight in zip(members, weights, strict=True)
         if not skip_missing or store.path(member, video.name, expression.id).exists()
     ]
-    answers = [store.read(member, video, expression) for member, _ in voters]
+    answers = {member: store.read(member, video, expression) for member, _ in voters}
     return answers, [weight for _, weight in voters]
 
 

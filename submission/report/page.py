@@ -47,6 +47,7 @@ def render(
         split=split,
         record=record,
         notes=notes,
+        warnings=record.get("warnings", []),
         rule=voting.rule,
         facts=record_line(record),
         rows=_rows(layers, sentences, results),

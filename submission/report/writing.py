@@ -58,6 +58,7 @@ def write_report(
     record = _read_record(run)
     page_inputs = {
         "uploads": record.get("uploads"),
+        "warnings": record.get("warnings"),
         "videos": inputs,
         "score": {name: asdict(result) for name, result in (results or {}).items()},
         "notes": notes,

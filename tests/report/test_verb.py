@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tiny_split import square
 
 from submission.cli import main
@@ -106,6 +107,26 @@ def test_other_code_of_a_stage_does_it_again(tmp_path, call, monkeypatch, capsys
     said = capsys.readouterr().err.splitlines()
     stages = [line.split()[0] for line in said if line.split()[0] in STAGES]
     assert stages == again
+
+
+def test_an_expert_without_any_mask_is_told_on_the_screen_in_the_record_and_on_the_page(
+    tmp_path, call, capsys
+):
+    for file in (tmp_path / "two").rglob("*.png"):
+        # A palette in which the object is black: the file holds it, and nobody will see it.
+        image = Image.open(file).convert("P").point(lambda value: int(value > 0))
+        image.putpalette([0, 0, 0, 0, 0, 0])
+        image.save(file)
+    assert main(["submit", *call]) == 0
+    told = "expert two: not one of its 4 answers has a mask in any frame"
+    said = capsys.readouterr().err
+    assert told in said
+    assert "no mask has any foreground" in said  # two experts have to agree
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert record["warnings"][0].startswith(told)
+    assert told in (tmp_path / "run/report/index.html").read_text()
+    assert main(["submit", *call]) == 0  # said again where nothing is done again
+    assert told in capsys.readouterr().err
 
 
 def test_report_lists_every_prediction_that_is_missing(tmp_path, call, capsys):
