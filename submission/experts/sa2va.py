@@ -39,7 +39,8 @@ class Sa2VAExpert(Expert):
     ) -> None:
         self.name = member.name
         self.member = member
-        keys = [field.name for field in fields(Settings)]
+        # A setting that the recipe has no key for yet keeps its default.
+        keys = [field.name for field in fields(Settings) if hasattr(member, field.name)]
         self.settings = Settings(**{key: getattr(member, key) for key in keys})
         self.procedure = PROCEDURES[self.settings.procedure]
         self.checkpoint = checkpoint
