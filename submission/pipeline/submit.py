@@ -202,6 +202,7 @@ class Run:
                 "a shard alone cannot be submitted: run predict --shard i/n for every i with the "
                 "same --run, and then submit without --shard"
             )
+        settle_device(self.recipe.compute.device)  # refuses a wrong one before anything is written
         self.split = settle_truth(self.split, self.folder, self.reporter)
         members = len(self.recipe.experts)
         after = VOTE_UNITS + PACK_UNITS + CHECK_UNITS + SCORE_UNITS * (members + 1) + REPORT_UNITS
