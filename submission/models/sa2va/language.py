@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import DynamicCache, PreTrainedModel
 
+from submission.models.finite import FiniteOutputs
+
 FORCED_ANSWER_ENDS = -1  # never a token id
 
 # All but cuDNN's, which torch would take first on Hopper and Blackwell: it plans for every length,
@@ -68,7 +70,7 @@ def answer(
     `forced` gives each answer's token ids instead of the model's own choice (teacher forcing). The
     state of a [SEG] token is the last layer's, after the final norm, at the step that reads the
     token; a [SEG] at the very end of an answer is never read and has none, as in the reference.
-    The cache is given back as it was.
+    The cache is given back as it was. Raises NotFinite when the model's choice is no number.
     """
     packed = _PackedAnswers(llm, prefix)
     owners = [i for i, ids in enumerate(questions) for _ in ids]
@@ -78,8 +80,13 @@ def answer(
     active = [i for i in range(len(questions)) if forced is None or forced[i]]
     states = states[ends[active]]
     while active:
-        choices = llm.lm_head(states).argmax(dim=-1).tolist()
-        for i, choice in zip(active, choices, strict=True):
+        finite = FiniteOutputs()
+        logits = llm.lm_head(states)
+        choices = logits.argmax(dim=-1)
+        # NaN wins an argmax, and so does infinity: the chosen ones tell of all.
+        finite.look(logits.gather(1, choices[:, None]))
+        finite.refuse("the choice of the next token")
+        for i, choice in zip(active, choices.tolist(), strict=True):
             reply = replies[i]
             reply.ids.append(choice if forced is None else forced[i][len(reply.ids)])
         active = [i for i in active if not _is_done(replies[i], i, decoding, forced)]

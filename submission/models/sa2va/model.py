@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from submission.errors import FaultyInput, InputError
+from submission.models.finite import FiniteOutputs, NotFinite, first_not_finite
 from submission.models.mask_packing import MaskStack
 from submission.models.sa2va import language
 from submission.models.sa2va.answer import Answer, PackedMasks
@@ -34,6 +36,7 @@ from submission.models.sam2.tracker import Tracker
 from submission.video.frame_loader import FrameLoader
 
 DEFAULTS = Settings()
+Result = TypeVar("Result")
 RESIZERS = 2  # threads; Pillow resizes outside the interpreter lock
 Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB
 
@@ -106,7 +109,8 @@ class Sa2VA:
         answers
             Texts to force token by token instead of the model's own, one for each sentence.
 
-        Raises InputError when the arguments contradict the checkpoint or each other.
+        Raises InputError when the arguments contradict the checkpoint or each other, and when
+        values arise that are no finite numbers, naming the module.
         """
         with self._video(frames) as video:
             replies = self.ask(video.loader, sentences, settings, answers=answers)
@@ -128,13 +132,30 @@ class Sa2VA:
         images = procedure.images(loader.shape[0], settings)
         prompts = self._prompts(sentences, len(images), procedure)
         seen = self.backbone.look(loader, images)
-        return self._answer(seen, prompts, answers, settings.max_new_tokens)
+        return self._numbers(partial(self._answer, seen, prompts, answers, settings.max_new_tokens))
 
     @torch.inference_mode()
     def ground(
         self, video: FrameFeatures, replies: Sequence[language.Reply], settings: Settings = DEFAULTS
     ) -> list[Answer]:
         """Find the masks of replies in every frame: the second half of `segment`."""
+        return self._numbers(partial(self._find, video, replies, settings))
+
+    def _numbers(self, run: Callable[[], Result]) -> Result:
+        """Run once; where NaN or infinity comes out, once more to name the module in an error."""
+        try:
+            return run()
+        except NotFinite as error:
+            where = first_not_finite(self.network, run) or str(error)
+        raise InputError(
+            f"in {self.dtype}, {where} is NaN or infinite, so no mask means anything. The weights "
+            'were finite when they were read: try dtype = "float32" in [compute]; if it stays so, '
+            "the checkpoint is damaged or overflows: fetch it again, or take another"
+        )
+
+    def _find(
+        self, video: FrameFeatures, replies: Sequence[language.Reply], settings: Settings
+    ) -> list[Answer]:
         procedure, shape = PROCEDURES[settings.procedure], video.loader.shape
         owners, embeddings = self._embed_segs(replies, procedure, settings)
         new_tracker = partial(
@@ -255,15 +276,18 @@ class Sa2VA:
             again = number < len(groups)
             drawn = MaskStack(len(group), video.loader.shape)
             tracker = new_tracker()
+            finite = FiniteOutputs()
             for time, seen in video.each(list(prompts), again=again):
                 found = [
                     (tracker.prompt(time, seen, group[:, step.prompt], remember=bool(tracked)),
                      step.times)
                     for step in prompts[time]
                 ]  # fmt: skip
-                drawn.draw(time, self.upsample(_mean(found), size))
+                drawn.draw(time, self.upsample(finite.look(_mean(found)), size))
             for time, seen in video.each(tracked, again=again):
-                drawn.draw(time, self.upsample(tracker.track(time, seen), size))
+                logits = finite.look(tracker.track(time, seen))
+                drawn.draw(time, self.upsample(logits, size))
+            finite.refuse("a logit of a mask")
             masks += drawn.masks()
         return masks
 
