@@ -35,7 +35,7 @@ class Choices:
     mode: Mode = "uniform"  # SaSaSa2VA: which frames it sees, and which [SEG] prompts which frame
 
     def __post_init__(self) -> None:
-        if faults := list(self.faults()):
+        if faults := list(self._faults()):
             raise FaultyInput("These settings of Sa2VA have faults:", faults)
 
     @property
@@ -43,7 +43,7 @@ class Choices:
         """What tracked frames leave out of sight."""
         return Approximation(self.nearest_prompts, self.memory_stride)
 
-    def faults(self) -> Iterator[Fault]:
+    def _faults(self) -> Iterator[Fault]:
         """Everything that is wrong, each with its key."""
         for key, names in _NAMES.items():
             if (value := getattr(self, key)) not in names:
@@ -66,9 +66,9 @@ class Settings(Choices):
 
     selected_frames: tuple[int, ...] | None = None  # mode "q_frame": 100 frames of the video
 
-    def faults(self) -> Iterator[Fault]:
+    def _faults(self) -> Iterator[Fault]:
         """Everything that is wrong, each with its key."""
-        yield from super().faults()
+        yield from super()._faults()
         yield from selection_faults(self.mode, self.selected_frames)
 
 
