@@ -11,6 +11,7 @@ from typing import Any
 
 BINS = 20  # of the histogram, from 0 to 1
 _SHORT_HASH = 12
+SHOWN_FROM = 0.1  # seconds; what took less is left out
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,32 @@ def record_line(record: Mapping[str, Any]) -> list[Fact]:
     commit, _, changed = revision.partition("-")
     shown = f"{commit[:_SHORT_HASH]}{' (changed)' if changed else ''}"
     facts.append(Fact("code", f"{record['code']['version']}, {shown}", revision))
-    hardware = record["hardware"]
-    machine = f"{hardware['cpu']}, {hardware['cores']} cores"
-    facts.append(Fact("hardware", ", ".join([*hardware.get("gpus", []), machine])))
-    times = [f"{stage} {_duration(seconds)}" for stage, seconds in record["seconds"].items()]
+    machines = dict.fromkeys(_machine(call["hardware"]) for call in _that_predicted(record))
+    facts.append(Fact("hardware", "; ".join(machines)))
+    times = _times(record["seconds"])
     return [*facts, Fact("time", ", ".join(times))] if times else facts
+
+
+def _that_predicted(record: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the calls whose experts worked, the last call where none is known."""
+    calls = record.get("calls", [])
+    return [one for one in calls if one["seconds"].get("predict", 0) >= SHOWN_FROM] or [record]
+
+
+def _machine(hardware: Mapping[str, Any]) -> str:
+    machine = f"{hardware['cpu']}, {hardware['cores']} cores"
+    return ", ".join([*hardware.get("gpus", []), machine])
+
+
+def _times(seconds: Mapping[str, float]) -> list[str]:
+    """Say what each stage took; what was spent waiting is part of it and stands in brackets."""
+    waited = sum(spent for stage, spent in seconds.items() if ", waiting" in stage)
+    return [
+        f"{stage} {_duration(spent)}"
+        + (f" (waiting {_duration(waited)})" if stage == "predict" and waited >= SHOWN_FROM else "")
+        for stage, spent in seconds.items()
+        if ", waiting" not in stage and spent >= SHOWN_FROM
+    ]
 
 
 def _expert_fact(name: str, source: str, identity: Any) -> Fact:

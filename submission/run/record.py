@@ -1,10 +1,12 @@
 """Write run.json: what made this result, so that it can be made again.
 
-Recipe, data, checkpoints with hashes, code revision, versions, hardware and time per stage. It is
-written when the work starts and after each stage, so a run that was stopped has one, too.
+Recipe, data, checkpoints with hashes, code revision, versions, hardware and time per stage, of
+every call: shards and resumed calls included. It is written when the work starts and after each
+stage, so a run that was stopped has one, too.
 """
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -18,6 +20,7 @@ from typing import Any
 from submission import __version__
 from submission.dataset.records import Split
 from submission.errors import InputError
+from submission.run.calls import join_attention, new_call_file, read_calls, sum_seconds, write_call
 from submission.strict_json import read_json
 from submission.weights.lock import Lock
 from submission.weights.verify import locked_as
@@ -40,10 +43,11 @@ class RunRecord:
         checkpoints: Sequence[Mapping[str, str]] = (),
     ) -> None:
         self.path = run / NAME
-        earlier = _earlier(self.path, recipe, data, experts)
-        self.seconds: dict[str, float] = earlier["seconds"]  # by stage, of all calls
-        self.attention: dict[str, str] = earlier["attention"]  # by expert: the kernel that ran
+        self.seconds: dict[str, float] = {}  # by stage, of this call
+        self.attention: dict[str, str] = {}  # by expert: the kernel that ran in this call
         uploads = _uploads(self.path)
+        self._call_file = new_call_file(run)
+        self._made_for = {"recipe": _digest(recipe), "experts": _digest(experts)}
         self._values = {
             "started": _now(),
             "command": ["mevis-submission", *sys.argv[1:]],
@@ -53,36 +57,26 @@ class RunRecord:
             "checkpoints": checkpoints,
             "code": describe_code(),
             "libraries": _versions(),
-            "hardware": _hardware(),
         } | ({"uploads": uploads} if uploads else {})
         self.save()
 
     def save(self, **results: Any) -> None:
-        """Write the record, with seconds and kernels so far and what `results` adds."""
-        self._values |= {"seconds": self.seconds, "attention": self.attention}
-        self._values |= {"updated": _now(), **results}
+        """Write this call's file and the record of all calls, with what `results` adds."""
+        self._values |= {"hardware": _hardware(), "updated": _now(), **results}
+        shared = ("started", "updated", "command", "data", "code", "libraries", "hardware")
+        call = {name: self._values[name] for name in shared} | {
+            "made_for": self._made_for,
+            "seconds": self.seconds,
+            "attention": self.attention,
+        }
+        write_call(self._call_file, call)
+        calls = read_calls(self.path.parent)
+        self._values |= {
+            "seconds": sum_seconds(calls, call),
+            "attention": join_attention(calls, call),
+            "calls": calls,
+        }
         write_json(self.path, self._values)
-
-
-def _earlier(
-    path: Path, recipe: Mapping[str, Any], data: Mapping[str, Any], experts: Mapping[str, Any]
-) -> dict[str, dict[str, Any]]:
-    """Seconds and kernels that an earlier call left, as far as they still speak of this run.
-
-    What the same experts took for the same data stays when the recipe of the vote changes; the
-    stages after them begin anew.
-    """
-    nothing: dict[str, dict[str, Any]] = {"seconds": {}, "attention": {}}
-    try:
-        earlier = dict(read_json(path))
-        seconds, attention = dict(earlier["seconds"]), dict(earlier.get("attention", {}))
-        if earlier["data"] != data or earlier["experts"] != experts:
-            return nothing
-        if earlier["recipe"] != recipe:
-            seconds = {stage: t for stage, t in seconds.items() if stage.startswith("predict")}
-    except (InputError, KeyError, TypeError, ValueError):
-        return nothing  # no record yet, or one of another kind: time begins anew
-    return {"seconds": seconds, "attention": attention}
 
 
 def _uploads(path: Path) -> list[Any]:
@@ -127,6 +121,12 @@ def describe_checkpoints(identities: Iterable[Any], lock: Lock) -> list[dict[str
         {"name": item.name, "repo": item.repo, "revision": item.revision}
         for item in locked_as(hashes, lock.checkpoints)
     ]
+
+
+def _digest(value: Any) -> str:
+    """Name a JSON value by its content."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _now() -> str:

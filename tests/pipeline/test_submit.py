@@ -73,8 +73,11 @@ def test_a_second_call_does_no_work_again(run, capsys):
     assert "predict" not in said
     assert "vote" not in said
     after = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
-    assert {path for path in after if after[path] != before.get(path)} == {run / "run.json"}
+    changed = {path for path in after if after[path] != before.get(path)}
+    (call,) = changed - {run / "run.json"}
+    assert call.parent == run / "calls"
     record = json.loads((run / "run.json").read_text())
+    assert len(record["calls"]) == 2
     kept = record["seconds"]
     assert record["attention"].keys() == record["experts"].keys()
     assert all(kept[stage] >= spent for stage, spent in seconds.items())
@@ -131,6 +134,15 @@ def test_the_verbs_one_by_one_give_the_same_zip(two_clips, tmp_path):
         assert main(["predict", "--run", str(run), *words]) == 0
     for verb in ("vote", "pack"):
         assert main([verb, "--run", str(run), "--limit", "2", "--quiet"]) == 0
+    record = json.loads((run / "run.json").read_text())
+    calls = [(call["seconds"], call["data"]["videos"]) for call in record["calls"]]
+    assert [(set(seconds) & {"predict", "vote", "pack"}, videos) for seconds, videos in calls] == [
+        ({"predict"}, 1), ({"predict"}, 1), ({"vote"}, 2), ({"pack"}, 2),
+    ]  # fmt: skip
+    assert record["seconds"]["predict"] == pytest.approx(
+        sum(seconds.get("predict", 0) for seconds, _ in calls), abs=1e-3
+    )
+    assert record["attention"].keys() == record["experts"].keys()  # known from the shards
     assert digest(run / "submission.zip") == digest(two_clips / "submission.zip")
 
 

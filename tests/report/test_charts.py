@@ -46,7 +46,19 @@ def test_the_record_line_names_all_that_made_the_run():
     assert facts["expert lost"].value == "Sa2VA-8B, sha256 unknown"
     assert facts["code"].value == "1.2, abcdef012345 (changed)"
     assert facts["hardware"].value == "Some GPU, Some CPU, 8 cores"
-    assert facts["time"].value == "predict 1 h 6 min, vote 2 min 10 s, pack 0.0 s"
+    assert facts["time"].value == "predict 1 h 6 min, vote 2 min 10 s"
+
+
+def test_the_record_line_names_every_machine_that_predicted_and_how_long_it_waited():
+    calls = [
+        {"seconds": {"predict": 9.0}, "hardware": {"cpu": "A", "cores": 2, "gpus": ["Some GPU"]}},
+        {"seconds": {"predict": 9.0}, "hardware": {"cpu": "B", "cores": 4}},
+        {"seconds": {"predict": 0.01, "vote": 2.0}, "hardware": {"cpu": "C", "cores": 8}},
+    ]
+    seconds = {"predict": 18.0, "predict, waiting for frames": 1.5, "vote": 2.0}
+    facts = {f.name: f for f in record_line({**RECORD, "calls": calls, "seconds": seconds})}
+    assert facts["hardware"].value == "Some GPU, A, 2 cores; B, 4 cores"
+    assert facts["time"].value == "predict 18.0 s (waiting 1.5 s), vote 2.0 s"
 
 
 @pytest.mark.parametrize("file", ["a.safetensors", "config.json"])
