@@ -39,6 +39,12 @@ def read_ordinary(path: Path, most: int | None = None) -> bytes:
     return content
 
 
+def read_head(path: Path, count: int) -> bytes:
+    """Return the first bytes of a file of any size; raise OSError as `read_ordinary`."""
+    with open_ordinary(path) as file:
+        return file.read(count)
+
+
 def too_large(found: int, most: int) -> str:
     """Say that a file is larger than what it should hold can be; both in bytes."""
     return f"{found:,} bytes, but what belongs here takes at most {most:,}"

@@ -68,6 +68,8 @@ def _where_known() -> Iterator[None]:
 
 def _is_ours(error: OSError) -> bool:
     """Tell an error of the file that is written from one of whatever its content is read from."""
+    if error.errno is None:
+        return False  # its own words are all that it has
     return error.filename is None or str(error.filename).endswith(PARTIAL_SUFFIX)
 
 

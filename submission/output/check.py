@@ -36,7 +36,7 @@ from submission.output.mask_files import (
     UnreadableFile,
     open_submission,
 )
-from submission.output.name_faults import name_faults
+from submission.output.name_faults import as_one, name_faults
 from submission.output.png_files import read_packed_rows
 from submission.output.team import team_file_faults
 
@@ -119,7 +119,7 @@ def check(
         return Verdict(path, split.name, (fault,), counts)
     with files:
         listing = sort_out(files.names(), split)
-        faults = [*listing.faults, *_wrapper_faults(path, listing)]
+        faults = [*_wrapper_faults(path, listing), *listing.faults]
         faults += name_faults(listing.members.keys(), split)
         locked = files.encrypted() if isinstance(files, MaskArchive) else []
         if locked:
@@ -239,7 +239,5 @@ def _look_at_sentence(
         empty += blank
         if reason is not None:
             faults.append(Fault(name, reason))
-    if len({fault.what for fault in faults}) == 1 and len(faults) == len(video.frame_names) > 1:
-        folder = f"{video.name}/{expression.id}"
-        faults = [Fault(folder, f"all {len(faults)} frames: {faults[0].what}")]
-    return faults, read, empty
+    folder = f"{video.name}/{expression.id}"
+    return as_one(faults, folder, len(video.frame_names)), read, empty

@@ -28,34 +28,47 @@ class Listing:
     """The file names of a submission, sorted out: plain name -> name as stored, and faults."""
 
     members: dict[str, str]
-    faults: tuple[Fault, ...]
+    harmful: tuple[Fault, ...]
+    junk: tuple[Fault, ...]  # what no judge wants and no reader minds
     wrapper: str | None  # a folder around everything, to be taken away
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """All that is wrong before names are compared with a split."""
+        return (*self.harmful, *self.junk)
 
 
 def sort_out(names: Iterable[str], split: Split) -> Listing:
-    """Set aside names that are unsafe, junk or there twice, and look through a wrapper folder."""
+    """Set aside what is unsafe, junk, an archive or there twice; look through a wrapper folder."""
     unsafe: dict[str, list[str]] = {}
     junk: list[str] = []
+    archives: list[str] = []
     stored: dict[str, list[str]] = {}
     for name in names:
         if reason := _unsafe(name):
             unsafe.setdefault(reason, []).append(name)
         elif _JUNK.search(name):
             junk.append(name)
+        elif name.lower().endswith(_ARCHIVES):
+            archives.append(name)
         else:
             plain = "/".join(part for part in name.split("/") if part not in ("", "."))
             stored.setdefault(plain, []).append(name)
     faults = [_several(found, reason) for reason, found in unsafe.items()]
-    if junk:
-        faults.append(_several(junk, "left by a desktop, not part of a submission; delete it"))
+    if archives:
+        what = "an archive inside the submission, which nobody unpacks; pass what is in it"
+        faults.append(_several(archives, what))
     for plain, found in stored.items():
         if len(found) > 1:
             faults.append(Fault(plain, f"the name is there {len(found)} times"))
+    left = (
+        [_several(junk, "left by a desktop, not part of a submission; delete it")] if junk else []
+    )
     members = {plain: found[-1] for plain, found in stored.items()}
     wrapper = find_wrapper(members, split)
     if wrapper is not None:
         members = {name.removeprefix(f"{wrapper}/"): found for name, found in members.items()}
-    return Listing(members, tuple(faults), wrapper)
+    return Listing(members, tuple(faults), tuple(left), wrapper)
 
 
 def find_wrapper(names: Iterable[str], split: Split) -> str | None:
@@ -102,17 +115,12 @@ def extra_faults(names: Iterable[str], split: Split) -> list[Fault]:
             extra["video", video] += 1
         elif frame and expression not in sentences[video]:
             extra["expression", f"{video}/{expression}"] += 1
-        elif name.lower().endswith(_ARCHIVES):
-            extra["archive", name] += 1
         else:
             extra["file", name] += 1
-    return [Fault(where, _too_much(kind, count)) for (kind, where), count in extra.items()]
-
-
-def _too_much(kind: str, count: int) -> str:
-    if kind == "archive":
-        return "an archive inside the submission, which nobody unpacks; pass what is in it"
-    return f"the {kind} is not in the split" + f" ({_files(count)})" * (kind != "file")
+    return [
+        Fault(where, f"the {kind} is not in the split" + f" ({_files(count)})" * (kind != "file"))
+        for (kind, where), count in extra.items()
+    ]
 
 
 def _missing_frames(

@@ -8,6 +8,7 @@ import struct
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -17,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from submission.dataset.images import BrokenImage, most_bytes
-from submission.dataset.records import Split, Video
-from submission.errors import Fault, InputError
+from submission.dataset.records import Video
+from submission.errors import InputError
 from submission.masks.track import Track
-from submission.ordinary_files import SMALL, read_ordinary, too_large
-from submission.output.layout import file_name, find_wrapper, missing_faults
+from submission.ordinary_files import SMALL, read_head, read_ordinary, too_large
+from submission.output.layout import file_name
 from submission.output.png_files import read_mask
 
 READERS = min(16, os.cpu_count() or 1)  # threads; decoding runs outside the interpreter lock
@@ -59,33 +60,35 @@ class MaskFiles(ABC):
         """Return the bytes of a file; raise UnreadableFile, also for more than `most` bytes."""
 
     @abstractmethod
+    def head(self, name: str, count: int) -> bytes:
+        """Return the first bytes of a file; raise UnreadableFile. No checksum is compared."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of the file; reading ends here."""
 
-    def missing(self, split: Split) -> list[Fault]:
-        """Return a fault for each video, sentence or frame of the split without a file."""
-        names = set(self.names())
-        if wrapper := find_wrapper(names, split):
-            what = f"all videos are inside the folder {wrapper}/; they must be at the first level"
-            return [Fault(str(self.path), what)]
-        return missing_faults(names, split)
-
-    def read_track(self, video: Video, expression: str) -> Track:
+    def read_track(
+        self, video: Video, expression: str, members: Mapping[str, str] | None = None
+    ) -> Track:
         """Return the masks of one sentence, read as the judge reads them.
 
+        `members` says under which name each is stored, where that is another than its own.
         Raises InputError, naming the file, for one that is missing, damaged, or of another
         size than the video.
         """
         with ThreadPoolExecutor(READERS) as pool:
             frames = video.frame_names
             return Track.encode(
-                pool.map(lambda frame: self._read_frame(video, expression, frame), frames)
+                pool.map(lambda frame: self._read_frame(video, expression, frame, members), frames)
             )
 
-    def _read_frame(self, video: Video, expression: str, frame: str) -> NDArray[np.bool_]:
+    def _read_frame(
+        self, video: Video, expression: str, frame: str, members: Mapping[str, str] | None
+    ) -> NDArray[np.bool_]:
         name = file_name(video.name, expression, frame)
+        stored = name if members is None else members.get(name, name)
         try:
-            return read_mask(self.read(name, most_bytes(video.size)), video.size)
+            return read_mask(self.read(stored, most_bytes(video.size)), video.size)
         except (UnreadableFile, BrokenImage) as error:
             raise InputError(f"{self.path}: {name}: {error}") from error
 
@@ -117,6 +120,12 @@ class MaskFolder(MaskFiles):
         except OSError as error:
             raise UnreadableFile(f"cannot be read: {error.strerror or error}") from error
 
+    def head(self, name: str, count: int) -> bytes:
+        try:
+            return read_head(self.path / name, count)
+        except OSError as error:
+            raise UnreadableFile(f"cannot be read: {error.strerror or error}") from error
+
     def close(self) -> None:
         """Do nothing: no file stays open between reads."""
 
@@ -139,18 +148,26 @@ class MaskArchive(MaskFiles):
         return [entry.filename for entry in self._zip.infolist() if entry.flag_bits & _ENCRYPTED]
 
     def read(self, name: str, most: int = SMALL) -> bytes:
+        entry = self._entry(name)
+        if entry.file_size > most:
+            raise UnreadableFile(too_large(entry.file_size, most))
+        return self._begin(entry, most + 1)  # with the last byte the checksum is compared
+
+    def head(self, name: str, count: int) -> bytes:
+        return self._begin(self._entry(name), count)
+
+    def _entry(self, name: str) -> zipfile.ZipInfo:
         try:
-            entry = self._zip.getinfo(name)
-            if entry.file_size > most:
-                raise UnreadableFile(too_large(entry.file_size, most))
-            if entry.compress_type not in _BOUNDED:
-                raise UnreadableFile("packed in an unusual way; zip it with: zip -r")
-            with self._zip.open(entry) as file:  # gives no more than the size that is stated
-                return file.read(most + 1)  # compares the checksum
-        except UnreadableFile:
-            raise
+            return self._zip.getinfo(name)
         except KeyError as error:
             raise UnreadableFile("it is missing") from error
+
+    def _begin(self, entry: zipfile.ZipInfo, count: int) -> bytes:
+        if entry.compress_type not in _BOUNDED:
+            raise UnreadableFile("packed in an unusual way; zip it with: zip -r")
+        try:
+            with self._zip.open(entry) as file:  # gives no more than the size that is stated
+                return file.read(count)
         except _ZIP_ERRORS as error:
             raise UnreadableFile(f"the archive is damaged here: {error}") from error
 

@@ -50,6 +50,13 @@ def nearly_right(names: Collection[str], split: Split) -> tuple[list[Fault], dic
     return faults, renamed
 
 
+def as_one(faults: list[Fault], folder: str, total: int) -> list[Fault]:
+    """Return one fault in place of the same one for each of all frames."""
+    if len({fault.what for fault in faults}) == 1 and len(faults) == total > 1:
+        return [Fault(folder, f"all {total} frames: {faults[0].what}")]
+    return faults
+
+
 def _video_faults(video: Video, own: dict[str, _Files], renamed: dict[str, str]) -> list[Fault]:
     """The faults of one video's names; what they stand for is added to `renamed`."""
     faults: list[Fault] = []

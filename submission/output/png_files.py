@@ -26,6 +26,7 @@ PngMode = Literal["1bit", "8bit"]
 WRITERS = min(16, os.cpu_count() or 1)  # threads; zlib works outside the interpreter lock
 _COMPRESSION = 6  # zlib level; 9 is 20 % smaller and six times as slow
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_HEAD = 24  # bytes up to the size
 _GREY = 0  # PNG colour type: one channel, no palette, no alpha
 _LARGEST = 1 << 26  # pixels; whether a larger image is opened at all is for Pillow to say
 _PLAIN = bytes((1, _GREY, 0, 0, 0))  # how a header ends: 1 bit, grey, not interlaced
@@ -107,6 +108,14 @@ def read_mask(content: bytes, size: tuple[int, int] | None = None) -> NDArray[np
     image = decode_image(content, size)
     grey = high_byte(image)
     return np.asarray((np.asarray(image.convert("L")) if grey is None else grey) != 0)
+
+
+def png_size(head: bytes) -> tuple[int, int] | None:
+    """Return (height, width) from the first PNG_HEAD bytes of a PNG, None for any other file."""
+    if len(head) < PNG_HEAD or not head.startswith(_SIGNATURE):
+        return None
+    width, height = struct.unpack(">II", head[16:24])
+    return height, width
 
 
 def read_packed_rows(content: bytes) -> tuple[NDArray[np.uint8], tuple[int, int]] | None:

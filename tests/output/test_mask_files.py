@@ -1,6 +1,5 @@
 """Masks in the submission layout are read alike from a folder and a zip."""
 
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -43,26 +42,6 @@ def test_a_frame_of_another_size_is_named(masks, split):
 def test_a_missing_frame_is_named(masks, split):
     with pytest.raises(InputError, match=r"dogs/2/00003\.png: "):
         masks.read_track(replace(split.videos[0], frame_names=("00003",)), "2")
-
-
-def test_nothing_is_missing_from_a_full_answer(masks, split):
-    assert masks.missing(split) == []
-
-
-def test_missing_files_are_listed_by_the_largest_part_that_is_gone(answer, split):
-    shutil.rmtree(answer / "cups")
-    shutil.rmtree(answer / "dogs" / "10")
-    (answer / "dogs" / "2" / "00001.png").unlink()
-    assert [str(fault) for fault in MaskFolder(answer).missing(split)] == [
-        "dogs/2/00001.png: the frame is missing",
-        "dogs/10: the expression is missing (3 files)",
-        "cups: the video is missing (2 files)",
-    ]
-
-
-def test_a_folder_around_all_videos_is_named(answer, split):
-    (fault,) = MaskFolder(answer.parent).missing(split)
-    assert "inside the folder Annotations/" in fault.what
 
 
 def test_a_damaged_mask_is_named(answer, split):
