@@ -22,6 +22,7 @@ from submission.cost.operations import Work
 from submission.cost.procedures import Stages, ours, public, total
 from submission.cost.sizes import parse_sizes
 from submission.cost.video import Asking, AtOnce, Clip
+from submission.models.sa2va.settings import ProcedureName
 
 Precision = Literal["bfloat16", "float32"]
 VALUE_BYTES: Mapping[str, int] = {"bfloat16": 2, "float32": 4}
@@ -75,7 +76,7 @@ class Limit:
 
 def video_limit(
     config: Mapping[str, Any], device_name: str, *, frames: int, sentences: int, key_frames: int,
-    size: tuple[int, int], procedure: str = "sa2va", precision: Precision = "bfloat16",
+    size: tuple[int, int], procedure: ProcedureName = "sa2va", precision: Precision = "bfloat16",
     objects_at_once: int = 16, images_at_once: int = 8,
 ) -> Limit | None:  # fmt: skip
     """Return work and time of one video, None for a device that is not in the table of GPUs.

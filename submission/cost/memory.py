@@ -125,6 +125,8 @@ def memory_bytes(
     once.
     """
     prompted, tracked = sights(clip.frames, asking)
+    if not tracked:
+        return 0  # nothing is remembered then
     recent = min(RECENT_MAPS, len(tracked))
     shown = min(prompted, asking.nearest_prompts or prompted)
     pointers = shown + min(POINTER_WINDOW, len(tracked))

@@ -38,6 +38,7 @@ def ours(sizes: Sizes, clip: Clip, asking: Asking, at_once: AtOnce) -> Stages:
     prefix, net = prefix_tokens(sizes, shown), sizes.grounding
     in_groups = _in_groups(clip.sentences, at_once.objects)
     made = organs.make_weights(sizes.language) if asking.quantize == "int8" else NOTHING
+    remembered = clip.frames if tracked else 0  # without tracking nobody reads memory
     steps = ANSWER_TOKENS * len(_groups(clip.sentences, at_once.sentences))
     return {
         VISION: organs.encode_vision(sizes, shown),
@@ -45,8 +46,8 @@ def ours(sizes: Sizes, clip: Clip, asking: Asking, at_once: AtOnce) -> Stages:
         ANSWERS: _answer_all(sizes, prefix, clip.sentences, at_once.sentences) + steps * made,
         IMAGES: _in_batches(clip.frames, at_once.images, net),
         PROMPTED: prompted * in_groups(lambda b: _prompt(net, b, asking.procedure)),
-        MEMORY: clip.frames * in_groups(lambda b: organs.encode_memory(net, b)),
-        KEYS: clip.frames * in_groups(lambda b: organs.project_memory(net, b)),
+        MEMORY: remembered * in_groups(lambda b: organs.encode_memory(net, b)),
+        KEYS: remembered * in_groups(lambda b: organs.project_memory(net, b)),
         SHARED: len(tracked)
         * -(-clip.sentences // at_once.objects)
         * organs.attend_to_itself(net, 1),

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from submission.video.sampling import PromptFrames, Sampling, key_frames, prompted_frames
+from submission.models.sa2va.procedures import PROCEDURES, TRACK
+from submission.models.sa2va.settings import SELECTED, Mode, ProcedureName, Settings
+from submission.video.sampling import PromptFrames, Sampling
 
 RECENT_MAPS = 6  # previous frames whose memory maps a tracked frame attends to
 POINTER_WINDOW = 16  # frames whose object pointers it sees, itself included
@@ -15,12 +17,13 @@ class Asking:
     """How an expert asks: the settings of a recipe that decide its cost."""
 
     frames: int  # key frames, at most
-    procedure: str = "sa2va"
+    procedure: ProcedureName = "sa2va"
     sampling: Sampling = "uniform"
     prompt_frames: PromptFrames = "sampled"
     nearest_prompts: int = 0  # approximation: so many prompted frames are seen; 0 for all
     memory_stride: int = 1  # approximation: every n-th of the recent maps is seen
     quantize: str = "none"  # approximation: "int8" keeps the language model in eight bits
+    mode: Mode = "uniform"  # of SaSaSa2VA
 
     @property
     def exact(self) -> "Asking":
@@ -56,21 +59,33 @@ class Sight:
 
 
 def shown_frames(clip: Clip, asking: Asking) -> int:
-    """Key frames that the language model reads."""
-    return len(key_frames(clip.frames, asking.frames, asking.sampling))
+    """Images that the language model reads."""
+    way = PROCEDURES[asking.procedure]
+    return len(way.images(clip.frames, _settings(clip.frames, asking)))
 
 
 @lru_cache(maxsize=4096)
 def sights(frames: int, asking: Asking) -> tuple[int, tuple[Sight, ...]]:
-    """Return the number of prompted frames, and what each other frame of the video sees.
+    """Return how often language prompts an object, and what each tracked frame sees of memory.
 
     All prompted maps whatever their time, the maps of tracked frames among the six before, the
     pointers of prompted frames up to now and of tracked frames among the fifteen before; less
     with an approximation.
     """
-    prompted = prompted_frames(frames, asking.frames, asking.sampling, asking.prompt_frames)
-    others = [time for time in range(frames) if time not in set(prompted)]
+    steps = PROCEDURES[asking.procedure].steps(frames, _settings(frames, asking))
+    prompted = [step.frame for step in steps if step.prompt is not TRACK]
+    others = [step.frame for step in steps if step.prompt is TRACK]
     return len(prompted), tuple(_sight(time, prompted, others, asking) for time in others)
+
+
+def _settings(frames: int, asking: Asking) -> Settings:
+    """The settings of a call; frames that a caller selects are spread over the video here."""
+    spread = tuple(place * frames // SELECTED for place in range(SELECTED))
+    return Settings(
+        procedure=asking.procedure, sampling=asking.sampling, frames=asking.frames,
+        prompt_frames=asking.prompt_frames, mode=asking.mode,
+        selected_frames=spread if asking.mode == "q_frame" else None,
+    )  # fmt: skip
 
 
 def _sight(time: int, prompted: Sequence[int], others: Sequence[int], asking: Asking) -> Sight:

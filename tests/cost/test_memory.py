@@ -24,13 +24,14 @@ from submission.cost.memory import (
 from submission.cost.procedures import prefix_tokens
 from submission.cost.released import config_json
 from submission.cost.sizes import parse_sizes
-from submission.cost.video import Asking, AtOnce, Clip
+from submission.cost.video import Asking, AtOnce, Clip, sights
 from submission.models.mask_packing import pack_bits
 from submission.models.sa2va.language import read_prefix
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2.image_features import GPU_SHARE
 from submission.models.sam2.network import ImageFeatures
 from submission.models.sam2.policy import TrackerPolicy
+from submission.models.sam2.sizes import GroundingConfig
 from submission.models.sam2.tracker import Tracker, is_foreground
 
 CLIP = Clip(frames=11, sentences=4, height=1080, width=1920)
@@ -194,3 +195,15 @@ def test_features_of_a_long_clip_wait_in_host_memory():
         for frames in (20, 40, 400)
     }
     assert peaks[400] < peaks[20] < peaks[40]
+
+
+def test_sasasa2va_remembers_where_its_mode_tracks_and_nowhere_else():
+    wrap = Asking(5, "sasasa2va", mode="wrap_around")
+    prompted, tracked = sights(150, wrap)
+    assert (prompted, len(tracked), tracked[0].maps, tracked[-1].maps) == (100, 50, 100, 106)
+    assert sights(150, replace(wrap, mode="uniform")) == (150, ())
+    net, clip = GroundingConfig(), Clip(150, 8, 720, 1280)
+    one, two = (memory_bytes(net, clip, wrap, objects, 2) for objects in (1, 2))
+    maps = 100 * net.places * net.memory_size * 2  # 52 MB of what SAM 2 remembers of an object
+    assert two - one > 8 * maps, "keys and values of every layer lie beside them"
+    assert memory_bytes(net, clip, replace(wrap, mode="uniform"), 8, 2) == 0
