@@ -17,6 +17,8 @@ from submission.gate.calibration_file import gate_of, read_calibration
 from submission.gate.decision import Gate
 from submission.gate.evidence import KINDS
 from submission.masks.voting import MOST_MEMBERS, Rule
+from submission.models.sa2va.procedures import idle_faults
+from submission.models.sa2va.settings import Mode, ProcedureName
 from submission.output.team import team_faults
 from submission.toml_table import Table
 from submission.video.sampling import PromptFrames, Sampling
@@ -26,8 +28,10 @@ SAMPLE = "sample"  # the packaged recipe of a call without arguments
 
 RECENT_MAPS = 6  # that SAM 2 looks back on; a longer stride than this means nothing
 
-Procedure = Literal["sa2va", "sa2va-i"]
+Procedure = ProcedureName
 Seg = Literal["first", "union"]
+# The others need a tuple of frames for each call; a recipe cannot name one yet.
+RECIPE_MODES = tuple(mode for mode in get_args(Mode) if mode != "q_frame")
 Missing = Literal["error", "skip"]
 Quantize = Literal["none", "int8"]
 Attention = Literal["auto", "flash", "cudnn"]
@@ -49,6 +53,7 @@ class Sa2VAMember:
     max_new_tokens: int = 2048
     nearest_prompts: int = 0  # approximation: prompted frames that are seen; 0 for all
     memory_stride: int = 1  # approximation: every n-th of the recent memory maps is seen
+    mode: Mode = "uniform"  # of SaSaSa2VA: which frames it sees, and which [SEG] prompts which
     quantize: Quantize = "none"  # approximation: "int8" keeps the language model in eight bits
     weight: float = 1.0
 
@@ -215,6 +220,7 @@ def _members(top: Table, folder: Path) -> Iterator[Member]:
                 max_new_tokens=table.count("max_new_tokens", 2048),
                 nearest_prompts=table.count("nearest_prompts", 0, least=0),
                 memory_stride=table.count("memory_stride", 1),
+                mode=table.choice("mode", RECIPE_MODES, "uniform"),
                 quantize=table.choice("quantize", get_args(Quantize), "none"),
                 weight=weight,
             )
@@ -292,6 +298,9 @@ def _contradictions(recipe: Recipe) -> Iterator[Fault]:
         if isinstance(expert, Sa2VAMember) and expert.memory_stride > RECENT_MAPS:
             yield Fault(f"{where}, memory_stride", f"it is {expert.memory_stride}; there are only "
                         f"{RECENT_MAPS} recent memory maps")  # fmt: skip
+        if isinstance(expert, Sa2VAMember):
+            idle = idle_faults(expert)
+            yield from (Fault(f"{where}, {fault.where}", fault.what) for fault in idle)
         if isinstance(expert, Sa2VAMember) and not expert.checkpoint:
             yield Fault(where, "it needs either checkpoint (a model answers) or masks (PNGs)")
 

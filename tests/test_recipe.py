@@ -181,3 +181,18 @@ def test_the_page_about_recipes_has_every_key_with_its_default(tmp_path):
     for kind in (Sa2VAMember, MasksMember, Compute):
         for field in fields(kind):
             assert re.search(rf"(?m)^{field.name} = ", text), field.name
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ('mode = "wrap_around"', "mode: it has no effect"),
+        ('procedure = "sasasa2va"\nframes = 7', "frames: it has no effect"),
+        ('procedure = "sasasa2va"\nmode = "wrap"', "mode"),
+    ],
+)
+def test_modes_of_sasasa2va_that_cannot_be_meant(tmp_path, keys, says):
+    path = tmp_path / "modes.toml"
+    path.write_text(f'[[expert]]\nname = "a"\ncheckpoint = "SaSaSa2VA-4B"\n{keys}\n')
+    with pytest.raises(FaultyInput, match=says):
+        read_recipe(str(path))

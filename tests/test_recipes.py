@@ -25,7 +25,8 @@ TABLE2 = [f"table2/{name}" for name in
 
 
 def test_the_packaged_recipes_are_these():
-    singles = ["pvuw4", "sa2va-baseline", "sa2va-i-26b", "sample", "single-24gb", "single-80gb"]
+    singles = ["pvuw4", "sa2va-baseline", "sa2va-i-26b", "sample", "sasasa2va-modes"]
+    singles += ["single-24gb", "single-80gb"]
     assert packaged_recipes() == [*singles, *TABLE2]
 
 

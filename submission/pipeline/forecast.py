@@ -115,7 +115,7 @@ def memory_of_released(expert: Sa2VAMember, compute: Compute) -> float | None:
 def _asking(expert: Sa2VAMember) -> Asking:
     return Asking(
         expert.frames, expert.procedure, expert.sampling, expert.prompt_frames,
-        expert.nearest_prompts, expert.memory_stride, expert.quantize,
+        expert.nearest_prompts, expert.memory_stride, expert.quantize, expert.mode,
     )  # fmt: skip
 
 

@@ -7,10 +7,10 @@ nobody else tells one from another.
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import Any, Protocol
 
 from submission.errors import Fault, InputError
-from submission.models.sa2va.settings import SELECTED, Choices, Settings
+from submission.models.sa2va.settings import SELECTED, Settings
 from submission.models.sam2.policy import TrackerPolicy
 from submission.video.sampling import key_frames, prompted_frames
 
@@ -182,11 +182,15 @@ PROCEDURES: Mapping[str, Procedure] = {
 }
 
 
-def idle_faults(choices: Choices) -> Iterator[Fault]:
-    """The settings that were chosen and that the procedure does not read."""
+def idle_faults(choices: Any) -> Iterator[Fault]:
+    """The settings that were chosen and that the procedure does not read.
+
+    `choices` are Settings, or a record of a recipe with fields of the same names.
+    """
     unread = PROCEDURES[choices.procedure].unread
-    for item in fields(choices):
-        if item.name in unread and getattr(choices, item.name) != item.default:
+    for item in fields(Settings):
+        value = getattr(choices, item.name, item.default)
+        if item.name in unread and value != item.default:
             yield Fault(item.name, f'it has no effect with procedure = "{choices.procedure}"')
 
 
