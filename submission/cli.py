@@ -10,6 +10,7 @@ from pathlib import Path
 from submission import __version__
 from submission.ending import DONE, end_with, stoppable
 from submission.errors import FaultyResult, InputError
+from submission.output.check import Verdict
 from submission.pipeline.check import CHECK_UNITS, check_files, keep_verdict
 from submission.pipeline.submit import Run, read_data
 from submission.progress import Mode, Reporter
@@ -19,7 +20,15 @@ from submission.run.results import recipe_of_run
 from submission.score.table import score_lines
 from submission.verbs.calibrate import add_calibrate
 from submission.verbs.container import add_container
-from submission.verbs.data import add_data, add_out, add_run, data_only, named_recipe, selection
+from submission.verbs.data import (
+    add_data,
+    add_out,
+    add_run,
+    data_only,
+    named_recipe,
+    names_no_data,
+    selection,
+)
 from submission.verbs.published import published_lines
 from submission.verbs.score import add_compare, add_score
 from submission.verbs.upload import add_upload
@@ -181,6 +190,8 @@ def _check(arguments: Arguments, reporter: Reporter) -> None:
     out = _beside(arguments, "check.json")
     verdict = check_files(arguments.path, split, require_team=arguments.team, reporter=reporter)
     told = verdict.summary()
+    if names_no_data(arguments):
+        told = _against_sample(verdict, told)
     if keep_verdict(verdict, out, reporter):
         told += f"\nThe {'verdict' if verdict.ok else 'list'} as JSON: {out}"
     elif arguments.out is None:
@@ -188,6 +199,16 @@ def _check(arguments: Arguments, reporter: Reporter) -> None:
     if not verdict.ok:
         raise FaultyResult(told)
     print(told)
+
+
+def _against_sample(verdict: Verdict, told: str) -> str:
+    """Say that no data was named; where nothing fits the sample, only that."""
+    if verdict.counts["files"] == 0:
+        return (
+            f"{verdict.path}: it has no mask of the sample split, which it was held against "
+            "because no data was named; give --data DIR --split NAME"
+        )
+    return f"held against the sample split (for another: --data DIR --split NAME)\n{told}"
 
 
 def _make_run(arguments: Arguments, reporter: Reporter, recipe: Recipe | None = None) -> Run:

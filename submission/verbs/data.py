@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from submission.dataset.mevis import META_FILES
 from submission.dataset.selection import parse_shard
 from submission.pipeline.submit import Selection
 from submission.recipe import SAMPLE, Recipe, read_recipe
@@ -40,14 +41,30 @@ def add_out(verb: argparse.ArgumentParser) -> None:
 def named_recipe(arguments: Arguments) -> Recipe:
     """Return the recipe that the call names, or the sample's, with the call's data."""
     recipe = read_recipe(getattr(arguments, "recipe", None) or SAMPLE)
-    return recipe.with_data(arguments.data, arguments.split, arguments.meta)
+    return recipe.with_data(*_root_and_split(arguments), arguments.meta)
 
 
 def data_only(arguments: Arguments) -> Recipe:
     """Return a recipe that only names data: that of the call, of its recipe, or the sample's."""
     if getattr(arguments, "recipe", None) or (arguments.data is None and arguments.split is None):
         return named_recipe(arguments)
-    return Recipe("", Path(), ()).with_data(arguments.data, arguments.split, arguments.meta)
+    return Recipe("", Path(), ()).with_data(*_root_and_split(arguments), arguments.meta)
+
+
+def names_no_data(arguments: Arguments) -> bool:
+    """Tell whether a call names no data, so that the sample's is taken."""
+    return not any((getattr(arguments, "recipe", None), arguments.data, arguments.split))
+
+
+def _root_and_split(arguments: Arguments) -> tuple[Path | None, str | None]:
+    """What --data and --split mean; --data may be the folder of one split itself."""
+    root: Path | None = arguments.data
+    split: str | None = arguments.split
+    if root is not None and (split is None or root.resolve().name == split):
+        metas = (*META_FILES, *([arguments.meta] if arguments.meta else []))
+        if any((root / name).is_file() for name in metas):
+            return root.resolve().parent, root.resolve().name
+    return root, split
 
 
 def selection(arguments: Arguments) -> Selection:
