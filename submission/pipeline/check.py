@@ -7,7 +7,7 @@ from submission.dataset.records import Split
 from submission.output.check import Verdict, check
 from submission.progress import Reporter
 from submission.run.folder import RunFolder
-from submission.run.stages import file_states
+from submission.run.stages import contents, file_states
 from submission.whole_files import write_json
 
 CHECK_UNITS = 0.02  # cost of a mask; predicting one is 1
@@ -22,11 +22,13 @@ def check_run(split: Split, run: RunFolder, *, require_team: bool, reporter: Rep
         "code": code_digest(__name__),
     }
     record = run.stages.read("check")
-    if run.stages.is_current("check", inputs) and record.get("ok") and run.check.exists():
+    if run.stages.is_current("check", inputs, [run.check]) and record.get("ok"):
         return Verdict(run.zip, split.name, (), record["counts"])
     verdict = check_files(run.zip, split, require_team=require_team, reporter=reporter)
     write_json(run.check, verdict.to_json())
-    run.stages.record("check", inputs, ok=verdict.ok, counts=verdict.counts)
+    run.stages.record(
+        "check", inputs, made=contents([run.check]), ok=verdict.ok, counts=verdict.counts
+    )
     return verdict
 
 

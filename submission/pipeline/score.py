@@ -4,6 +4,7 @@ Knows the zip, the stored answers and the ground truth, not how the masks were m
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from submission.code_digest import code_digest
@@ -13,7 +14,7 @@ from submission.pool import open_pool, work_through
 from submission.progress import Reporter
 from submission.run.folder import RunFolder
 from submission.run.results import Found, find_results
-from submission.run.stages import file_states
+from submission.run.stages import contents, file_states
 from submission.score.answers import StoreSource
 from submission.score.score_file import Scores, read_scores, write_scores
 from submission.score.scoring import ExpressionScore, Score, gather, score_video
@@ -29,16 +30,20 @@ def score_run(split: Split, run: RunFolder, reporter: Reporter) -> Scores:
     found = find_results(run.path, split)
     inputs = _inputs(split, run, found)
     scores = write_scores(run.score, split, score_results(found, split, reporter))
-    run.stages.record("score", inputs)
+    run.stages.record("score", inputs, made=contents(_made(run)))
     return scores
 
 
 def is_scored(split: Split, run: RunFolder) -> bool:
     """Tell whether score.json is of the zip and the answers that are there now."""
-    written = run.score.exists() and run.score.with_suffix(".csv").exists()
-    return written and run.stages.is_current(
-        "score", _inputs(split, run, find_results(run.path, split))
-    )
+    if not all(path.is_file() for path in _made(run)):
+        return False
+    inputs = _inputs(split, run, find_results(run.path, split))
+    return run.stages.is_current("score", inputs, _made(run))
+
+
+def _made(run: RunFolder) -> tuple[Path, Path]:
+    return run.score, run.score.with_suffix(".csv")
 
 
 def score_results(results: Sequence[Found], split: Split, reporter: Reporter) -> dict[str, Score]:

@@ -21,12 +21,21 @@ class Stages:
     def __init__(self, run: Path) -> None:
         self.folder = run / "stages"
 
-    def is_current(self, stage: str, inputs: Any) -> bool:
-        """Tell whether the stage was finished with these inputs (JSON values)."""
-        return bool(self.read(stage).get("inputs") == _digest(inputs))
+    def is_current(self, stage: str, inputs: Any, made: Iterable[Path] = ()) -> bool:
+        """Tell whether the stage was finished with these inputs (JSON values).
+
+        The small files that it made must be there and hold what they held then.
+        """
+        record = self.read(stage)
+        if record.get("inputs") != _digest(inputs):
+            return False
+        return bool(record.get("made", []) == contents(made))
 
     def record(self, stage: str, inputs: Any, **result: Any) -> None:
-        """Note that the stage is finished, and small facts about its result."""
+        """Note that the stage is finished, and small facts about its result.
+
+        "made" among them is what `contents` says of the small files that it made.
+        """
         write_json(self._path(stage), {"inputs": _digest(inputs), **result})
 
     def read(self, stage: str) -> dict[str, Any]:
@@ -48,6 +57,14 @@ def file_states(paths: Iterable[Path]) -> list[list[Any]]:
         stat = path.stat() if path.exists() else None
         states.append([path.name, stat.st_size, stat.st_mtime_ns] if stat else [path.name, None])
     return states
+
+
+def contents(files: Iterable[Path]) -> list[list[str | None]]:
+    """Name and SHA-256 of each file, None for one that is not there."""
+    return [
+        [path.name, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None]
+        for path in files
+    ]
 
 
 def _digest(inputs: Any) -> str:

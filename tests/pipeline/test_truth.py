@@ -82,3 +82,17 @@ def test_only_the_splits_whose_masks_are_known_are_hashed(split):
     assert differs_from_official(split, refuse) is None
     many = replace(split, videos=split.videos[:1] * 50)
     assert differs_from_official(many, refuse) is None  # fifty videos, but not its sentences
+
+
+@pytest.mark.parametrize("name", ["score.json", "score.csv", "check.json"])
+@pytest.mark.parametrize(
+    "damage", [lambda content: b"", lambda content: content.replace(b"1", b"7")]
+)
+def test_a_damaged_file_that_can_be_made_again_is(words, tmp_path, name, damage):
+    assert main(words) == 0
+    path = tmp_path / "out" / name
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    assert path.read_bytes() != whole
+    assert main(words) == 0
+    assert path.read_bytes() == whole
