@@ -25,6 +25,8 @@ import numpy as np
 
 from scripts.report_benchmark import make_blob
 from submission.dataset.records import MASK_FILE, Expression, Split, Video
+from submission.experts import mask_files
+from submission.experts.expert import ExpertEntry
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
 from submission.pipeline.check import check_run
@@ -33,7 +35,7 @@ from submission.pipeline.score import score_run
 from submission.pipeline.vote import refuse_missing, vote
 from submission.pool import num_cores, open_pool
 from submission.progress import Reporter
-from submission.recipe import MasksMember, Recipe
+from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.whole_files import write_json
 
@@ -146,7 +148,8 @@ def measure(split: Split) -> list[Row]:
         shutil.rmtree(path, ignore_errors=True)
     for path in (run.zip, run.check, run.score):
         path.unlink(missing_ok=True)
-    members = tuple(MasksMember(f"expert{number}", Path()) for number in range(EXPERTS))
+    settings = mask_files.Settings(masks="unused")
+    members = tuple(ExpertEntry(f"expert{number}", "masks", settings) for number in range(EXPERTS))
     recipe = Recipe("benchmark", Path(), members)
     with Reporter("quiet") as quiet:
         masks = split.num_masks

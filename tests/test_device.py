@@ -68,9 +68,10 @@ def test_a_run_plans_with_the_precision_that_its_gpu_gets(
 ):
     gpus(capability)
     gpu = Place("some GPU", 15e9, 16e9)
-    monkeypatch.setattr("submission.pipeline.submit.gpu_at_hand", lambda device: gpu)
+    monkeypatch.setattr("submission.pipeline.prepare.gpu_at_hand", lambda device: gpu)
+    monkeypatch.setattr("submission.pipeline.prepare.memory_of", lambda device: 15e9)
     run = Run(read_recipe("sample"), Selection(limit=1), tmp_path, Reporter("quiet"))
-    assert run._limits().dtype == dtype
+    assert run._prepare().compute.dtype == dtype
 
 
 def test_a_model_asks_the_gpu_that_is_named_for_its_precision(gpus, monkeypatch):

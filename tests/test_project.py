@@ -191,6 +191,72 @@ def test_a_use_of_the_network_elsewhere_is_noticed(tmp_path, line):
     assert len(network_imports(tmp_path)) == 1
 
 
+# --- the seam ------------------------------------------------------------------------------------
+# Rooms that may tell one kind of expert from another; everybody else asks the expert.
+KNOW_KINDS = "experts/"
+KIND_MODULES = {path.stem for path in (PACKAGE / "experts").glob("*.py")} - {
+    "__init__", "expert", "registry", "scheduling", "model_cache",
+}  # fmt: skip
+
+
+def recognised_kinds(package: Path) -> list[str]:
+    """One line for each place outside experts/ that knows a kind: module, class, key or name."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        where = path.relative_to(package).as_posix()
+        if where.startswith(KNOW_KINDS):
+            continue
+        found += [f"{where} imports {name}" for name in imported(path) if is_kind(name)]
+        tree = ast.parse(path.read_text())
+        found += [f"{where} compares {what}" for node in ast.walk(tree) for what in asked(node)]
+    return found
+
+
+def is_kind(name: str) -> bool:
+    package, _, rest = name.partition("submission.experts.")
+    return not package and rest.partition(".")[0] in KIND_MODULES
+
+
+def asked(node: ast.AST) -> Iterator[str]:
+    """`"masks" in entry`, `x.kind == "sa2va"`, and `isinstance(x, SomeExpert)`."""
+    from submission.experts.registry import BY_KEY, KINDS
+
+    words = {*KINDS, *BY_KEY}
+    if isinstance(node, ast.Compare):
+        sides = [node.left, *node.comparators]
+        texts = {side.value for side in sides if isinstance(side, ast.Constant)}
+        of_kind = any(isinstance(side, ast.Attribute) and side.attr == "kind" for side in sides)
+        is_member = any(isinstance(op, ast.In | ast.NotIn) for op in node.ops)
+        yield from (str(word) for word in texts & words if of_kind or is_member)
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
+        kinds = ast.unparse(node.args[1])
+        if re.search(r"Expert|\bSettings\b|\.settings\b", ast.unparse(node)):
+            yield f"the class of an expert: {kinds}"
+
+
+def test_nobody_outside_experts_asks_what_kind_an_expert_is():
+    assert recognised_kinds(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from submission.experts.sa2va import Sa2VAExpert",
+        "from submission.experts import mask_files",
+        'named = "masks" in entry',
+        'known = entry.kind == "sa2va"',
+        "def f(x):\n    return isinstance(x, Sa2VAExpert)",
+        "def f(x):\n    return isinstance(x.settings, Settings)",
+    ],
+)
+def test_a_question_for_the_kind_is_noticed(tmp_path, line):
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "a.py").write_text(line)
+    (tmp_path / "experts").mkdir()
+    (tmp_path / "experts" / "a.py").write_text(line)  # there it may be
+    assert len(recognised_kinds(tmp_path)) == 1
+
+
 # --- captions ------------------------------------------------------------------------------------
 def test_every_module_has_a_caption():
     modules = [*PACKAGE.rglob("*.py"), *(ROOT / "scripts").rglob("*.py")]

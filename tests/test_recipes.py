@@ -7,9 +7,7 @@ import pytest
 from submission.cli import main
 from submission.errors import FaultyInput
 from submission.recipe import (
-    MasksMember,
     Published,
-    Sa2VAMember,
     packaged_recipes,
     parse_recipe,
     read_recipe,
@@ -35,18 +33,20 @@ def test_each_names_checkpoints_of_the_lock_or_a_folder_that_is_there(name):
     recipe = read_recipe(name)
     lock = Weights().lock
     for expert in recipe.experts:
-        if isinstance(expert, Sa2VAMember):
-            named = lock.find(expert.checkpoint) is not None
-            assert named or (recipe.folder / expert.checkpoint / "config.json").is_file()
+        if expert.kind == "sa2va":
+            checkpoint = expert.settings.checkpoint
+            named = lock.find(checkpoint) is not None
+            assert named or (recipe.folder / checkpoint / "config.json").is_file()
 
 
 def test_the_ensemble_is_the_papers_as_we_read_it():
     members = read_recipe("pvuw4").experts
-    shown = [(e.checkpoint, e.sampling, e.frames) for e in members if isinstance(e, Sa2VAMember)]
+    asked = [entry.settings for entry in members if entry.kind == "sa2va"]
+    shown = [(one.checkpoint, one.sampling, one.frames) for one in asked]
     assert shown == [("Sa2VA-26B", "uniform", frames) for frames in (10, 15, 20, 25)] + [
         ("Sa2VA-8B", "uniform", 20)
     ]
-    assert [type(expert) for expert in members[5:]] == [MasksMember]
+    assert [entry.kind for entry in members[5:]] == ["masks"]
 
 
 def test_table_2_is_six_runs_of_the_paper(monkeypatch, tmp_path):
@@ -69,6 +69,17 @@ def test_a_call_on_a_series_is_a_call_on_each_of_its_recipes(split_folder, tmp_p
     assert main(["submit", "--recipe", str(tmp_path), "--dry-run", *data]) == 0
     plans = [line for line in capsys.readouterr().out.splitlines() if line.startswith("expert")]
     assert [line.split()[1] for line in plans] == ["a:", "b:"]
+
+
+def test_a_folder_of_the_name_does_not_take_the_place_of_a_packaged_recipe(tmp_path, monkeypatch):
+    for name in ("sample", "table2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "other.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert recipe_series("sample") == ["sample"]
+    assert read_recipe("sample").name == "sample"
+    assert len(recipe_series("table2")) == len(TABLE2)
+    assert recipe_series("./sample") == ["sample/other.toml"]  # a path is a path
 
 
 def test_published_numbers_must_be_numbers(tmp_path):

@@ -10,12 +10,12 @@ from scripts.benchmark.random_model import make_model
 from scripts.benchmark.resources import available_bytes, describe_machine, revision
 from scripts.benchmark.sizes import config_values
 from scripts.benchmark.tables import size_of
+from submission.compute import IMAGES_AT_ONCE
 from submission.cost.estimate import video_limit
 from submission.cost.memory import peak_memory
 from submission.cost.sizes import Sizes, parse_sizes
 from submission.cost.video import Asking, AtOnce, Clip
 from submission.device import settle_device, settle_dtype
-from submission.experts.model_cache import IMAGES_AT_ONCE
 from submission.models.sa2va.model import Limits, Sa2VA
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -28,10 +28,10 @@ class MemberCost:
 
     name: str
     ours: Stages  # empty when nothing is left to do
-    public: Stages
+    public: Stages | None  # None: there is no procedure to compare with
     reading: float  # core seconds to decode and resize frames
-    peak: float  # bytes at its largest video, with the limits of the recipe
-    on: Mapping[str, Fitting]  # by name of a GPU
+    peak: float | None  # bytes at its largest video, with the limits of the recipe
+    on: Mapping[str, Fitting | None]  # by name of a GPU; None where its memory is unknown
 
 
 def cost_lines(
@@ -49,7 +49,7 @@ def cost_lines(
     if len(busy) > 1:
         rows.append(_row("all", busy, names, precision))
     lines += ["", *in_columns(rows)]
-    if any(member.on[name].is_smaller for member in busy for name in names):
+    if any(fitting and fitting.is_smaller for member in busy for fitting in member.on.values()):
         lines.append(FOOTNOTE)
     cores = sum(member.reading for member in busy)
     lines += [
@@ -79,20 +79,32 @@ def flop_in_words(flop: float) -> str:
 def _row(
     name: str, members: Sequence[MemberCost], gpus: Sequence[str], precision: Precision
 ) -> tuple[str, ...]:
-    ours = total(sum_stages(member.ours for member in members)).flop
-    public = total(sum_stages(member.public for member in members)).flop
     return (
         name,
-        flop_in_words(ours),
-        f"{flop_in_words(public)} ({public / ours:.1f} times)",
-        f"{max(member.peak for member in members) / 1e9:.1f} GB",
+        flop_in_words(total(sum_stages(member.ours for member in members)).flop),
+        _public(members),
+        _peak(members),
         *(_on(gpu, members, precision) for gpu in gpus),
     )
 
 
+def _public(members: Sequence[MemberCost]) -> str:
+    """Work of the public procedure of those that have one, and how many times ours that is."""
+    both = [(member.ours, member.public) for member in members if member.public is not None]
+    if not both:
+        return "unknown"
+    ours, public = (total(sum_stages(stages)).flop for stages in zip(*both, strict=True))
+    return f"{flop_in_words(public)} ({public / ours:.1f} times)"
+
+
+def _peak(members: Sequence[MemberCost]) -> str:
+    known = [member.peak for member in members if member.peak is not None]
+    return f"{max(known) / 1e9:.1f} GB" if known else "unknown"
+
+
 def _on(name: str, members: Sequence[MemberCost], precision: Precision) -> str:
     """Time on a GPU, or that it does not fit; experts run one after another."""
-    fittings = [member.on[name] for member in members]
+    fittings = [fitting for member in members if (fitting := member.on[name]) is not None]
     if not all(fitting.fits for fitting in fittings):
         return "does not fit"
     star = " *" if any(fitting.is_smaller for fitting in fittings) else ""

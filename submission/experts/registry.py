@@ -1,44 +1,80 @@
-"""From the members of a recipe to experts that can be asked."""
+"""The kinds of experts: ours by name, and those of other packages by their entry points.
 
-from collections.abc import Sequence
+A kind is a module with
 
-from submission.experts.expert import Expert
-from submission.experts.mask_files import MaskFiles
-from submission.experts.model_cache import ModelShelf
-from submission.experts.sa2va import Sa2VAExpert
-from submission.progress import Reporter
-from submission.recipe import MasksMember, Recipe
-from submission.weights.checkpoints import CheckpointFinder
-from submission.weights.folders import Weights
+    Settings                                  a frozen dataclass: the keys of its [[expert]]
+    build(name, settings, tools) -> Expert    opens nothing; raises InputError as it likes
+
+A package of somebody else adds one by an entry point in the group `mevis_submission.experts`, whose
+name is the kind (docs/experts.md).
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any
+
+from submission.errors import InputError
+from submission.experts.expert import Expert, Tools
+
+KINDS = {
+    "sa2va": "submission.experts.sa2va",
+    "masks": "submission.experts.mask_files",
+    "example": "submission.experts.example",
+}
+GROUP = "mevis_submission.experts"
+BY_KEY = {"checkpoint": "sa2va", "masks": "masks"}  # what a recipe without `kind` means
 
 
-def make_experts(
-    recipe: Recipe, reporter: Reporter, weights: Weights | None = None, *, hash_all: bool = False
-) -> list[Expert]:
-    """Make the recipe's experts; those that share a checkpoint share the loaded model.
+def find_kind(name: str) -> ModuleType:
+    """Return the module of a kind; raise InputError when there is none, or it is no kind."""
+    if name in KINDS:
+        return import_module(KINDS[name])
+    points = {point.name: point for point in _entry_points()}
+    if name not in points:
+        known = ", ".join([*KINDS, *points])
+        raise InputError(
+            f'there is no kind of expert "{name}"; known: {known}. Others come with their package: '
+            f"install it (docs/experts.md)"
+        )
+    return _open(points[name])
 
-    A checkpoint that weights.lock names is compared with it first; `hash_all` reads every byte
-    for that, also where the hash of a file in its present state is remembered.
+
+def implied_kind(table: Mapping[str, Any]) -> str:
+    """Return the kind that an [[expert]] without `kind` means.
+
+    Raises InputError when its keys leave that open.
     """
-    shelf = ModelShelf(recipe.compute, reporter)
-    finder = CheckpointFinder(recipe.folder, weights or Weights(), hash_all, reporter)
-    experts: list[Expert] = []
-    for member in recipe.experts:
-        if isinstance(member, MasksMember):
-            experts.append(MaskFiles(member.name, member.masks))
-            continue
-        if member.approximation:
-            reporter.warn(f"expert {member.name} is an approximation: {member.approximation}")
-        checkpoint = finder.find(member.checkpoint)
-        sam2 = finder.find_sam2(member.sam2) if member.sam2 else None
-        experts.append(Sa2VAExpert(member, checkpoint, sam2, shelf))
-    return experts
+    named = [kind for key, kind in BY_KEY.items() if key in table]
+    if len(named) != 1:
+        raise InputError("it needs either checkpoint (a model answers) or masks (PNGs), or a kind")
+    return named[0]
 
 
-def attention_kernels(experts: Sequence[Expert]) -> dict[str, str]:
-    """The kernel that memory attention ran on, of every expert that used a model."""
-    return {
-        expert.name: expert.shelf.attention
-        for expert in experts
-        if isinstance(expert, Sa2VAExpert) and expert.shelf.attention
-    }
+def build_experts(tools: Tools) -> list[Expert]:
+    """Build the experts of a recipe, in its order."""
+    return [
+        find_kind(entry.kind).build(entry.name, entry.settings, tools) for entry in tools.entries
+    ]
+
+
+def _entry_points() -> Iterator[EntryPoint]:
+    """Those of other packages; a kind of ours cannot be taken over."""
+    return (point for point in entry_points(group=GROUP) if point.name not in KINDS)
+
+
+def _open(point: EntryPoint) -> ModuleType:
+    try:
+        module: ModuleType = point.load()
+    except Exception as error:  # somebody else's code: whatever it raises, the recipe cannot run
+        raise InputError(
+            f'the kind "{point.name}" cannot be imported from {point.value}: '
+            f"{type(error).__name__}: {error}; install its package again, or ask its authors"
+        ) from error
+    if missing := [name for name in ("Settings", "build") if not hasattr(module, name)]:
+        raise InputError(
+            f'the kind "{point.name}" ({point.value}) has no {" and no ".join(missing)}: its entry '
+            "point must name a module that has both (docs/experts.md)"
+        )
+    return module

@@ -1,91 +1,139 @@
 """An expert that is one configuration of Sa2VA, from a checkpoint."""
 
 import sys
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 from submission.code_digest import prediction_code
-from submission.cost.sizes import Sizes, read_sizes
+from submission.cost.estimate import VALUE_BYTES
+from submission.cost.memory import peak_memory, weight_bytes
+from submission.cost.procedures import Stages, ours, public
+from submission.cost.released import RELEASED, config_json
+from submission.cost.sizes import Sizes, parse_sizes, read_sizes
+from submission.cost.video import Asking, AtOnce, Clip
 from submission.dataset.records import Video
-from submission.errors import InputError
-from submission.experts.expert import Expert, Predictions
-from submission.experts.model_cache import ModelKey, ModelShelf
+from submission.errors import Fault, InputError
+from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.masks.store import Prediction
 from submission.masks.track import Track
 from submission.models.sa2va.internvl.images import image_requests
-from submission.models.sa2va.procedures import PROCEDURES
-from submission.models.sa2va.settings import Settings
-from submission.recipe import Sa2VAMember, describe
+from submission.models.sa2va.procedures import PROCEDURES, idle_faults
+from submission.models.sa2va.settings import Choices
+from submission.models.sa2va.settings import Settings as CallSettings
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest, Squash
 from submission.weights.hashes import checkpoint_files, hash_files
+from submission.weights.tensors import IMAGE_ENCODER, hash_tensors, loaded_bytes
 
 if TYPE_CHECKING:
     from submission.models.sa2va.answer import Answer
     from submission.models.sa2va.model import Sa2VA
     from submission.models.sam2.image_features import FrameFeatures
 
+INT8 = 'set quantize = "int8" for it (an approximation, docs/engine.md)'
 
-class Sa2VAExpert(Expert):
-    """One configuration of Sa2VA."""
 
-    def __init__(
-        self, member: Sa2VAMember, checkpoint: Path, sam2: Path | None, shelf: ModelShelf
-    ) -> None:
-        self.name = member.name
-        self.member = member
-        # A setting that the recipe has no key for yet keeps its default.
-        keys = [field.name for field in fields(Settings) if hasattr(member, field.name)]
-        self.settings = Settings(**{key: getattr(member, key) for key in keys})
-        self.procedure = PROCEDURES[self.settings.procedure]
-        self.checkpoint = checkpoint
-        self.sam2 = sam2
-        self.shelf = shelf
-        self.encoder = str(checkpoint)  # names what it sees of images: equal names, equal content
-        self.beside: AbstractSet[ModelKey] = frozenset()  # models that stay loaded beside its own
+@dataclass(frozen=True, kw_only=True)
+class Settings(Choices):
+    """The keys of its [[expert]], beside name, kind and weight: those of a call, and the model's.
+
+    Raises FaultyInput with everything that is wrong in them, and with what would do nothing.
+    """
+
+    checkpoint: Annotated[str, Field(min_length=1)]  # a folder, or a name in weights.lock
+    sam2: str = ""  # SAM 2.0 large beside a Sa2VA checkpoint, for a procedure that needs both
+    quantize: Literal["none", "int8"] = "none"  # approximation: the language model in eight bits
 
     @property
-    def key(self) -> ModelKey:
-        """What names its loaded model."""
-        return self.checkpoint, self.sam2, self.member.quantize
+    def call(self) -> CallSettings:
+        """What the model is called with."""
+        return CallSettings(**{item.name: getattr(self, item.name) for item in fields(Choices)})
 
+    def _faults(self) -> Iterator[Fault]:
+        yield from super()._faults()
+        if self.procedure not in PROCEDURES:
+            return
+        yield from idle_faults(self)
+        if self.mode == "q_frame":  # it needs frames of each call, which a recipe cannot name
+            yield Fault("mode", 'it is "q_frame", which a recipe cannot ask for')
+        if self.sam2 and not PROCEDURES[self.procedure].policy.needs_original_decoder:
+            other = next(n for n, p in PROCEDURES.items() if p.policy.needs_original_decoder)
+            yield Fault("sam2", f'it has no effect with procedure "{self.procedure}": drop it, or '
+                        f'set procedure = "{other}"')  # fmt: skip
+
+    @property
+    def approximations(self) -> str:
+        """How it differs from the model as it was trained, in words; empty for not at all."""
+        seen = []
+        if self.nearest_prompts:
+            seen.append(f"the nearest {self.nearest_prompts} of the prompted frames")
+        if self.memory_stride > 1:
+            seen.append(f"recent memory maps in steps of {self.memory_stride} frames")
+        words = [f"tracked frames see only {' and '.join(seen)}"] if seen else []
+        if self.quantize == "int8":
+            words.append("weights of the language model are rounded to 8 bits")
+        return "; ".join(words)
+
+
+def build(name: str, settings: Settings, tools: Tools) -> Expert:
+    """Build one; experts of one checkpoint share the model that can do what any of them needs."""
+    same = [
+        entry.settings.sam2
+        for entry in tools.entries
+        if isinstance(entry.settings, Settings)
+        and entry.settings.checkpoint == settings.checkpoint
+        and entry.settings.quantize == settings.quantize
+    ]
+    return Sa2VAExpert(name, settings, tools, settings.sam2 or max(same, default=""))
+
+
+class Sa2VAExpert(Expert):
+    """One configuration of Sa2VA; its model is loaded with the SAM 2 weights that `sam2` names."""
+
+    def __init__(self, name: str, settings: Settings, tools: Tools, sam2: str = "") -> None:
+        self.name = name
+        self.settings = settings
+        self.call = settings.call
+        self.procedure = PROCEDURES[settings.procedure]
+        self.tools = tools
+        self.sam2 = sam2
+        self._ran_on = ""
+
+    # --- what it does ----------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
         """Settings without paths, hashes of all files, precision, model code and libraries."""
-        settings = describe(self.member)
-        for path_key in ("checkpoint", "sam2"):
-            settings.pop(path_key, None)
+        own = [self.tools.checkpoints.find_sam2(self.settings.sam2)] if self.settings.sam2 else []
         files = hash_files(
-            [*checkpoint_files(self.checkpoint), *([self.sam2] if self.sam2 else [])],
-            lambda file: self.shelf.reporter.detail(f"hashing {file}"),
+            [*checkpoint_files(self._folder), *own],
+            lambda file: self.tools.reporter.detail(f"hashing {file}"),
         )
-        libraries = {name: version(name) for name in ("sam2", "torch", "transformers")}
+        settings = asdict(self.settings)
+        for path_key in ("checkpoint", "sam2"):
+            del settings[path_key]
         return {
             "settings": settings,
             "files": files,
-            "dtype": self.shelf.dtype,
+            "dtype": self.tools.compute.dtype,
             "model_code": prediction_code(__name__),
-            "libraries": libraries,
+            "libraries": {name: version(name) for name in ("sam2", "torch", "transformers")},
         }
 
     def frames(self, video: Video) -> tuple[FrameRequest, ...]:
         """Key frames for the language model, and all frames for SAM 2, prompted ones first."""
         length = len(video.frame_names)
-        images = self.procedure.images(length, self.settings)
-        steps = self.procedure.steps(length, self.settings)
+        images = self.procedure.images(length, self.call)
+        steps = self.procedure.steps(length, self.call)
         looked_at = tuple(dict.fromkeys(step.frame for step in steps))
         return (
             *image_requests(images, self._sizes.vision.image),
             FrameRequest(looked_at, Squash(self._sizes.grounding.image_size)),
         )
-
-    @cached_property
-    def _sizes(self) -> Sizes:
-        return read_sizes(self.checkpoint)
 
     def predict(self, video: Video, session: VideoSession) -> Predictions:
         """Answer all expressions of a video at once."""
@@ -93,8 +141,7 @@ class Sa2VAExpert(Expert):
         return self._encode(video, answers)
 
     def _encode(self, video: Video, answers: Sequence["Answer"]) -> Predictions:
-        images = self.procedure.images(len(video.frame_names), self.settings)
-        shown = sorted({time for image in images for time in image})
+        shown = self._shown(video)
         for expression, answer in zip(video.expressions, answers, strict=True):
             track = Track.encode_packed(answer.masks.bits, answer.masks.width)
             details = {
@@ -104,18 +151,24 @@ class Sa2VAExpert(Expert):
             }
             yield expression, Prediction(expression.sentence, track, details)
 
+    def _shown(self, video: Video) -> list[int]:
+        """The frames that the language model sees, in order of time."""
+        images = self.procedure.images(len(video.frame_names), self.call)
+        return sorted({time for image in images for time in image})
+
     def _segment(self, session: VideoSession, sentences: list[str], video: str) -> list["Answer"]:
         """Run the model; when a GPU runs out of memory, go on with smaller batches and say so."""
         import torch
 
-        model = self.shelf.take(self.key, self.beside)
+        model = self.tools.models.get(self._model_key, self._load)
+        self._ran_on = model.attention
         wanted = model.limits
         while True:
             try:
                 return model.segment(
                     self._features(session, model),
                     sentences,
-                    self.settings,
+                    self.call,
                 )
             except torch.OutOfMemoryError as error:
                 frames, height, width = session.shape
@@ -128,7 +181,7 @@ class Sa2VAExpert(Expert):
                         "even one at a time; set frames lower, or take a smaller checkpoint"
                     ) from error
                 model.limits = limits
-                self.shelf.reporter.warn(
+                self.tools.reporter.warn(
                     f"video {video}: out of GPU memory, going on with {limits}"
                 )
             session.release()
@@ -138,8 +191,125 @@ class Sa2VAExpert(Expert):
         """The video's image features: those of an equal image encoder where there are some."""
         from submission.models.sam2.image_features import Keeping
 
-        keeping = Keeping(round(self.shelf.compute.features_gb * 1e9), session.several)
+        keeping = Keeping(round(self.tools.compute.features_gb * 1e9), session.several)
+        alone = self.tools.models.is_alone(self._model_key)
+        encoder = self._model_key if alone else self._encoder
         return session.shared(
-            ("sam2 image features", self.encoder, model.config.grounding),
+            ("sam2 image features", encoder, model.config.grounding),
             lambda: model.watch(session.loader, keeping),
         )
+
+    def _load(self) -> "Sa2VA":
+        from submission.models.sa2va.loading import load
+        from submission.models.sa2va.model import Limits
+
+        compute, quantize = self.tools.compute, self.settings.quantize
+        limits = Limits(
+            sentences_at_once=compute.sentences_at_once,
+            objects_at_once=compute.objects_at_once,
+            images_at_once=compute.images_on(compute.device),
+        )
+        narrow = ", the language model in int8" if quantize == "int8" else ""
+        say = self.tools.reporter.detail
+        say(f"loading {self._folder} on {compute.device} as {compute.dtype}{narrow}")
+        model = load(
+            self._folder, compute.device, compute.dtype, limits=limits, quantize=quantize,
+            sam2=self.tools.checkpoints.find_sam2(self.sam2) if self.sam2 else None,
+            attention=compute.attention,
+        )  # fmt: skip
+        say(f"memory attention runs on {model.attention}")
+        return model
+
+    # --- what is said of it ----------------------------------------------------------------------
+    def summary(self, videos: Sequence[Video]) -> str:
+        """How many key frames the language model reads."""
+        return f"{sum(len(self._shown(video)) for video in videos)} key frames"
+
+    def warnings(self) -> tuple[str, ...]:
+        words = self.settings.approximations
+        return (f"is an approximation: {words}",) if words else ()
+
+    def checkpoints(self) -> tuple[str, ...]:
+        named = (self.settings.checkpoint, self.settings.sam2)
+        return tuple(name for name in named if name)
+
+    def ran_on(self) -> str:
+        """The kernel of memory attention."""
+        return self._ran_on
+
+    # --- what it takes ---------------------------------------------------------------------------
+    def resources(self) -> Resources:
+        folder = self.tools.checkpoints.locate(self.settings.checkpoint)
+        weights: float = loaded_bytes(folder, self._value_bytes, self.settings.quantize)
+        if weights:
+            return Resources(self._model_key, weights, lambda: self._encoder)
+        weights = weight_bytes(self._sizes, self._asking, self._value_bytes)
+        return Resources(self._model_key, weights, lambda: None)
+
+    def work(self, video: Video, at_once: AtOnce) -> Stages:
+        return ours(self._sizes, _clip(video), self._asking, at_once)
+
+    def public_work(self, video: Video) -> Stages:
+        return public(self._sizes, _clip(video), self._asking)
+
+    def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float:
+        return peak_memory(
+            self._sizes, _clip(video), self._asking, at_once, gpu_bytes=gpu_bytes,
+            value_bytes=self._value_bytes,
+        ).total  # fmt: skip
+
+    def smaller(self, videos: Sequence[Video]) -> Iterator[Iterator[tuple[str, Expert]]]:
+        longest = max((len(video.frame_names) for video in videos), default=0)
+        fewer = range(min(self.settings.frames, longest) - 1, 0, -1)
+        yield ((f"set frames = {n} for it", self._with(frames=n)) for n in fewer)
+        if self.settings.quantize == "none":
+            yield iter([(INT8, self._with(quantize="int8"))])
+
+    def _with(self, **changes: Any) -> Expert:
+        return Sa2VAExpert(self.name, replace(self.settings, **changes), self.tools, self.sam2)
+
+    # --- what it is made of ----------------------------------------------------------------------
+    @cached_property
+    def _folder(self) -> Path:
+        return self.tools.checkpoints.find(self.settings.checkpoint)
+
+    @cached_property
+    def _model_key(self) -> str:
+        folder = self.tools.checkpoints.locate(self.settings.checkpoint)
+        return f"{folder} {self.sam2} {self.settings.quantize}"
+
+    @cached_property
+    def _encoder(self) -> str:
+        """Digest of the image encoder's weights; the folder where it has none of that name."""
+        folder = self.tools.checkpoints.locate(self.settings.checkpoint)
+        again = self.tools.checkpoints.hash_all
+        return hash_tensors(folder, IMAGE_ENCODER, again=again) or str(folder)
+
+    @cached_property
+    def _sizes(self) -> Sizes:
+        """From config.json, or from the table of released sizes before it is fetched."""
+        name, finder = self.settings.checkpoint, self.tools.checkpoints
+        try:
+            return read_sizes(finder.locate(name))
+        except InputError as error:
+            if name in RELEASED:
+                return parse_sizes(config_json(name))
+            if finder.is_locked(name):
+                raise InputError(f"{error}; run {finder.command('fetch', name)}") from error
+            raise
+
+    @property
+    def _asking(self) -> Asking:
+        return Asking(
+            **{field.name: getattr(self.settings, field.name) for field in fields(Asking)}
+        )
+
+    @property
+    def _value_bytes(self) -> int:
+        """Of one weight; "auto" is taken as on a GPU that has bfloat16."""
+        precision = self.tools.compute.dtype
+        return VALUE_BYTES["float32" if precision == "float32" else "bfloat16"]
+
+
+def _clip(video: Video) -> Clip:
+    return Clip(len(video.frame_names), len(video.expressions), *video.size)

@@ -19,7 +19,7 @@ from submission.masks.store import Prediction, PredictionStore
 WAITING = 1  # videos that may wait while one is written; each holds its masks as bits
 
 
-class Keeper:
+class PredictionWriter:
     """Writes to a store; use as a context manager around the work."""
 
     def __init__(self, store: PredictionStore) -> None:
@@ -34,7 +34,7 @@ class Keeper:
     def __enter__(self) -> Self:
         return self
 
-    def keep(
+    def write(
         self, expert: str, video: Video, answers: Iterable[tuple[Expression, Prediction]]
     ) -> None:
         """Hand a video's answers on; they are drawn from the iterable in the thread.
@@ -44,6 +44,10 @@ class Keeper:
         self._pending.append(self._thread.submit(self._write, expert, video, answers))
         self._wait(WAITING + 1)
 
+    def flush(self) -> None:
+        """Wait until everything that was handed on is on disk; raise what a write raised."""
+        self._wait(0)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -52,7 +56,7 @@ class Keeper:
     ) -> None:
         try:
             if error is None:
-                self._wait(0)
+                self.flush()
         finally:
             self._thread.shutdown()
 

@@ -4,95 +4,136 @@ A run that would go out of memory half-way is mended here: less goes through at 
 be mended so is warned of or refused, naming the setting that would.
 """
 
-from collections.abc import Callable
-from collections.abc import Set as AbstractSet
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
-from submission.cost.fitting import fit, most
+from submission.compute import Compute
+from submission.cost.fitting import Needs, fit, most
 from submission.cost.video import AtOnce
-from submission.dataset.records import Split
+from submission.dataset.records import Video
 from submission.device import Place
 from submission.errors import InputError
-from submission.pipeline.forecast import Member, read_member, side_by_side, wanted_at_once
+from submission.experts.expert import Expert
+from submission.experts.scheduling import schedule
 from submission.progress import Reporter
-from submission.recipe import Compute, Recipe, Sa2VAMember
-from submission.weights.folders import Weights
 from submission.weights.sizes import in_words
+
+ONE = AtOnce(1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """An expert, the videos it has to answer, and what stays loaded beside its model."""
+
+    expert: Expert
+    videos: tuple[Video, ...]  # one for each shape
+    beside: float = 0.0  # bytes
+
+    def needs(self, gpu_bytes: float) -> list[Needs]:
+        """The peak of every video, for fitting."""
+        return [partial(self._peak, video, gpu_bytes) for video in self.videos]
+
+    def _peak(self, video: Video, gpu_bytes: float, at_once: AtOnce) -> float:
+        return (self.expert.memory(video, at_once, gpu_bytes) or 0.0) + self.beside
+
+    def peak(self, gpu: Place, at_once: AtOnce = ONE) -> float:
+        """Bytes at its largest video."""
+        return most(self.needs(gpu.total), at_once)
+
+    def fits(self, gpu: Place) -> bool:
+        """Whether it fits with one of everything at a time."""
+        return self.peak(gpu) <= gpu.free
+
+
+def demands(
+    experts: Sequence[Expert], todo: Mapping[str, Sequence[Video]], compute: Compute, free: float
+) -> Iterator[Demand]:
+    """Give the experts whose memory is known, as they stand side by side on a GPU.
+
+    `free` is the GPU's memory before anything is loaded, in bytes. Encoders that cannot be compared
+    yet are taken as equal.
+    """
+    busy = [expert for expert in experts if todo[expert.name]]
+    share = compute.share_features == "auto"
+    plan = schedule(busy, lambda: free, share=share, unknown_are_equal=True)
+    beside = {one.name: each.beside(one) for each in plan.passes for one in each.experts}
+    for expert in busy:
+        videos = one_of_each_shape(todo[expert.name])
+        try:
+            known = expert.memory(videos[0], ONE, free) is not None
+        except InputError:
+            continue  # what is wrong with a checkpoint is said when it is opened
+        if known:
+            yield Demand(expert, videos, beside[expert.name])
+
+
+def one_of_each_shape(videos: Sequence[Video]) -> tuple[Video, ...]:
+    """One video for each number of frames and expressions and each size."""
+    found = {(len(one.frame_names), len(one.expressions), one.size): one for one in videos}
+    return tuple(found.values())
 
 
 def fit_limits(
-    recipe: Recipe, split: Split, busy: AbstractSet[str], weights: Weights, place: Place,
+    experts: Sequence[Expert], todo: Mapping[str, Sequence[Video]], compute: Compute, gpu: Place,
     reporter: Reporter,
 ) -> Compute:  # fmt: skip
-    """Return the recipe's [compute] with limits that fit the GPU at hand, and say what changed.
+    """Return [compute] with limits that fit the GPU at hand, and say what changed.
 
-    `busy` names the experts that have something to do. Raises InputError when the weights of one
-    of them alone do not fit; warns when only the estimate of everything else does not.
+    `todo` has the videos that each expert has still to answer. Raises InputError when the weights
+    of one of them alone do not fit; warns when only the estimate of everything else does not.
     """
-    members = []
-    for expert in recipe.experts:
-        if isinstance(expert, Sa2VAMember) and expert.name in busy:
-            with suppress(InputError):  # what is wrong with a checkpoint is said when it is opened
-                members.append(read_member(expert, recipe, weights, split.videos))
-    for member in members:
-        _refuse_weights(member, place)
-    wanted = chosen = wanted_at_once(recipe.compute)
-    for member in side_by_side(members, recipe.compute, place.free):
-        fitting = fit(member.needs(place.total), chosen, place.free)
+    wanted = chosen = wanted_at_once(compute, "cuda")
+    known = list(demands(experts, todo, compute, gpu.free))
+    for demand in known:
+        _refuse_weights(demand, gpu)
+    for demand in known:
+        fitting = fit(demand.needs(gpu.total), chosen, gpu.free)
         if fitting is None:
-            reporter.warn(_does_not_fit(member, place))
-        chosen = fitting or AtOnce(1, 1, 1)
+            reporter.warn(_does_not_fit(demand, gpu))
+        chosen = fitting or ONE
     if chosen == wanted:
-        return recipe.compute
+        return compute
     reporter.detail(
-        f"for the {in_words(place.free)} that {place.name} has free: "
+        f"for the {in_words(gpu.free)} that {gpu.name} has free: "
         f"objects_at_once = {chosen.objects}, images_at_once = {chosen.images}, "
         f"sentences_at_once = {chosen.sentences}"
     )
     return replace(
-        recipe.compute, objects_at_once=chosen.objects, images_at_once=chosen.images,
+        compute, objects_at_once=chosen.objects, images_at_once=chosen.images,
         sentences_at_once=chosen.sentences,
     )  # fmt: skip
 
 
-def _refuse_weights(member: Member, place: Place) -> None:
-    if member.weights > place.free:
+def wanted_at_once(compute: Compute, device: str) -> AtOnce:
+    """What a recipe lets through at once on a device."""
+    return AtOnce(compute.objects_at_once, compute.sentences_at_once, compute.images_on(device))
+
+
+def _refuse_weights(demand: Demand, gpu: Place) -> None:
+    weights = demand.expert.resources().weights
+    if weights > gpu.free:
+        remedies = _remedies(demand, lambda expert: expert.resources().weights <= gpu.free)
+        words = ", or ".join([*remedies, "take a smaller checkpoint", "a larger GPU"])
         raise InputError(
-            f"expert {member.name}: the weights alone take {in_words(member.weights)}, and "
-            f"{place.name} has {in_words(place.free)} free of {in_words(place.total)}: "
-            f"{_eight_bits(member, lambda smaller: smaller.weights, place)}take a smaller "
-            "checkpoint, or a larger GPU"
+            f"expert {demand.expert.name}: the weights alone take {in_words(weights)}, and "
+            f"{gpu.name} has {in_words(gpu.free)} free of {in_words(gpu.total)}: {words}"
         )
 
 
-def _does_not_fit(member: Member, place: Place) -> str:
-    least = most(member.needs(place.total), AtOnce(1, 1, 1))
-    fewer = [
-        frames
-        for frames in range(1, member.asking.frames)
-        if most(
-            replace(member, asking=replace(member.asking, frames=frames)).needs(place.total),
-            AtOnce(1, 1, 1),
-        )
-        <= place.free
-    ]
-    remedy = f"set frames = {fewer[-1]} for it, or " if fewer else ""
-    if fit(replace(member, beside=0.0).needs(place.total), AtOnce(1, 1, 1), place.free):
-        remedy += 'set share_features = "off", so that one model at a time is loaded, or '
-    remedy += _eight_bits(
-        member, lambda smaller: most(smaller.needs(place.total), AtOnce(1, 1, 1)), place
-    )
+def _does_not_fit(demand: Demand, gpu: Place) -> str:
+    remedies = []
+    if demand.beside and replace(demand, beside=0.0).fits(gpu):
+        remedies.append('set share_features = "off", so that one model at a time is loaded')
+    remedies += _remedies(demand, lambda expert: replace(demand, expert=expert).fits(gpu))
     return (
-        f"expert {member.name}: one object and one image at a time still need about "
-        f"{in_words(least)}, and {place.name} has {in_words(place.free)} free: if it runs out of "
-        f"memory, {remedy}take a smaller checkpoint"
+        f"expert {demand.expert.name}: one object and one image at a time still need about "
+        f"{in_words(demand.peak(gpu))}, and {gpu.name} has {in_words(gpu.free)} free: if it runs "
+        f"out of memory, {', or '.join([*remedies, 'take a smaller checkpoint'])}"
     )
 
 
-def _eight_bits(member: Member, need: Callable[[Member], float], place: Place) -> str:
-    """The setting that keeps the language model in eight bits, where with it the need fits."""
-    smaller = replace(member, asking=replace(member.asking, quantize="int8"))
-    if member.asking.quantize == "int8" or need(smaller) > place.free:
-        return ""
-    return 'set quantize = "int8" for it (an approximation, docs/engine.md), or '
+def _remedies(demand: Demand, fits: Callable[[Expert], bool]) -> Iterator[str]:
+    """The least change of each setting with which the expert fits, in words."""
+    for setting in demand.expert.smaller(demand.videos):
+        yield from [words for words, expert in setting if fits(expert)][:1]

@@ -1,15 +1,17 @@
-"""What a run will do, before it does it: counts, key frames, size of the zip, what is done.
+"""What a run will do, before it does it: counts, what is looked at, size of the zip, cost.
 
-Pure arithmetic over a checked split; nothing is opened and no model is loaded.
+Pure arithmetic over what `prepare` settled; nothing is opened and no model is loaded.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import sqrt
 
 from submission.dataset.records import Split
+from submission.experts.scheduling import sharing_in_words
 from submission.output.zip_file import LARGE_ZIP
-from submission.video.sampling import Sampling, key_frames
+from submission.pipeline.forecast import plan_cost
+from submission.pipeline.prepare import Prepared
 
 # Bytes of a two-blob 1-bit mask by frame size, measured with PIL on synthetic masks: 5.5 KB at
 # 1080p, 3.6 KB at 720p, so about 3.8 bytes for each pixel of the square root of the area. An
@@ -21,11 +23,12 @@ ZIP_ENTRY_BYTES = 150  # headers and names of one archive member
 
 @dataclass(frozen=True)
 class ExpertPlan:
-    """One expert's share: key frames read by its language model, sentences already answered."""
+    """One expert's share."""
 
     name: str
-    key_frames: int  # over all videos; 0 for given masks
-    done: int  # sentences
+    summary: str  # in words: what it looks at
+    done: int  # sentences that are answered
+    warnings: tuple[str, ...] = ()  # each a sentence without its subject
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,6 @@ class Plan:
     experts: tuple[ExpertPlan, ...]
     sharing: tuple[str, ...] = ()  # in words: which experts share what
     cost: tuple[str, ...] = ()  # in words: work, memory and time of the experts with a model
-    approximations: Mapping[str, str] = field(default_factory=dict)  # of experts, in words
     gate: tuple[str, ...] = ()  # in words: its rule, and what speaks against it
 
     def lines(self) -> list[str]:
@@ -53,10 +55,9 @@ class Plan:
         ]
         for expert in self.experts:
             state = f"{expert.done} of {self.sentences} sentences done"
-            shown = f"{expert.key_frames} key frames, " if expert.key_frames else "given masks, "
-            lines.append(f"expert     {expert.name}: {shown}{state}")
-        for name, words in self.approximations.items():
-            lines.append(f"warning    expert {name} is an approximation: {words}")
+            words = ", ".join(filter(None, (expert.summary, state)))
+            lines.append(f"expert     {expert.name}: {words}")
+        lines += [f"warning    expert {one.name} {w}" for one in self.experts for w in one.warnings]
         lines += [f"shared     {words}" for words in self.sharing]
         lines += self.gate
         if self.zip_bytes > LARGE_ZIP:
@@ -67,28 +68,23 @@ class Plan:
         return [*lines, *self.cost]
 
 
-def make_plan(
-    split: Split,
-    png: str,
-    sampled: Mapping[str, tuple[int, Sampling] | None],
-    done: Mapping[str, int],
-    sharing: Sequence[str] = (),
-    cost: Sequence[str] = (),
-    approximations: Mapping[str, str] | None = None,
-) -> Plan:
-    """Count a run: `sampled` gives each expert's number of key frames and sampling, or None.
-
-    `sharing` says in words which experts share what, `cost` what that takes, `approximations`
-    which experts leave out something, and what.
-    """
+def make_plan(prepared: Prepared, png: str) -> Plan:
+    """Count a run that was prepared, for masks that are written as `png`."""
+    split, todo = prepared.split, prepared.todo
+    compute, on_gpu = prepared.on_gpu
     experts = tuple(
-        ExpertPlan(name, _key_frames(split, rule) if rule else 0, done[name])
-        for name, rule in sampled.items()
-    )
+        ExpertPlan(
+            expert.name, expert.summary(split.videos), prepared.done[expert.name],
+            expert.warnings(),
+        )
+        for expert in prepared.experts
+    )  # fmt: skip
+    share = prepared.compute.share_features == "auto"
+    cost = plan_cost(on_gpu, todo, compute, prepared.gpu, prepared.schedule)
     return Plan(
         split.name, len(split.videos), split.num_sentences, split.num_frames, split.num_masks,
-        estimate_zip(split, png), experts, tuple(sharing), tuple(cost),
-        approximations or {},
+        estimate_zip(split, png), experts,
+        tuple(sharing_in_words(prepared.schedule, todo, share=share)), tuple(cost),
     )  # fmt: skip
 
 
@@ -97,11 +93,6 @@ def estimate_zip(split: Split, png: str) -> int:
     factor = BYTES_PER_SIDE * (1 if png == "1bit" else EIGHT_BIT_FACTOR)
     sides: Sequence[float] = [sqrt(v.size[0] * v.size[1]) * v.num_masks for v in split.videos]
     return round(factor * sum(sides) + ZIP_ENTRY_BYTES * split.num_masks)
-
-
-def _key_frames(split: Split, rule: tuple[int, Sampling]) -> int:
-    count, sampling = rule
-    return sum(len(key_frames(len(v.frame_names), count, sampling)) for v in split.videos)
 
 
 def _size(count: float) -> str:

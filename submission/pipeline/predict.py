@@ -9,89 +9,92 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from inspect import isgeneratorfunction
 
 from submission.dataset.frames import DECODERS, FrameSource
-from submission.dataset.records import Split, Video
+from submission.dataset.records import Video
 from submission.errors import Fault, FaultyInput, InputError
-from submission.experts.expert import Expert
+from submission.experts.expert import Expert, Predictions
+from submission.experts.scheduling import Pass
 from submission.masks.store import PredictionStore
-from submission.masks.writer import Keeper
+from submission.masks.writer import PredictionWriter
+from submission.pipeline.prepare import Prepared
 from submission.progress import Reporter
 from submission.video.frame_loader import FrameLoader
 from submission.video.session import VideoSession
 
-Work = Sequence[tuple[Expert, Sequence[Video]]]  # one pass: experts, and what each has to answer
-
 
 @dataclass
-class Waits:
-    """Seconds in which the model did not work, and what the threads around it did."""
+class Predicted:
+    """What came of it: seconds in which the model did not work, and what could not be answered."""
 
     frames: float = 0.0  # the model waited for frames
     writing: float = 0.0  # the model waited until earlier answers were written
     written: float = 0.0  # seconds of encoding and writing, most of it behind the model
     decoded: int = 0  # frames, each time they were decoded
+    faults: list[Fault] = field(default_factory=list)  # videos that could not be answered
 
     def add_to(self, seconds: dict[str, float]) -> None:
-        """Add them to the seconds of a run record."""
+        """Add the waits to the seconds of a run record."""
         for part, spent in (("frames", self.frames), ("writing", self.writing)):
             name = f"predict, waiting for {part}"
             seconds[name] = round(seconds.get(name, 0.0) + spent, 3)
 
     def in_words(self) -> str:
-        """Return one line."""
+        """Return the waits in one line."""
         return (
             f"the model waited {self.frames:.1f} s for frames ({self.decoded} were decoded) and "
             f"{self.writing:.1f} s for writing, which took {self.written:.1f} s beside it"
         )
 
+    def refuse_faults(self) -> None:
+        """Raise FaultyInput with all videos that could not be answered."""
+        if self.faults:
+            raise FaultyInput(
+                "These videos could not be answered; all others are done and kept:",
+                self.faults,
+                "Mend the files and run the same command again.",
+            )
 
-def remaining(store: PredictionStore, expert: str, split: Split) -> list[Video]:
-    """Videos with a sentence that the expert has not answered.
 
-    Raises StoreMismatch with every answer that belongs to another sentence or video.
+def claim_all(prepared: Prepared, store: PredictionStore) -> None:
+    """Refuse, before any work, a store that was filled by other settings, weights, code or data.
+
+    An expert that reads what others have stored is asked after them: their identity is part of its
+    own.
     """
-    unanswered = {video.name for video, _ in store.unanswered(expert, split)}
-    return [video for video in split.videos if video.name in unanswered]
-
-
-def claim_all(store: PredictionStore, experts: Sequence[Expert]) -> None:
-    """Refuse, before any work, a store that was filled by other settings, weights or code."""
-    for expert in experts:
-        store.claim(expert.name, expert.identity())
+    asked = {expert.name: expert for expert in prepared.experts}
+    while asked:
+        ready = [one for one in asked.values() if not asked.keys() & set(one.after())]
+        for expert in ready:
+            store.claim(expert.name, expert.identity())
+            store.unanswered(expert.name, prepared.split)
+            del asked[expert.name]
 
 
 def predict(
-    passes: Sequence[Work], source: FrameSource, store: PredictionStore, room: int,
-    reporter: Reporter, waits: Waits,
-) -> None:  # fmt: skip
+    prepared: Prepared, source: FrameSource, store: PredictionStore, reporter: Reporter
+) -> Predicted:
     """Let the experts of each pass answer their videos, and keep the answers.
 
-    `room` is how many bytes of decoded frames may wait, half for this video and half for the next.
-    `waits` is added to, also when the work stops early. A video that cannot be answered (a damaged
-    frame) does not stop the others. Raises FaultyInput at the end with all of them.
+    A video that cannot be answered (a damaged frame) does not stop the others. Raises what a write
+    raised, such as OSError for a full disk.
     """
-    faults: list[Fault] = []
-    keeper = Keeper(store)
-    try:
-        with keeper, _decoders() as decoders:
-            feeder = _Feeder(source, decoders, room // 2)
-            for number, work in enumerate(passes, 1):
-                if any(videos for _, videos in work):
-                    names = [expert.name for expert, _ in work]
-                    reporter.stage(f"predict {number}/{len(passes)} {_listed(names)}")
-                    faults += _predict_pass(work, feeder, keeper, reporter, waits)
-    finally:
-        waits.writing += keeper.waited
-        waits.written += keeper.busy
-    faults += keeper.faults
-    if faults:
-        raise FaultyInput(
-            "These videos could not be answered; all others are done and kept:",
-            faults,
-            "Mend the files and run the same command again.",
-        )
+    result = Predicted()
+    passes = prepared.schedule.passes
+    budget = round(prepared.compute.frames_gb * 1e9) // 2  # half for this video, half for the next
+    with PredictionWriter(store) as writer, _decoders() as decoders:
+        feeder = _Feeder(source, decoders, budget)
+        for number, one in enumerate(passes, 1):
+            names = [expert.name for expert in one.experts]
+            reporter.stage(f"predict {number}/{len(passes)} {_listed(names)}")
+            writer.flush()  # an expert of this pass may read what those before it have stored
+            prepared.models.keep_together(one.models)
+            _predict_pass(one, prepared, feeder, writer, reporter, result)
+    result.writing, result.written = writer.waited, writer.busy
+    result.faults += writer.faults
+    return result
 
 
 @contextmanager
@@ -110,47 +113,56 @@ class _Feeder:
 
     source: FrameSource
     decoders: Executor
-    room: int  # bytes, for one video
+    budget_bytes: int  # for one video
 
     def begin(self, video: Video, experts: Sequence[Expert]) -> FrameLoader:
         """Begin with the frames that the experts will ask for."""
         shape = (len(video.frame_names), *video.size)
-        loader = FrameLoader(self.source.reader(video), shape, self.decoders, self.room)
+        loader = FrameLoader(self.source.reader(video), shape, self.decoders, self.budget_bytes)
         loader.prefetch(request for expert in experts for request in expert.frames(video))
         return loader
 
 
 def _predict_pass(
-    work: Work, feeder: _Feeder, keeper: Keeper, reporter: Reporter, waits: Waits
-) -> Iterator[Fault]:
+    one: Pass, prepared: Prepared, feeder: _Feeder, writer: PredictionWriter, reporter: Reporter,
+    result: Predicted,
+) -> None:  # fmt: skip
+    """Go through the videos once, with all experts of the pass that have to answer each."""
     started = time.monotonic()
-    sentences, masks = 0, 0
-    rounds = _rounds(work)
+    rounds = _rounds(one, prepared)
     total = sum(len(video.expressions) * len(experts) for video, experts in rounds)
+    expressions, masks = 0, 0
     for number, (video, experts, loader) in enumerate(_read_ahead(rounds, feeder), 1):
         session = VideoSession(loader, several=len(experts) > 1)
         for expert in experts:
             try:
-                keeper.keep(expert.name, video, expert.predict(video, session))
+                writer.write(expert.name, video, _predictions(expert, video, session))
             except InputError as error:
-                yield Fault(f"expert {expert.name}, video {video.name}", str(error))
-            sentences += len(video.expressions)
+                where = f"expert {expert.name}, video {video.name}"
+                result.faults.append(Fault(where, str(error)))
+            expressions += len(video.expressions)
             masks += video.num_masks
             rate = masks / (time.monotonic() - started)
             reporter.advance(
                 video.num_masks,
-                f"video {number}/{len(rounds)}, sentence {sentences}/{total}, {rate:.1f} masks/s",
+                f"video {number}/{len(rounds)}, sentence {expressions}/{total}, {rate:.1f} masks/s",
             )
-        waits.frames += loader.waited
-        waits.decoded += loader.decoded
+        result.frames += loader.waited
+        result.decoded += loader.decoded
         session.close()
 
 
-def _rounds(work: Work) -> list[tuple[Video, list[Expert]]]:
+def _predictions(expert: Expert, video: Video, session: VideoSession) -> Predictions:
+    """What an expert answers, its model done; one that is written as a generator is drawn now."""
+    predictions = expert.predict(video, session)
+    return iter(list(predictions)) if isgeneratorfunction(expert.predict) else predictions
+
+
+def _rounds(one: Pass, prepared: Prepared) -> list[tuple[Video, list[Expert]]]:
     """The videos of a pass, each with the experts that have to answer it."""
     asked: dict[str, tuple[Video, list[Expert]]] = {}
-    for expert, videos in work:
-        for video in videos:
+    for expert in one.experts:
+        for video in prepared.todo[expert.name]:
             asked.setdefault(video.name, (video, []))[1].append(expert)
     return list(asked.values())
 

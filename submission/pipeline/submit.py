@@ -9,24 +9,21 @@ from submission.dataset.frames import open_frames
 from submission.dataset.mevis import read_split
 from submission.dataset.records import Split
 from submission.dataset.selection import Shard, select
-from submission.device import gpu_at_hand, settle_device, settle_dtype
+from submission.device import settle_device
 from submission.errors import FaultyResult, InputError
-from submission.experts.registry import attention_kernels, make_experts
-from submission.experts.sharing import arrange, foresee
 from submission.gate.lines import gate_lines
 from submission.output.check import Verdict
 from submission.pipeline.check import CHECK_UNITS, check_run
-from submission.pipeline.forecast import plan_cost
-from submission.pipeline.limits import fit_limits
 from submission.pipeline.pack import PACK_UNITS, pack
 from submission.pipeline.plan import Plan, make_plan
-from submission.pipeline.predict import Waits, claim_all, predict, remaining
+from submission.pipeline.predict import claim_all, predict
+from submission.pipeline.prepare import Prepared, prepare
 from submission.pipeline.report import report
 from submission.pipeline.score import SCORE_UNITS, score_run
 from submission.pipeline.truth import settle_truth, warn_of_other_files
 from submission.pipeline.vote import VOTE_UNITS, odd_answers, vote
 from submission.progress import Reporter, stopwatch
-from submission.recipe import Compute, Recipe, Sa2VAMember, as_json
+from submission.recipe import Recipe, as_json
 from submission.report.writing import REPORT_UNITS
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_checkpoints, describe_data
@@ -77,32 +74,7 @@ class Run:
     def plan(self) -> Plan:
         """Count what is to do, without loading anything."""
         self.split = settle_truth(self.split, self.folder, self.reporter, keep=False)
-        sampled = {
-            member.name: (member.frames, member.sampling)
-            if isinstance(member, Sa2VAMember)
-            else None
-            for member in self.recipe.experts
-        }
-        missing = {name: self._missing(name) for name in sampled}
-        done = {name: self.split.num_sentences - sum(missing[name].values()) for name in sampled}
-        todo = {name: [v for v in self.split.videos if missing[name][v.name]] for name in sampled}
-        passes, sharing = foresee(self.recipe, self.weights, todo)
-        place = gpu_at_hand(self.recipe.compute.device)
-        recipe = self.recipe
-        if place is not None:
-            recipe = self._with_settled_precision()
-            busy = {name for name, videos in todo.items() if videos}
-            # Says here, too, what would not fit, and which setting would make it fit.
-            fit_limits(recipe, self.split, busy, self.weights, place, self.reporter)
-        cost = plan_cost(recipe, self.weights, todo, place, passes)
-        approximations = {
-            member.name: member.approximation
-            for member in self.recipe.experts
-            if isinstance(member, Sa2VAMember) and member.approximation
-        }
-        plan = make_plan(
-            self.split, self.recipe.png, sampled, done, sharing, cost, approximations
-        )  # fmt: skip
+        plan = make_plan(self._prepare(), self.recipe.png)
         return replace(plan, gate=self._gate_in_words())
 
     def _gate_in_words(self) -> tuple[str, ...]:
@@ -110,55 +82,28 @@ class Run:
         names = [expert.name for expert in self.recipe.experts]
         return tuple(gate_lines(gate, self.split.version, names)) if gate else ()
 
-    def _missing(self, expert: str) -> dict[str, int]:
-        """How many answers of an expert are not there, by video; nothing is opened."""
-        path = self.folder.store.path
-        return {
-            video.name: sum(
-                not path(expert, video.name, expression.id).exists()
-                for expression in video.expressions
-            )
-            for video in self.split.videos
-        }
-
     def predict(self) -> None:
         """Let every expert answer what it has not answered yet."""
-        store = self.folder.store
-        recipe = replace(self.recipe, compute=self._limits())
-        experts = make_experts(recipe, self.reporter, self.weights, hash_all=self.hash_all)
-        claim_all(store, experts)
-        todo = {expert.name: remaining(store, expert.name, self.split) for expert in experts}
-        self.reporter.plan(sum(video.num_masks for videos in todo.values() for video in videos))
-        compute, waits = recipe.compute, Waits()
-        with self._timed("predict") as seconds:
-            asked = [expert for expert in experts if todo[expert.name]]
-            passes = arrange(asked, compute, hash_all=self.hash_all)
-            work = [[(expert, todo[expert.name]) for expert in one] for one in passes]
-            room = round(compute.frames_gb * 1e9)
-            try:
-                predict(work, open_frames(self.split), store, room, self.reporter, waits)
-            finally:
-                waits.add_to(seconds)
-        if asked:
-            self.reporter.detail(waits.in_words())
-            assert self._record is not None
-            self._record.attention |= attention_kernels(asked)
-            self._record.save()
+        prepared, store = self._prepare(), self.folder.store
+        for expert in prepared.experts:
+            for words in expert.warnings():
+                self.reporter.warn(f"expert {expert.name} {words}")
+        claim_all(prepared, store)
+        self.reporter.plan(prepared.num_masks)
+        with self._timed("predict") as record:
+            result = predict(prepared, open_frames(self.split), store, self.reporter)
+            result.add_to(record.seconds)
+            ran_on = {expert.name: expert.ran_on() for expert in prepared.experts}
+            record.attention |= {name: words for name, words in ran_on.items() if words}
+            if prepared.num_masks:
+                self.reporter.detail(result.in_words())
+            result.refuse_faults()
 
-    def _limits(self) -> Compute:
-        """The recipe's [compute], with limits that fit the GPU at hand where one has work."""
-        place = gpu_at_hand(self.recipe.compute.device)
-        if place is None:
-            return self.recipe.compute
-        busy = {e.name for e in self.recipe.experts if any(self._missing(e.name).values())}
-        recipe = self._with_settled_precision()
-        return fit_limits(recipe, self.split, busy, self.weights, place, self.reporter)
-
-    def _with_settled_precision(self) -> Recipe:
-        """The recipe with the precision that the device at hand would get."""
-        compute = self.recipe.compute
-        dtype = settle_dtype(compute.dtype, settle_device(compute.device))
-        return replace(self.recipe, compute=replace(compute, dtype=dtype))
+    def _prepare(self) -> Prepared:
+        return prepare(
+            self.recipe, self.split, self.folder.store, self.weights, self.reporter,
+            hash_all=self.hash_all,
+        )  # fmt: skip
 
     def vote(self) -> None:
         """Join the experts' masks and write the PNGs."""
@@ -216,7 +161,7 @@ class Run:
         return Outcome(verdict, self.score(), self.report())
 
     @contextmanager
-    def _timed(self, stage: str) -> Iterator[dict[str, float]]:
+    def _timed(self, stage: str) -> Iterator[RunRecord]:
         """Keep the run record up to date around a stage, also when the stage fails."""
         if self._record is None:
             identities = {
@@ -232,7 +177,7 @@ class Run:
             )
         try:
             with stopwatch(self._record.seconds, stage):
-                yield self._record.seconds
+                yield self._record
         finally:
             self._record.save()
 

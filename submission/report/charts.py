@@ -82,7 +82,7 @@ def record_line(record: Mapping[str, Any]) -> list[Fact]:
     """Return what made a run, from run.json: recipe, experts with hashes, code, machine, times."""
     recipe = record["recipe"]
     facts = [Fact("recipe", str(recipe["name"]))]
-    sources = {one["name"]: one.get("checkpoint") or one["masks"] for one in recipe["experts"]}
+    sources = {one["name"]: _source(one) for one in recipe["experts"]}
     for name, identity in record["experts"].items():
         facts.append(_expert_fact(name, PurePath(sources[name]).name, identity))
     revision = str(record["code"]["revision"])
@@ -115,6 +115,12 @@ def _times(seconds: Mapping[str, float]) -> list[str]:
         for stage, spent in seconds.items()
         if ", waiting" not in stage and spent >= SHOWN_FROM
     ]
+
+
+def _source(expert: Mapping[str, Any]) -> str:
+    """What an expert's answers come from, as its recipe names it."""
+    named = (expert.get(key) for key in ("checkpoint", "masks", "kind"))
+    return next((str(word) for word in named if word), "unknown")
 
 
 def _expert_fact(name: str, source: str, identity: Any) -> Fact:

@@ -1,13 +1,29 @@
 """List the packaged recipes with what they download and the GPU memory they need."""
 
-from submission.experts.sharing import MODELS_SHARE
-from submission.pipeline.forecast import memory_of_released
-from submission.recipe import MasksMember, Recipe, Sa2VAMember, packaged_recipes, read_recipe
+from collections.abc import Sequence
+from pathlib import Path
+
+from submission.dataset.records import Expression, Video
+from submission.errors import InputError
+from submission.experts.expert import Expert, Tools
+from submission.experts.registry import build_experts
+from submission.experts.scheduling import MODELS_SHARE
+from submission.masks.store import PredictionStore
+from submission.pipeline.limits import wanted_at_once
+from submission.progress import Reporter
+from submission.recipe import Recipe, packaged_recipes, read_recipe
+from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.expected import download
+from submission.weights.folders import Weights
 from submission.weights.listing import in_columns
 from submission.weights.lock import Lock
 from submission.weights.sizes import in_words
 
+# The video that memory is estimated for.
+FULL_HD = Video(
+    "full HD", tuple(map(str, range(79))), (1080, 1920),
+    tuple(Expression("full HD", str(number), "") for number in range(16)),
+)  # fmt: skip
 HEADINGS = ("recipe", "experts", "checkpoints", "download", "GPU memory")
 
 
@@ -34,20 +50,31 @@ def recipe_lines(lock: Lock) -> list[str]:
 
 
 def _row(name: str, recipe: Recipe, lock: Lock) -> tuple[str, ...]:
-    members = [expert for expert in recipe.experts if isinstance(expert, Sa2VAMember)]
-    given = sum(isinstance(expert, MasksMember) for expert in recipe.experts)
+    experts = _build(recipe, lock)
+    given = sum(not expert.checkpoints() for expert in experts)
     named = dict.fromkeys(
         item
-        for member in members
-        for item in (member.checkpoint, member.sam2)
-        if item and not (recipe.folder / item).exists()
+        for expert in experts
+        for item in expert.checkpoints()
+        if not (recipe.folder / item).exists()
     )
+    fetched = [expert for expert in experts if set(expert.checkpoints()) & named.keys()]
     return (
         name,
-        f"{len(recipe.experts)}" + (f" ({given} given masks)" if given else ""),
+        f"{len(experts)}" + (f" ({given} given masks)" if given else ""),
         ", ".join(named) or "comes along",
         _download(list(named), lock),
-        _memory(recipe, [member for member in members if member.checkpoint in named]),
+        _memory(recipe, fetched),
+    )
+
+
+def _build(recipe: Recipe, lock: Lock) -> list[Expert]:
+    """The recipe's experts, to be asked and not to be run."""
+    reporter = Reporter("quiet")
+    finder = CheckpointFinder(recipe.folder, Weights(lock), False, reporter)
+    store = PredictionStore(Path())
+    return build_experts(
+        Tools(recipe.folder, recipe.compute, finder, store, reporter, recipe.experts)
     )
 
 
@@ -61,9 +88,13 @@ def _download(names: list[str], lock: Lock) -> str:
     return ("" if all(exact for _, exact in sizes) else "about ") + in_words(sum(known))
 
 
-def _memory(recipe: Recipe, members: list[Sa2VAMember]) -> str:
-    needs = [memory_of_released(member, recipe.compute) for member in members]
-    known = [need for need in needs if need is not None]
-    if not needs:
+def _memory(recipe: Recipe, experts: Sequence[Expert]) -> str:
+    if not experts:
         return "small"
+    at_once = wanted_at_once(recipe.compute, "cuda")
+    try:
+        needs = [expert.memory(FULL_HD, at_once, 0) for expert in experts]
+    except InputError:
+        return "unknown"
+    known = [need for need in needs if need is not None]
     return "about " + in_words(max(known)) if len(known) == len(needs) else "unknown"

@@ -22,6 +22,8 @@ def key_frames(num_frames: int, count: int, sampling: Sampling) -> tuple[int, ..
     if sampling == "first":
         return tuple(range(min(count, num_frames)))
     if sampling == "uniform":
+        if count >= num_frames:  # positions are at most a frame apart, so none is passed over
+            return tuple(range(num_frames))
         positions = np.linspace(0, num_frames - 1, count, dtype=int)
         return tuple(int(index) for index in np.unique(positions))
     raise ValueError(f'sampling is {sampling!r}; it must be "uniform" or "first"')

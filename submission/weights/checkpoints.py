@@ -4,7 +4,7 @@ from pathlib import Path
 
 from submission.errors import InputError
 from submission.progress import Reporter
-from submission.weights.folders import Weights, find_own
+from submission.weights.folders import Weights, find_own, locate
 from submission.weights.hashes import recall
 from submission.weights.sizes import in_words
 from submission.weights.verify import open_locked
@@ -20,9 +20,24 @@ class CheckpointFinder:
     ) -> None:
         self._recipe_folder = recipe_folder
         self._weights = weights
-        self._hash_all = hash_all
+        self.hash_all = hash_all  # trust no remembered hash
         self._reporter = reporter
         self._verified: dict[str, Path] = {}
+
+    def is_locked(self, name: str) -> bool:
+        """Whether weights.lock has a checkpoint of this name."""
+        return self._weights.lock.find(name) is not None
+
+    def locate(self, name: str) -> Path:
+        """Return the folder of a name, unverified; one in the lock may not be there.
+
+        Raises InputError for a name that is neither in the lock nor a folder.
+        """
+        return locate(name, self._recipe_folder, self._weights)
+
+    def command(self, verb: str, *names: str) -> str:
+        """Return the command line that fetches or verifies checkpoints of the lock."""
+        return self._weights.command(verb, *names)
 
     def find(self, name: str) -> Path:
         """Return the verified folder of a name in the lock, or the user's own folder."""
@@ -32,11 +47,11 @@ class CheckpointFinder:
         if name not in self._verified:
             folder = self._weights.place(locked)
             files = [folder / file.path for file in locked.files]
-            unread = [f for f in files if f.is_file() and (self._hash_all or recall(f) is None)]
+            unread = [f for f in files if f.is_file() and (self.hash_all or recall(f) is None)]
             if unread:
                 size = in_words(sum(file.stat().st_size for file in unread))
                 self._reporter.say(f"hashing {size} of {name}, to compare it with the lock")
-            self._verified[name] = open_locked(self._weights, locked, again=self._hash_all)
+            self._verified[name] = open_locked(self._weights, locked, again=self.hash_all)
         return self._verified[name]
 
     def find_sam2(self, name: str) -> Path:

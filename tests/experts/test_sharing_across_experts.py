@@ -11,7 +11,7 @@ from models.checkpoints import copy_checkpoint
 from tiny_split import write_meta
 
 from submission.cli import main
-from submission.experts import model_cache, sharing
+from submission.experts.sa2va import Sa2VAExpert
 from submission.models.sam2.network import GroundingNetwork
 from submission.recipe import PACKAGED
 from submission.video.frame_loader import FrameLoader
@@ -46,7 +46,7 @@ def work(tmp_path, monkeypatch) -> dict[str, int]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     counted = {"decoded": 0, "encoded": 0, "loaded": 0}
     encode, close = GroundingNetwork.encode_images, FrameLoader.close
-    load = model_cache.ModelShelf._load
+    load = Sa2VAExpert._load
 
     def count_encoded(network, pixels):
         counted["encoded"] += len(pixels)
@@ -56,13 +56,13 @@ def work(tmp_path, monkeypatch) -> dict[str, int]:
         counted["decoded"] += loader.decoded
         close(loader)
 
-    def count_loaded(shelf, *words):
+    def count_loaded(expert):
         counted["loaded"] += 1
-        return load(shelf, *words)
+        return load(expert)
 
     monkeypatch.setattr(GroundingNetwork, "encode_images", count_encoded)
     monkeypatch.setattr(FrameLoader, "close", count_decoded)
-    monkeypatch.setattr(model_cache.ModelShelf, "_load", count_loaded)
+    monkeypatch.setattr(Sa2VAExpert, "_load", count_loaded)
     return counted
 
 
@@ -149,7 +149,7 @@ def test_models_that_do_not_fit_side_by_side_go_one_after_another(
     tmp_path, work, write_recipe, monkeypatch
 ):
     other = copy_checkpoint(CHECKPOINT, tmp_path / "other", change("text_hidden_fcs"))
-    monkeypatch.setattr(sharing, "memory_of", lambda device: 20_000_000)
+    monkeypatch.setattr("submission.pipeline.prepare.memory_of", lambda device: 20_000_000)
     members = {"a": (CHECKPOINT, 3), "b": (other, 3), "c": (CHECKPOINT, 4)}
     predict(write_recipe(tmp_path / "recipe.toml", members), tmp_path / "run")
     assert work == {"decoded": 2 * FRAMES, "encoded": 2 * FRAMES, "loaded": 2}

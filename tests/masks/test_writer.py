@@ -9,7 +9,7 @@ import pytest
 from submission.errors import InputError
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
-from submission.masks.writer import Keeper
+from submission.masks.writer import PredictionWriter
 
 
 def answers(video, until=None):
@@ -27,19 +27,19 @@ def store(tmp_path):
 
 
 def test_everything_is_written_when_the_block_ends(store, split):
-    with Keeper(store) as keeper:
+    with PredictionWriter(store) as writer:
         for video in split.videos:
-            keeper.keep("a", video, answers(video))
+            writer.write("a", video, answers(video))
     assert store.unanswered("a", split) == []
-    assert keeper.busy > 0
-    assert keeper.faults == []
+    assert writer.busy > 0
+    assert writer.faults == []
 
 
 def test_the_model_goes_on_while_an_answer_is_written(store, split):
     go_on = threading.Event()
-    with Keeper(store) as keeper:
+    with PredictionWriter(store) as writer:
         for video in split.videos:
-            keeper.keep("a", video, answers(video, go_on))
+            writer.write("a", video, answers(video, go_on))
         assert len(store.unanswered("a", split)) == split.num_sentences
         go_on.set()
     assert store.unanswered("a", split) == []
@@ -49,9 +49,9 @@ def test_it_waits_for_a_writer_that_is_far_behind(store, split):
     go_on, handed = threading.Event(), []
 
     def work():
-        with Keeper(store) as keeper:
+        with PredictionWriter(store) as writer:
             for name in "abcd":
-                keeper.keep(name, split.videos[0], answers(split.videos[0], go_on))
+                writer.write(name, split.videos[0], answers(split.videos[0], go_on))
                 handed.append(name)
 
     thread = threading.Thread(target=work)
@@ -75,9 +75,9 @@ def test_a_failing_write_stops_the_run_with_its_own_error(store, split, monkeypa
     monkeypatch.setattr(store, "write", full_disk)
 
     def work():
-        with Keeper(store) as keeper:
+        with PredictionWriter(store) as writer:
             for name in "abcdef":
-                keeper.keep(name, split.videos[0], answers(split.videos[0]))
+                writer.write(name, split.videos[0], answers(split.videos[0]))
 
     with pytest.raises(OSError, match="No space left on device") as caught:
         work()
@@ -90,9 +90,9 @@ def test_what_was_answered_is_written_when_the_model_stops(store, split):
     go_on = threading.Event()
 
     def work():
-        with Keeper(store) as keeper:
+        with PredictionWriter(store) as writer:
             for video in split.videos:
-                keeper.keep("a", video, answers(video, go_on))
+                writer.write("a", video, answers(video, go_on))
             threading.Timer(0.1, go_on.set).start()
             raise KeyboardInterrupt
 
@@ -107,10 +107,10 @@ def test_an_answer_that_cannot_be_had_is_a_fault_and_the_next_is_written(store, 
         raise InputError("mask 3 is damaged")
 
     dogs, cups = split.videos
-    with Keeper(store) as keeper:
-        keeper.keep("a", dogs, damaged(dogs))
-        keeper.keep("a", cups, answers(cups))
-    assert [str(fault) for fault in keeper.faults] == [
+    with PredictionWriter(store) as writer:
+        writer.write("a", dogs, damaged(dogs))
+        writer.write("a", cups, answers(cups))
+    assert [str(fault) for fault in writer.faults] == [
         f"expert a, video {dogs.name}: mask 3 is damaged"
     ]
     assert store.unanswered("a", split) == [(dogs, expression) for expression in dogs.expressions]

@@ -14,12 +14,15 @@ from submission.cost.sizes import parse_sizes, read_sizes
 from submission.dataset.records import Expression, Split, Video
 from submission.device import Place
 from submission.errors import InputError
-from submission.experts.sharing import foresee
+from submission.experts.expert import Tools
+from submission.experts.registry import build_experts
+from submission.experts.scheduling import Pass, Schedule, schedule
 from submission.models.sa2va.internvl.config import parse_config
 from submission.pipeline import forecast
 from submission.pipeline.limits import fit_limits
 from submission.progress import Reporter
 from submission.recipe import PACKAGED, read_recipe
+from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights
 
 H100 = Place("NVIDIA H100 80GB HBM3", 84e9, 85e9)
@@ -45,25 +48,50 @@ def split() -> Split:
     return Split(Path("data"), "valid", Path("data/meta_expressions.json"), videos)
 
 
+def build(recipe, weights, reporter=None):
+    finder = CheckpointFinder(recipe.folder, weights, False, reporter)
+    compute = replace(recipe.compute, dtype="bfloat16")
+    return build_experts(Tools(recipe.folder, compute, finder, None, reporter, recipe.experts))
+
+
+def fitted(recipe, todo, weights, place, reporter):
+    """[compute] with limits that fit."""
+    return fit_limits(build(recipe, weights, reporter), todo, recipe.compute, place, reporter)
+
+
 def limits(recipe, split, weights, place, capsys):
     """The chosen limits (objects, images, sentences), and what was said."""
-    busy = {expert.name for expert in recipe.experts}
     with Reporter("plain", verbose=True) as reporter:
-        chosen = fit_limits(recipe, split, busy, weights, place, reporter)
+        chosen = fitted(recipe, everything(recipe, split), weights, place, reporter)
     values = chosen.objects_at_once, chosen.images_at_once, chosen.sentences_at_once
     return values, capsys.readouterr().err
 
 
-def plan_cost(recipe, weights, todo, place):
-    """What a dry run says of cost."""
-    passes, _ = foresee(recipe, weights, todo)
-    return forecast.plan_cost(recipe, weights, todo, place, passes)
+def everything(recipe, split):
+    return {entry.name: split.videos for entry in recipe.experts}
+
+
+def change(entry, name=None, **settings):
+    """An [[expert]] with other settings."""
+    return replace(
+        entry, name=name or entry.name, settings=replace(entry.settings, **settings)
+    )  # fmt: skip
+
+
+def plan_cost(recipe, weights, todo, place, passes=None):
+    """What a dry run says of cost; of experts in these passes, or in those that it would choose."""
+    experts = build(recipe, weights)
+    plan = schedule([one for one in experts if todo[one.name]], lambda: 24e9)
+    if passes is not None:
+        named = {expert.name: expert for expert in experts}
+        plan = Schedule(tuple(Pass(tuple(named[name] for name in one), {}) for one in passes))
+    return forecast.plan_cost(experts, todo, recipe.compute, place, plan)
 
 
 # --- the plan ------------------------------------------------------------------------------------
 def test_a_plan_without_a_gpu_tells_of_known_ones(split, weights):
     recipe = read_recipe("single-80gb")
-    lines = plan_cost(recipe, weights, {e.name: split.videos for e in recipe.experts}, None)
+    lines = plan_cost(recipe, weights, everything(recipe, split), None)
     table = {line.split()[0]: line for line in lines if line}
     assert "H200" in table["cost"]
     assert "RTX" in table["cost"]
@@ -74,12 +102,10 @@ def test_a_plan_without_a_gpu_tells_of_known_ones(split, weights):
 
 def test_a_plan_with_a_gpu_tells_of_that_one(split, weights):
     recipe = read_recipe("single-80gb")
-    lines = plan_cost(recipe, weights, {e.name: split.videos for e in recipe.experts}, H100)
+    lines = plan_cost(recipe, weights, everything(recipe, split), H100)
     assert any(line.endswith(H100.name) for line in lines)
     assert not any("RTX" in line or "does not fit" in line for line in lines)
-    unknown = plan_cost(
-        recipe, weights, {e.name: split.videos for e in recipe.experts}, replace(H100, name="X 1")
-    )
+    unknown = plan_cost(recipe, weights, everything(recipe, split), replace(H100, name="X 1"))
     assert any(line.endswith("fits, speed unknown") for line in unknown)
 
 
@@ -104,7 +130,7 @@ def test_finished_experts_and_given_masks_cost_nothing(split, weights):
 
 def test_a_checkpoint_of_unknown_size_is_named(split, weights):
     recipe = read_recipe("single-24gb")
-    strange = replace(recipe.experts[0], checkpoint="my-own")
+    strange = change(recipe.experts[0], checkpoint="my-own")
     recipe = replace(recipe, experts=(strange,))
     lines = plan_cost(recipe, weights, {strange.name: split.videos}, None)
     assert lines[0].startswith(f"cost       {strange.name}: unknown, checkpoint 'my-own' is")
@@ -118,9 +144,9 @@ def test_a_dry_run_of_the_sample_tells_its_cost(tmp_path, capsys):
 # --- limits --------------------------------------------------------------------------------------
 def test_a_large_gpu_keeps_the_limits_of_the_recipe(split, weights, capsys):
     recipe = read_recipe("single-80gb")
-    busy = {expert.name for expert in recipe.experts}
     with Reporter("plain", verbose=True) as reporter:
-        assert fit_limits(recipe, split, busy, weights, H100, reporter) is recipe.compute
+        kept = fitted(recipe, everything(recipe, split), weights, H100, reporter)
+    assert kept is recipe.compute
     assert capsys.readouterr().err == ""
 
 
@@ -140,7 +166,8 @@ def test_weights_that_do_not_fit_are_refused_before_anything_is_loaded(split, we
 def test_what_is_finished_is_not_refused(split, weights):
     recipe = read_recipe("single-80gb")
     with Reporter("quiet") as reporter:
-        kept = fit_limits(recipe, split, set(), weights, RTX_4090, reporter)
+        nothing = {entry.name: () for entry in recipe.experts}
+        kept = fitted(recipe, nothing, weights, RTX_4090, reporter)
     assert kept is recipe.compute
 
 
@@ -155,7 +182,7 @@ def test_a_recipe_that_may_not_fit_is_warned_of_with_what_would(split, weights, 
 
 def test_models_that_stay_loaded_side_by_side_count_together(split, weights, capsys):
     recipe = read_recipe("single-24gb")
-    two = (replace(recipe.experts[2], checkpoint="Sa2VA-1B", name="small"), recipe.experts[2])
+    two = (change(recipe.experts[2], "small", checkpoint="Sa2VA-1B"), recipe.experts[2])
     compute = replace(recipe.compute, objects_at_once=32)
     recipe = replace(recipe, compute=compute, experts=two)
     off = replace(recipe, compute=replace(compute, share_features="off"))
@@ -172,9 +199,9 @@ def test_models_that_stay_loaded_side_by_side_count_together(split, weights, cap
 
 def test_models_that_fit_only_one_at_a_time_are_warned_of_with_the_setting(split, weights, capsys):
     recipe = read_recipe("single-24gb")
-    one = replace(recipe.experts[0], checkpoint="Sa2VA-1B", frames=79)
-    two = (one, replace(one, name="other", sam2="sam2-hiera-large"))
-    recipe, place = replace(recipe, experts=two), Place("small", 8e9, 8e9)
+    one = change(recipe.experts[0], checkpoint="Sa2VA-1B", frames=79)
+    two = (one, change(one, "other", quantize="int8"))
+    recipe, place = replace(recipe, experts=two), Place("small", 7.9e9, 8e9)
     _, said = limits(recipe, split, weights, place, capsys)
     assert 'set share_features = "off", so that one model at a time is loaded, or ' in said
     off = replace(recipe, compute=replace(recipe.compute, share_features="off"))
@@ -183,12 +210,12 @@ def test_models_that_fit_only_one_at_a_time_are_warned_of_with_the_setting(split
 
 def test_a_plan_shares_image_features_as_the_run_does(split, weights):
     recipe = read_recipe("single-24gb")
-    one = replace(recipe.experts[0], checkpoint="Sa2VA-1B")
-    recipe = replace(recipe, experts=(one, replace(one, name="other", sam2="sam2-hiera-large")))
-    todo = {expert.name: split.videos for expert in recipe.experts}
+    one = change(recipe.experts[0], checkpoint="Sa2VA-1B")
+    recipe = replace(recipe, experts=(one, change(one, "other", quantize="int8")))
+    todo = everything(recipe, split)
 
     def other(*passes):
-        lines = forecast.plan_cost(recipe, weights, todo, None, passes)
+        lines = plan_cost(recipe, weights, todo, None, passes)
         return next(line for line in lines if line.startswith("other"))
 
     assert other((one.name, "other")) != other((one.name,), ("other",))

@@ -6,17 +6,19 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from submission.compute import Compute
 from submission.errors import InputError
-from submission.experts.sa2va import Sa2VAExpert
+from submission.experts.expert import Tools
+from submission.experts.sa2va import Sa2VAExpert, Settings
 from submission.models.sa2va.model import Limits
 from submission.progress import Reporter
-from submission.recipe import Compute, Sa2VAMember
 
 
 class Model:
     """Runs out of memory until it is asked for few enough objects at once."""
 
     config = SimpleNamespace(grounding=None)
+    attention = "slow"
 
     def __init__(self, fits: int) -> None:
         self.limits = Limits(sentences_at_once=64, objects_at_once=16, images_at_once=8)
@@ -45,11 +47,10 @@ class Session:
 
 
 def make_expert(model: Model, seg: str = "first") -> Sa2VAExpert:
-    member = Sa2VAMember("a", "x", seg=seg)
-    shelf = SimpleNamespace(
-        take=lambda key, beside: model, compute=Compute(), reporter=Reporter("plain")
-    )
-    return Sa2VAExpert(member, Path("x"), None, shelf)
+    models = SimpleNamespace(get=lambda key, load: model, is_alone=lambda key: True)
+    finder = SimpleNamespace(locate=Path)
+    tools = Tools(Path(), Compute(), finder, None, Reporter("plain"), models=models)
+    return Sa2VAExpert("a", Settings(checkpoint="x", seg=seg), tools)
 
 
 def ask(model: Model, sentences: int, **settings) -> list:

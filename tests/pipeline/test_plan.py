@@ -2,24 +2,50 @@
 
 from dataclasses import replace
 
+from submission.compute import Compute
+from submission.experts.example import Brightness, Settings
+from submission.experts.model_cache import ModelCache
+from submission.experts.scheduling import Schedule
 from submission.pipeline.plan import EIGHT_BIT_FACTOR, estimate_zip, make_plan
+from submission.pipeline.prepare import Prepared
+
+
+class Spoken(Brightness):
+    """An expert that has something to say of itself."""
+
+    def __init__(self, name, summary="", *warnings):
+        super().__init__(name, Settings())
+        self.words, self.warned = summary, warnings
+
+    def summary(self, videos):
+        return f"{len(videos)} {self.words}" if self.words else ""
+
+    def warnings(self):
+        return self.warned
+
+
+def plan_of(split, *experts, done):
+    todo = {expert.name: () for expert in experts}
+    prepared = Prepared(
+        split, Compute(), None, experts, todo, dict(zip(todo, done, strict=True)), Schedule(),
+        ModelCache(), (Compute(), experts),
+    )  # fmt: skip
+    return make_plan(prepared, "1bit")
 
 
 def test_counts_of_the_tiny_split(split):
     # dogs: 3 frames x 3 sentences; cups: 2 frames x 1 sentence
-    plan = make_plan(split, "1bit", {"u2": (2, "uniform"), "given": None}, {"u2": 3, "given": 0})
+    plan = plan_of(split, Spoken("u2", "clips are looked at"), Spoken("other"), done=(3, 0))
     assert (plan.videos, plan.sentences, plan.frames, plan.masks) == (2, 4, 5, 11)
-    assert [expert.key_frames for expert in plan.experts] == [4, 0]
     text = "\n".join(plan.lines())
-    assert "u2: 4 key frames, 3 of 4 sentences done" in text
-    assert "given: given masks, 0 of 4" in text
+    assert "expert     u2: 2 clips are looked at, 3 of 4 sentences done" in text
+    assert "expert     other: 0 of 4" in text
     assert "warning" not in text
 
 
 def test_a_large_zip_is_warned_of(split):
     video = replace(split.videos[0], size=(1080, 1920), frame_names=("f",) * 100_000)
-    large = replace(split, videos=(video,))
-    lines = make_plan(large, "1bit", {"a": (5, "first")}, {"a": 0}).lines()
+    lines = plan_of(replace(split, videos=(video,)), Spoken("a"), done=(0,)).lines()
     assert any(line.startswith("warning") for line in lines)
 
 
@@ -30,9 +56,6 @@ def test_a_full_hd_mask_is_estimated_as_measured(split):
     assert estimate_zip(one, "8bit") > estimate_zip(one, "1bit") * (EIGHT_BIT_FACTOR - 0.05)
 
 
-def test_an_approximation_is_called_one(split):
-    words = "tracked frames see only the nearest 2 of the prompted frames"
-    lines = make_plan(split, "1bit", {"fast": None}, {"fast": 0}, approximations={"fast": words})
-    assert f"warning    expert fast is an approximation: {words}" in lines.lines()
-    without = make_plan(split, "1bit", {"exact": None}, {"exact": 0})
-    assert "approximation" not in "\n".join(without.lines())
+def test_what_an_expert_warns_of_is_said(split):
+    lines = plan_of(split, Spoken("fast", "", "is an approximation: less"), done=(0,)).lines()
+    assert "warning    expert fast is an approximation: less" in lines

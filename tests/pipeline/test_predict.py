@@ -5,16 +5,19 @@ import threading
 import numpy as np
 import pytest
 
+from submission.compute import Compute
 from submission.errors import FaultyInput, InputError
 from submission.experts.expert import Expert
+from submission.experts.model_cache import ModelCache
+from submission.experts.scheduling import Pass, Schedule
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
-from submission.pipeline.predict import Waits, predict
+from submission.pipeline.predict import Predicted, claim_all, predict
+from submission.pipeline.prepare import Prepared
 from submission.progress import Reporter
 from submission.video.transforms import FrameRequest, Squash
 
 SIDE = 8
-ROOM = 10**6
 
 
 class Source:
@@ -66,16 +69,28 @@ def store(tmp_path):
     return PredictionStore(tmp_path / "predictions")
 
 
-def run(passes, store, source=None, waits=None):
+def prepared(passes, split) -> Prepared:
+    """A run of passes, each of experts with their videos."""
+    todo = {expert.name: videos for one in passes for expert, videos in one}
+    experts = [tuple(expert for expert, _ in one) for one in passes]
+    return Prepared(
+        split, Compute(frames_gb=0.002), None, sum(experts, ()), todo, dict.fromkeys(todo, 0),
+        Schedule(tuple(Pass(one, {}) for one in experts)), ModelCache(), (Compute(), ()),
+    )  # fmt: skip
+
+
+def run(passes, store, split, source=None) -> Predicted:
     with Reporter("quiet") as quiet:
-        predict(passes, source or Source(), store, ROOM, quiet, waits or Waits())
+        return predict(prepared(passes, split), source or Source(), store, quiet)
 
 
 def test_a_frame_is_decoded_once_for_all_experts_of_a_pass(store, split):
-    source, waits = Source(), Waits()
+    source = Source()
     a, b, c = map(Watcher, "abc")
-    run([[(a, split.videos), (b, split.videos)], [(c, split.videos)]], store, source, waits)
-    assert len(source.decoded) == 2 * split.num_frames == waits.decoded
+    passes = [[(a, split.videos), (b, split.videos)], [(c, split.videos)]]
+    result = run(passes, store, split, source)
+    assert len(source.decoded) == 2 * split.num_frames == result.decoded
+    assert result.written > 0
     assert all(store.unanswered(name, split) == [] for name in "abc")
 
 
@@ -87,7 +102,7 @@ def test_the_next_video_is_decoded_while_this_one_is_answered(store, split):
         if video == split.videos[0]:
             ahead.append(source.all_of[split.videos[1].name].wait(20))
 
-    run([[(Watcher("a", look_ahead), split.videos)]], store, source)
+    run([[(Watcher("a", look_ahead), split.videos)]], store, split, source)
     assert ahead == [True]
 
 
@@ -97,7 +112,7 @@ def test_experts_with_other_work_left_meet_where_both_have_some(store, split):
     seen = []
     a = Watcher("a", lambda video: seen.append(("a", video.name)))
     b = Watcher("b", lambda video: seen.append(("b", video.name)))
-    run([[(a, [cups]), (b, [dogs, cups])]], store, source)
+    run([[(a, [cups]), (b, [dogs, cups])]], store, split, source)
     assert seen == [("a", cups.name), ("b", cups.name), ("b", dogs.name)]
     assert len(source.decoded) == split.num_frames
 
@@ -107,11 +122,11 @@ def test_a_video_that_cannot_be_answered_stops_no_other(store, split):
         if video.name == split.videos[0].name:
             raise InputError("frame 3 is damaged")
 
-    with pytest.raises(FaultyInput, match="frame 3 is damaged") as caught:
-        run([[(Watcher("a", refuse), split.videos), (Watcher("b"), split.videos)]], store)
-    assert [fault.where for fault in caught.value.faults] == [
-        f"expert a, video {split.videos[0].name}"
-    ]
+    passes = [[(Watcher("a", refuse), split.videos), (Watcher("b"), split.videos)]]
+    result = run(passes, store, split)
+    with pytest.raises(FaultyInput, match="frame 3 is damaged"):
+        result.refuse_faults()
+    assert [fault.where for fault in result.faults] == [f"expert a, video {split.videos[0].name}"]
     assert {video.name for video, _ in store.unanswered("a", split)} == {split.videos[0].name}
     assert store.unanswered("b", split) == []
 
@@ -126,16 +141,43 @@ def test_a_write_that_fails_stops_everything_and_is_told_as_it_is(store, split, 
         write(*words)
 
     monkeypatch.setattr(store, "write", fill_up)
-    waits = Waits()
     with pytest.raises(OSError, match="No space left on device"):
-        run([[(Watcher(name), split.videos) for name in "abcdef"]], store, waits=waits)
+        run([[(Watcher(name), split.videos) for name in "abcdef"]], store, split)
     assert len(list(store.folder.glob("*/*/*.json"))) == 2
-    assert waits.written > 0
 
 
 def test_waits_are_told_in_words_and_kept_with_the_seconds():
-    waits = Waits(frames=0.25, writing=1.5, written=3.0, decoded=79)
+    waits = Predicted(frames=0.25, writing=1.5, written=3.0, decoded=79)
     assert "waited 0.2 s for frames (79 were decoded) and 1.5 s for writing" in waits.in_words()
     seconds = {"predict, waiting for frames": 1.0}
     waits.add_to(seconds)
     assert seconds == {"predict, waiting for frames": 1.25, "predict, waiting for writing": 1.5}
+
+
+class Reader(Watcher):
+    """Answers with what another expert has stored."""
+
+    def __init__(self, name, source, store):
+        super().__init__(name)
+        self.source, self.store = source, store
+
+    def after(self):
+        return (self.source,)
+
+    def identity(self):
+        return {"source": self.store.identity(self.source)}
+
+    def predict(self, video, session):
+        stored = [self.store.read(self.source, video, one) for one in video.expressions]
+        return iter(list(zip(video.expressions, stored, strict=True)))
+
+
+def test_an_expert_reads_what_another_has_stored(store, split):
+    a, b = Watcher("a"), Reader("b", "a", store)
+    claim_all(prepared([[(b, split.videos)], [(a, split.videos)]], split), store)
+    assert store.identity("b") == {"source": {}}
+    result = run([[(a, split.videos)], [(b, split.videos)]], store, split)
+    assert result.faults == []
+    for video in split.videos:
+        for expression in video.expressions:
+            assert store.read("b", video, expression) == store.read("a", video, expression)

@@ -7,20 +7,24 @@ import pytest
 from models.checkpoints import TINY
 
 from submission.cli import main
+from submission.compute import Compute
+from submission.cost.video import AtOnce
 from submission.dataset.records import Expression, Split, Video
 from submission.device import Place
 from submission.errors import InputError
-from submission.experts.registry import make_experts
-from submission.experts.sharing import arrange, foresee
-from submission.pipeline.forecast import memory_of_released
+from submission.experts.expert import ExpertEntry, Tools
+from submission.experts.registry import build_experts
+from submission.experts.sa2va import Settings
+from submission.experts.scheduling import schedule, sharing_in_words
 from submission.pipeline.limits import fit_limits
 from submission.progress import Reporter
-from submission.recipe import PACKAGED, Recipe, Sa2VAMember
+from submission.recipe import PACKAGED
+from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights
 from submission.weights.tensors import loaded_bytes
 
 SAMPLE = PACKAGED.parent / "samples/mevis"
-BIG = Sa2VAMember("big", "Sa2VA-26B", frames=5)
+BIG = Settings(checkpoint="Sa2VA-26B", frames=5)
 SETTING = 'set quantize = "int8" for it (an approximation, docs/engine.md), or take a smaller'
 
 
@@ -32,13 +36,19 @@ def split() -> Split:
     return Split(Path("data"), "valid", Path("data/meta_expressions.json"), (video,))
 
 
-def recipe_of(*members: Sa2VAMember, folder: Path = Path()) -> Recipe:
-    return Recipe("it", folder, members)
+def build(weights: Weights, dtype: str = "bfloat16", **settings: Settings) -> list:
+    """Experts by name, on a CPU."""
+    compute = Compute(device="cpu", dtype=dtype)
+    reporter = Reporter("quiet")
+    finder = CheckpointFinder(Path(), weights, False, reporter)
+    entries = tuple(ExpertEntry(name, "sa2va", one) for name, one in settings.items())
+    return build_experts(Tools(Path(), compute, finder, None, reporter, entries))
 
 
-def fit(member: Sa2VAMember, split: Split, place: Place, weights: Weights) -> None:
+def fit(settings: Settings, split: Split, place: Place, weights: Weights) -> None:
+    experts = build(weights, big=settings)
     with Reporter("plain") as reporter:
-        fit_limits(recipe_of(member), split, {member.name}, weights, place, reporter)
+        fit_limits(experts, {"big": split.videos}, Compute(), place, reporter)
 
 
 # --- what is said --------------------------------------------------------------------------------
@@ -82,10 +92,10 @@ def test_a_warning_names_the_setting_where_it_helps(split, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_forecast_knows_the_smaller_weights(tmp_path, capsys):
-    compute = recipe_of(BIG).compute
-    int8 = replace(BIG, quantize="int8")
-    assert memory_of_released(BIG, compute) - memory_of_released(int8, compute) > 15e9
+def test_the_forecast_knows_the_smaller_weights(split, tmp_path, capsys):
+    both = build(Weights(folder=tmp_path), whole=BIG, small=replace(BIG, quantize="int8"))
+    whole, small = (expert.memory(split.videos[0], AtOnce(), 0) for expert in both)
+    assert whole - small > 15e9
     lines = dry_run(tmp_path, capsys, "Sa2VA-26B", "none", "int8").splitlines()
     whole, small = (
         next(line for line in lines if line.startswith(how)).partition("times)")
@@ -99,18 +109,14 @@ def test_the_forecast_knows_the_smaller_weights(tmp_path, capsys):
 # --- what is shared ------------------------------------------------------------------------------
 def test_two_loaded_models_that_share_image_features(split, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    members = [Sa2VAMember(how, str(TINY), quantize=how) for how in ("none", "int8")]
-    recipe = recipe_of(*members)
-    with Reporter("quiet") as reporter:
-        experts = make_experts(
-            replace(recipe, compute=replace(recipe.compute, device="cpu")), reporter
-        )
-    whole, small = experts
-    assert whole.key != small.key
+    settings = {how: Settings(checkpoint=str(TINY), quantize=how) for how in ("none", "int8")}
+    whole, small = build(Weights(), "float32", **settings)
     assert whole.identity() != small.identity()
-    assert arrange(experts, whole.shelf.compute) == [experts]
-    assert whole.encoder == small.encoder
-    assert whole.beside == small.beside == {whole.key, small.key}
-    _, lines = foresee(recipe, Weights(), dict.fromkeys(("none", "int8"), split.videos))
+    assert whole.resources().model != small.resources().model
+    assert whole.resources().encoder() == small.resources().encoder()
+    plan = schedule([whole, small], lambda: 10**9)
+    assert plan.names == (("none", "int8"),)
+    assert plan.passes[0].models.keys() == {whole.resources().model, small.resources().model}
+    lines = sharing_in_words(plan, dict.fromkeys(("none", "int8"), split.videos))
     assert "2 models are loaded side by side" in lines[0]
     assert loaded_bytes(TINY, 4, "int8") < loaded_bytes(TINY, 4)

@@ -1,0 +1,30 @@
+"""[compute] of a recipe: where a run computes, and how much goes through at once."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+IMAGES_AT_ONCE = {"cpu": 4, "cuda": 8}  # on a CPU more gain nothing
+
+Count = Annotated[int, Field(ge=1)]
+Gigabytes = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Changes speed and memory, and results only in last bits, but for `dtype`."""
+
+    device: str = "auto"  # what it settles to: device.py
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    sentences_at_once: Count = 64
+    objects_at_once: Count = 16
+    images_at_once: Annotated[int, Field(ge=0)] = 0  # 0: four on a CPU, eight on a GPU
+    attention: Literal["auto", "flash", "cudnn"] = "auto"  # kernel of memory attention on a GPU
+    share_features: Literal["auto", "off"] = "auto"  # by experts with an equal image encoder
+    features_gb: Gigabytes = 8.0  # image features of one video that may be kept, on GPU or host
+    frames_gb: Gigabytes = 2.0  # decoded frames that may wait in host memory
+
+    def images_on(self, device: str) -> int:
+        """Images that pass SAM 2's encoder at once on a device, such as "cuda:1"."""
+        return self.images_at_once or IMAGES_AT_ONCE[device.partition(":")[0]]

@@ -1,0 +1,87 @@
+"""Settle a run, once: device, precision, limits, what is left to do, and who goes with whom.
+
+Nothing is loaded and no checkpoint is verified: plan prints what comes out, predict works it off.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from submission.compute import Compute
+from submission.dataset.records import Split, Video
+from submission.device import Place, gpu_at_hand, memory_of, settle_device, settle_dtype
+from submission.experts.expert import Expert, Tools
+from submission.experts.model_cache import ModelCache
+from submission.experts.registry import build_experts
+from submission.experts.scheduling import Schedule, schedule
+from submission.masks.store import PredictionStore
+from submission.pipeline.limits import fit_limits
+from submission.progress import Reporter
+from submission.recipe import Recipe
+from submission.weights.checkpoints import CheckpointFinder
+from submission.weights.folders import Weights
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that is settled before the first model is loaded."""
+
+    split: Split
+    compute: Compute  # device and precision settled, limits that fit the GPU at hand
+    gpu: Place | None  # the one at hand, None for a CPU
+    experts: tuple[Expert, ...]  # in the order of the recipe
+    todo: Mapping[str, tuple[Video, ...]]  # by expert: the videos that it has still to answer
+    done: Mapping[str, int]  # by expert: expressions that are answered
+    schedule: Schedule  # of the experts that have something to do
+    models: ModelCache
+    on_gpu: tuple[Compute, tuple[Expert, ...]]  # the same as a GPU has it, for estimates
+
+    @property
+    def num_masks(self) -> int:
+        """Masks of the videos that are still to be answered, over all experts."""
+        return sum(video.num_masks for videos in self.todo.values() for video in videos)
+
+
+def prepare(
+    recipe: Recipe, split: Split, store: PredictionStore, weights: Weights, reporter: Reporter, *,
+    hash_all: bool = False,
+) -> Prepared:  # fmt: skip
+    """Settle what a recipe means for a split, a store and the machine at hand.
+
+    Whatever is stored counts as answered; that it belongs to this recipe is seen when work starts.
+    Raises InputError for a device that is not there, and where the weights of one expert alone do
+    not fit; says which limits were chosen, and warns of what may not fit.
+    """
+    todo, done = _left_to_do([entry.name for entry in recipe.experts], split, store)
+    device = settle_device(recipe.compute.device)
+    dtype = settle_dtype(recipe.compute.dtype, device)
+    compute = replace(recipe.compute, device=device, dtype=dtype)
+    finder = CheckpointFinder(recipe.folder, weights, hash_all, reporter)
+    tools = Tools(recipe.folder, compute, finder, store, reporter, recipe.experts)
+    experts = build_experts(tools)
+    if (gpu := gpu_at_hand(device)) is not None:
+        compute = fit_limits(experts, todo, compute, gpu, reporter)
+        experts = build_experts(replace(tools, compute=compute))
+        on_gpu = compute, tuple(experts)
+    else:
+        on_gpu = recipe.compute, tuple(build_experts(replace(tools, compute=recipe.compute)))
+    busy = [expert for expert in experts if todo[expert.name]]
+    plan = schedule(busy, lambda: memory_of(device), share=compute.share_features == "auto")
+    return Prepared(split, compute, gpu, tuple(experts), todo, done, plan, tools.models, on_gpu)
+
+
+def _left_to_do(
+    experts: Sequence[str], split: Split, store: PredictionStore
+) -> tuple[dict[str, tuple[Video, ...]], dict[str, int]]:
+    """The videos with an expression that is not answered, and how many are; nothing is opened."""
+    todo, done = {}, {}
+    for expert in experts:
+        missing = {
+            video.name: sum(
+                not store.path(expert, video.name, expression.id).exists()
+                for expression in video.expressions
+            )
+            for video in split.videos
+        }
+        todo[expert] = tuple(video for video in split.videos if missing[video.name])
+        done[expert] = split.num_sentences - sum(missing.values())
+    return todo, done
