@@ -16,9 +16,11 @@ from pathlib import Path
 WITHOUT_A_SAY = (
     "submission.cli",
     "submission.code_digest",
+    "submission.compute",
     "submission.container",
     "submission.cost",
     "submission.errors",
+    "submission.experts.model_cache",
     "submission.experts.registry",
     "submission.pool",
     "submission.progress",
