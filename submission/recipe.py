@@ -145,15 +145,21 @@ def parse_recipe(values: Mapping[str, Any], path: Path) -> Recipe:
         tables["data"] = {**tables["data"], "root": folder / Path(root).expanduser()}
     for key, names in TABLES.items():
         given |= read_fields(Recipe, names, tables[key], f"[{key}] ", faults)
+    asked = values.get("expert", [])
     recipe = Recipe(
         **{"name": path.stem, **given},
         folder=folder,
-        experts=tuple(_experts(values.get("expert", []), faults)),
+        experts=tuple(_experts(asked, faults)),
         team=tables["team"] or None,
         compute=read_record(Compute, tables["compute"], "[compute] ", faults) or Compute(),
         published=_published(tables["published"], faults) if "published" in values else None,
         gate=_gate(tables["gate"], folder, faults) if "gate" in values else None,
     )
+    if asked == []:
+        faults.append(Fault("[[expert]]", "there is none; a run needs at least one expert"))
+    elif isinstance(asked, list) and len(asked) > MOST_MEMBERS:
+        words = f"{len(asked)} experts; a vote has at most {MOST_MEMBERS}"
+        faults.append(Fault("[[expert]]", words))
     if reason := name_fault(recipe.name):
         faults.append(Fault("name", reason))
     if recipe.team is not None:
@@ -176,11 +182,6 @@ def _experts(tables: Any, faults: list[Fault]) -> Iterator[ExpertEntry]:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         faults.append(Fault("expert", "it must be a list of tables, each begun by [[expert]]"))
         return
-    if not tables:
-        faults.append(Fault("[[expert]]", "there is none; a run needs at least one expert"))
-    if len(tables) > MOST_MEMBERS:
-        words = f"{len(tables)} experts; a vote has at most {MOST_MEMBERS}"
-        faults.append(Fault("[[expert]]", words))
     taken: set[str] = set()
     for number, table in enumerate(tables, 1):
         if (entry := _expert(table, f"expert {number}", taken, faults)) is not None:

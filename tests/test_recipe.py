@@ -121,6 +121,7 @@ def test_everything_wrong_is_said_at_once(tmp_path):
         ("", "there is none; a run needs at least one expert"),
         ('[[expert]]\nname="a"\ncheckpoint="x"\n[[expert]]\nname="a"\ncheckpoint="y"', "is taken"),
         ('expert = "x"', "begun by [[expert]]"),
+        ("expert = 3", "begun by [[expert]]"),
         ("data = 3", "must be a table: [data]"),
         ('[[expert]]\nname="a"\ncheckpoint="x"\nframes=true', "frames: it is True"),
         ('[[expert]]\nname="a"\ncheckpoint="x"\nmask="y"', "mask: unknown key"),

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from models.checkpoints import copy_checkpoint
+import torch
+from models.checkpoints import copy_checkpoint, original_sam2, with_one_decoder
 from tiny_split import write_meta
 
 from submission.cli import main
@@ -143,6 +144,27 @@ def test_other_checkpoints_share_what_their_equal_image_encoders_see(
     said = answers(tmp_path / "alone")
     told = {name: [said[path] for path in sorted(said) if f"/{name}/" in path] for name in "ab"}
     assert told["a"] != told["b"]  # else equal bytes would say nothing
+
+
+def test_two_procedures_of_one_checkpoint_use_one_model(tmp_path, work, write_recipe):
+    """The model that is loaded with SAM 2's own decoder answers for both, as each would alone."""
+    plain = with_one_decoder(tmp_path / "plain")
+    torch.save({"model": original_sam2()}, tmp_path / "sam2.pt")
+    second = f'procedure = "sa2va-i"\nsam2 = "{tmp_path / "sam2.pt"}"\n'
+    members = {"a": (plain, 3), "b": (plain, 3)}
+
+    def recipe(*names: str) -> Path:
+        path = write_recipe(tmp_path / "it.toml", {name: members[name] for name in names})
+        path.write_text(path.read_text().replace('name = "b"\n', f'name = "b"\n{second}'))
+        return path
+
+    predict(recipe("a", "b"), tmp_path / "together")
+    assert work == {"decoded": FRAMES, "encoded": FRAMES, "loaded": 1}
+    for name in members:
+        predict(recipe(name), tmp_path / "alone")
+    together = answers(tmp_path / "together")
+    assert together == answers(tmp_path / "alone")
+    assert len(set(together.values())) == len(together)  # else equal bytes would say nothing
 
 
 def test_models_that_do_not_fit_side_by_side_go_one_after_another(

@@ -14,6 +14,7 @@ from torch import Tensor
 TINY = REFERENCE / "models" / "tiny_qwen2"
 TINY_I = REFERENCE / "models" / "tiny_internlm2_i"
 SAM2 = "grounding_encoder.sam2_model."
+TUNED, ORIGINAL = f"{SAM2}sam_mask_decoder_modified.", f"{SAM2}sam_mask_decoder."
 Change = Callable[[dict[str, Any], dict[str, Tensor]], None]
 
 
@@ -58,3 +59,24 @@ def random_values(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str,
             drawn = 0.1 * drawn + (1 if key.endswith("weight") else 0)
         values[key] = drawn.to(torch.bfloat16)
     return values
+
+
+def original_sam2() -> dict[str, Tensor]:
+    """What Meta's file holds, as far as it matters: the untouched decoder and other organs."""
+    tensors = load_file(TINY_I / "model.safetensors")
+    decoder = {
+        key.removeprefix(SAM2): value.float()
+        for key, value in tensors.items()
+        if key.startswith(ORIGINAL)
+    }
+    return decoder | {"image_encoder.neck.convs.0.conv.bias": torch.zeros(3)}
+
+
+def with_one_decoder(target: Path) -> Path:
+    """Copy the Sa2VA checkpoint from which tiny_internlm2_i was made: only the tuned decoder."""
+
+    def undo(config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        for key in [key for key in tensors if key.startswith(ORIGINAL)]:
+            tensors[key] = tensors.pop(key.replace(ORIGINAL, TUNED))
+
+    return copy_checkpoint(TINY_I, target, undo)

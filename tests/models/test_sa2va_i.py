@@ -1,15 +1,18 @@
 """Sa2VA-i from its own checkpoint, and from a Sa2VA checkpoint beside the original SAM 2.0."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from models.checkpoints import SAM2, TINY, TINY_I, copy_checkpoint
+from models.checkpoints import (
+    TINY,
+    TINY_I,
+    original_sam2,
+    with_one_decoder,
+)
 from models.conftest import ANSWERS, SENTENCES
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
 
 from submission.errors import FaultyInput, InputError
 from submission.models.sa2va.loading import load
@@ -17,29 +20,12 @@ from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.settings import Settings
 
 PROCEDURES = ("sa2va", "sa2va-i")
-TUNED, ORIGINAL = f"{SAM2}sam_mask_decoder_modified.", f"{SAM2}sam_mask_decoder."
-
-
-def original_sam2() -> dict[str, Tensor]:
-    """What Meta's file holds, as far as it matters: the untouched decoder and other organs."""
-    tensors = load_file(TINY_I / "model.safetensors")
-    decoder = {
-        key.removeprefix(SAM2): value.float()
-        for key, value in tensors.items()
-        if key.startswith(ORIGINAL)
-    }
-    return decoder | {"image_encoder.neck.convs.0.conv.bias": torch.zeros(3)}
 
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
     """The Sa2VA checkpoint from which tiny_internlm2_i was made: one decoder, the tuned one."""
-
-    def undo(config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        for key in [key for key in tensors if key.startswith(ORIGINAL)]:
-            tensors[key] = tensors.pop(key.replace(ORIGINAL, TUNED))
-
-    return copy_checkpoint(TINY_I, tmp_path / "plain", undo)
+    return with_one_decoder(tmp_path / "plain")
 
 
 def answer_bits(model: Sa2VA, frames: np.ndarray, procedure: str) -> list[np.ndarray]:
