@@ -12,15 +12,15 @@ ROOT = Path(__file__).parents[1]
 PAGES = {"README.md": False, "docs/architecture.md": True}
 # Order inside a folder: as the data flows; what is not named here follows in alphabetical order.
 FLOW = """
-cli __main__ verbs verb data recipe recipes pipeline plan limits forecast predict vote pack check
-submit dataset records meta_file names mevis selection frame_files images frames rle
-ground_truth video sampling frame_loader weights lock fetch folders hashes cost experts expert
-registry sa2va model_cache mask_files passes sharing showing models checkpoint quantized
+cli __main__ verbs verb data recipe recipes pipeline prepare plan limits forecast predict vote pack
+check submit dataset records meta_file names mevis selection frame_files images frames rle
+ground_truth video transforms session frame_loader sampling weights lock fetch folders hashes cost
+experts expert registry scheduling model_cache sa2va mask_files example models checkpoint quantized
 mask_packing sam2 sizes network image_features fast_layers memory_bank memory_attention
 attention_kernel tracker approximation internvl config tensor_names prompt vision loading tokenizer
 language model answer device masks track store writer voting output layout png_files zip_file team
-score region_and_boundary scoring report run folder record stages results progress
-whole_files strict_json mistaken_files errors
+score region_and_boundary scoring report run folder record stages results progress whole_files
+strict_json mistaken_files errors
 """.split()  # noqa: SIM905
 
 

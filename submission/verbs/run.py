@@ -1,0 +1,119 @@
+"""The words of the verbs that work on a run: submit, predict, vote, pack and report."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from submission.errors import InputError
+from submission.pipeline.submit import Run
+from submission.progress import Reporter
+from submission.recipe import Recipe
+from submission.report.writing import REPORT_UNITS
+from submission.run.results import recipe_of_run
+from submission.score.table import score_lines
+from submission.verbs.data import add_data, add_run, named_recipe, selection
+from submission.verbs.published import published_lines
+from submission.verbs.verb import Arguments, add_verb
+from submission.verbs.weights import add_lock, weights_of
+
+
+def add_run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `submit`, `predict`, `vote`, `pack` and `report`."""
+    real = "--recipe my.toml --data /data/mevis --split valid"
+    whole = "predict, vote, pack, check, score with ground truth, report"
+    sample = "mevis-submission submit        (the sample split that comes along)"
+    submit = add_verb(verbs, "submit", whole, f"{real}\n  {sample}", _submit)
+    predict = add_verb(verbs, "predict", "let every expert answer all sentences; resumes",
+                       f"{real} --shard 1/8", _predict)  # fmt: skip
+    vote = add_verb(verbs, "vote", "join the experts' masks and write the PNGs", real, _vote)
+    pack = add_verb(verbs, "pack", "pack the PNGs into submission.zip", real, _pack)
+    report = add_verb(verbs, "report", "write a page that shows scores, agreement and every mask",
+                      "--run runs/mine", _report)  # fmt: skip
+    for verb in (submit, predict, vote, pack, report):
+        add_data(verb)
+        add_run(verb)
+    for verb in (submit, predict):
+        verb.add_argument("--shard", metavar="I/N",
+                          help="only part I of N balanced parts, for several machines "
+                          "(submit takes it with --dry-run alone)")  # fmt: skip
+        verb.add_argument("--device", help="auto, cpu, cuda or cuda:1 (default: the recipe's)")
+        verb.add_argument("--dtype", choices=["auto", "float32", "bfloat16"],
+                          help="precision (default: the recipe's)")  # fmt: skip
+        verb.add_argument("--dry-run", action="store_true",
+                          help="check recipe and data, print the plan and stop")  # fmt: skip
+        add_lock(verb)
+        verb.add_argument("--verify", action="store_true",
+                          help="hash checkpoints anew, trust no remembered hash")  # fmt: skip
+
+
+def _submit(arguments: Arguments, reporter: Reporter) -> None:
+    run = _make_run(arguments, reporter)
+    if arguments.dry_run:
+        print("\n".join(run.plan().lines()))
+        return
+    outcome = run.submit()
+    folder = run.folder
+    size = folder.zip.stat().st_size / 1e6
+    print(f"zip      {folder.zip} ({size:.2f} MB)")
+    print(f"verdict  {folder.check}: {outcome.verdict.summary().partition(': ')[2]}")
+    if outcome.scores is not None:
+        print(f"score    {folder.score}")
+        print("\n".join(score_lines(outcome.scores)))
+    elif run.split.truth_fault:
+        print(f"score    none: {run.split.truth_fault.partition(chr(10))[0].rstrip(':')}")
+    if run.recipe.published is not None:
+        scores = outcome.scores
+        ours = scores.results[scores.choose()].means if scores else None
+        print("\n".join(published_lines(run.recipe.published, run.split.name, ours)))
+    print(f"report   {outcome.report}")
+    if run.selection.is_part:
+        reporter.warn("only a part of the split was asked for: this zip is not for upload")
+
+
+def _predict(arguments: Arguments, reporter: Reporter) -> None:
+    run = _make_run(arguments, reporter)
+    if arguments.dry_run:
+        print("\n".join(run.plan().lines()))
+        return
+    run.predict()
+    print(f"predictions  {run.folder.store.folder}")
+
+
+def _vote(arguments: Arguments, reporter: Reporter) -> None:
+    run = _make_run(arguments, reporter)
+    run.vote()
+    print(f"masks    {run.folder.annotations}")
+
+
+def _pack(arguments: Arguments, reporter: Reporter) -> None:
+    run = _make_run(arguments, reporter)
+    run.pack()
+    print(f"zip      {run.folder.zip}")
+
+
+def _report(arguments: Arguments, reporter: Reporter) -> None:
+    told = (arguments.recipe, arguments.data, arguments.split, arguments.meta)
+    alone = arguments.run is not None and not any(told)
+    run = _make_run(arguments, reporter, recipe_of_run(arguments.run) if alone else None)
+    reporter.plan(run.split.num_masks * REPORT_UNITS)
+    print(f"report   {run.report()}")
+
+
+def _make_run(arguments: Arguments, reporter: Reporter, recipe: Recipe | None = None) -> Run:
+    """The run that a call means; its recipe is the one that is named, where none is given."""
+    if arguments.recipe is None and (arguments.data or arguments.split):
+        raise InputError(
+            "--data and --split need a recipe that says which checkpoints to run: add --recipe "
+            "FILE.toml (without all three, the sample that comes along is run)"
+        )
+    recipe = recipe or named_recipe(arguments)
+    compute = replace(
+        recipe.compute,
+        device=getattr(arguments, "device", None) or recipe.compute.device,
+        dtype=getattr(arguments, "dtype", None) or recipe.compute.dtype,
+    )
+    folder = arguments.run or Path("runs") / recipe.name
+    return Run(
+        replace(recipe, compute=compute), selection(arguments), folder, reporter,
+        weights_of(arguments), hash_all=getattr(arguments, "verify", False),
+    )  # fmt: skip
