@@ -33,11 +33,11 @@ def innermost(error: BaseException) -> BaseException:
 
 def retry_after(value: str) -> float | None:
     """Seconds that the header Retry-After asks to wait: a number, or a date; None for neither."""
-    if value.strip().isdigit():
+    if value.strip().isascii() and value.strip().isdigit():
         return float(value)
     try:
         moment = parsedate_to_datetime(value.strip())
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

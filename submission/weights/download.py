@@ -81,13 +81,17 @@ def download(job: Job, file: LockedFile) -> None:
     final, partial = job.folder / file.path, partial_path(job.folder, file)
     final.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with partial.open("ab", buffering=0) as stream:
+        with open(partial, "ab", buffering=0, opener=_not_through_a_link) as stream:
             _Download(job, file, stream).complete(partial)
             os.fsync(stream.fileno())
     except WrongContent:
         partial.unlink()
         raise
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError(
+                f"{partial}: a link lies where the download is to be kept; delete it"
+            ) from None
         if error.errno in NO_ROOM:
             what = f"{job.checkpoint.name}/{file.path}"
             raise no_room(job.folder, file.bytes - partial.stat().st_size, what) from None
@@ -95,6 +99,11 @@ def download(job: Job, file: LockedFile) -> None:
     os.replace(partial, final)
     leave_record(final, file.sha256)
     job.count(0, finished=1)
+
+
+def _not_through_a_link(path: str, flags: int) -> int:
+    """Whoever may write into the folder could have put a link to another file there."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 def no_room(folder: Path, needed: int, what: str) -> InputError:

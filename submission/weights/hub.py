@@ -1,16 +1,19 @@
 """The Hub over HTTP: the only file of this room that uses the network.
 
 Honours HF_ENDPOINT (a mirror), HF_TOKEN or a stored login (never printed, sent to the endpoint
-alone), the proxy variables and SSL_CERT_FILE. Every refusal becomes a sentence here; what may pass
-(a dropped connection, 429, 5xx) becomes TryAgain.
+alone, and over plain http to this machine alone), the proxy variables and SSL_CERT_FILE. What a
+server says is bounded and checked before anybody reads or prints it. Every refusal becomes a
+sentence here; what may pass (a dropped connection, 429, 5xx) becomes TryAgain.
 """
 
+import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import requests
 import urllib3
@@ -24,11 +27,17 @@ from submission.weights.connection import (
     plain_words,
     retry_after,
 )
+from submission.weights.lock import LARGEST
 from submission.weights.retry import Patience, TryAgain, persist
 
 ENDPOINT = "https://huggingface.co"
 READ_AT_ONCE = 1 << 20  # bytes; a connection keeps about this much in memory
 LONGEST_WAIT = 300.0  # seconds that a server may ask us to wait
+LARGEST_ANSWER = 1 << 26  # bytes of JSON; a list of a thousand files has 300 kB
+MOST_PAGES = 1000
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+_REVISION = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"([0-9a-f]{64})?")
 
 
 @dataclass(frozen=True)
@@ -65,11 +74,14 @@ class Hub:
             raise InputError("HF_HUB_OFFLINE is set, so nothing is asked of the Hub: unset it")
         self.endpoint = (os.environ.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
         self.patience = patience or Patience()
-        self._host = urlsplit(self.endpoint).hostname or self.endpoint  # without user or password
+        parts = _parts_of(self.endpoint)
+        self._origin = _origin(parts)
+        self._host = str(parts.hostname)  # without user or password
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"mevis-submission/{__version__}"
         self._session.headers["Accept-Encoding"] = "identity"  # hashes are of the plain bytes
-        self._session.auth = _Bearer(_token())
+        is_safe = parts.scheme == "https" or parts.hostname in THIS_MACHINE
+        self._session.auth = _Bearer(_token() if is_safe else None)
         if bundle := os.environ.get("SSL_CERT_FILE"):
             self._session.verify = bundle
         self._reached = False
@@ -77,22 +89,28 @@ class Hub:
     def describe(self, repo: str, revision: str) -> RepoState:
         """Return what a revision (40-hex or a branch) of a repository is."""
         values = self._json(f"api/models/{repo}/revision/{quote(revision, safe='')}", repo)[0]
-        if not isinstance(values, dict) or not isinstance(values.get("sha"), str):
+        sha = values.get("sha") if isinstance(values, dict) else None
+        if not isinstance(sha, str) or not _REVISION.fullmatch(sha):
             raise InputError(f"{self._host}: its answer about {repo} names no revision")
         card = values.get("cardData")
         stated = card.get("license") if isinstance(card, dict) else None
-        return RepoState(values["sha"], stated if isinstance(stated, str) else "")
+        return RepoState(sha, _plain(stated) if isinstance(stated, str) else "")
 
     def list_files(self, repo: str, revision: str) -> list[RemoteFile]:
         """Return all files of a revision, with what the Hub knows of each."""
         page: str | None = f"api/models/{repo}/tree/{revision}?recursive=true&expand=false"
         found: list[RemoteFile] = []
+        pages: set[str] = set()
         while page:
+            if page in pages or len(pages) == MOST_PAGES:
+                raise InputError(f"{self._host}: its list of files of {repo} does not end")
+            pages.add(page)
             values, page = self._json(page, repo)
             try:
                 found += [_remote_file(item) for item in values if item["type"] == "file"]
-            except (KeyError, TypeError, ValueError) as error:
-                raise InputError(f"{self._host}: odd list of files of {repo}: {error!r}") from None
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                reason = _plain(str(error))
+                raise InputError(f"{self._host}: odd list of files of {repo}: {reason}") from None
         return found
 
     @contextmanager
@@ -110,12 +128,34 @@ class Hub:
         """The answer to a question, and the address of its next page."""
 
         def ask() -> tuple[Any, str | None]:
-            url = path if path.startswith(self.endpoint) else f"{self.endpoint}/{path}"
+            url = path if path.startswith(("http:", "https:")) else f"{self.endpoint}/{path}"
             with self._sentences(what), self._get(url, what, {}) as response:
-                following = response.links.get("next", {}).get("url")
-                return response.json(), following
+                return self._read_json(response, what), self._next_page(response, what)
 
         return persist(ask, self.patience)
+
+    def _read_json(self, response: requests.Response, what: str) -> Any:
+        content = response.raw.read(LARGEST_ANSWER + 1, decode_content=False)
+        if len(content) > LARGEST_ANSWER or response.headers.get("Content-Encoding"):
+            raise InputError(
+                f"{self._host}: its answer about {what} is packed or larger than "
+                f"{LARGEST_ANSWER} bytes, so it is not read"
+            )
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):  # no JSON, a number too long, nested too deeply
+            raise InputError(f"{self._host}: its answer about {what} is not JSON") from None
+
+    def _next_page(self, response: requests.Response, what: str) -> str | None:
+        following = response.links.get("next", {}).get("url")
+        if following is None:
+            return None
+        url = urljoin(response.url, str(following))
+        if _origin(_split(url)) != self._origin:
+            raise InputError(
+                f"{self._host}: its list of {what} goes on at another host, which is not asked"
+            )
+        return url
 
     def _get(self, url: str, what: str, headers: dict[str, str]) -> requests.Response:
         timeout = (CONNECT_SECONDS, READ_SECONDS)
@@ -153,7 +193,8 @@ class Hub:
                 "file is gone, or HF_ENDPOINT names a mirror without it. `mevis-submission weights "
                 "lock --update NAME` shows and pins what is there now"
             )
-        return InputError(f"{self._host} answers {status} {response.reason} for {what}")
+        reason = _plain(str(response.reason or ""))
+        return InputError(f"{self._host} answers {status} {reason} for {what}")
 
     def _same_revision(self, response: requests.Response, repo: str, revision: str) -> None:
         for step in (*response.history, response):
@@ -206,23 +247,71 @@ class _Bearer(AuthBase):
 def _token() -> str | None:
     from huggingface_hub import get_token  # knows HF_TOKEN and the login of `hf auth login`
 
-    return get_token()
+    token = get_token()
+    for position, character in enumerate(token or "", 1):
+        if not "!" <= character <= "~":
+            raise InputError(
+                f"HF_TOKEN (or the stored login) has a character that no token has, at position "
+                f"{position}: copy it again from your account's page, or unset it"
+            )
+    return token
+
+
+def _parts_of(endpoint: str) -> SplitResult:
+    """Take the address of the Hub apart; raise InputError naming the variable when it is none."""
+    parts = _split(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError("HF_ENDPOINT must be an address that begins with https://")
+    return parts
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # asking for it says whether it is a number
+    except ValueError:
+        return urlsplit("")
+    return parts
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port: what a token is for."""
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port
+
+
+def _plain(text: str) -> str:
+    """A server's words without what would steer a terminal, and not endless."""
+    return "".join(c if c.isprintable() else "?" for c in text[:100])
 
 
 def _remote_file(item: Any) -> RemoteFile:
+    """Check an entry of a list; raises ValueError, KeyError or TypeError for an odd one."""
     lfs = item.get("lfs") or {}
-    return RemoteFile(str(item["path"]), int(lfs.get("size", item["size"])), lfs.get("oid", ""))
+    size, oid = lfs.get("size", item["size"]), lfs.get("oid", "")
+    if type(size) is not int or not 0 <= size < LARGEST:
+        raise ValueError(f"a size of {size!r}")
+    if not isinstance(oid, str) or not _SHA256.fullmatch(oid):
+        raise ValueError(f"a sha256 of {oid!r}")
+    if not isinstance(item["path"], str):
+        raise TypeError("a path that is no text")
+    return RemoteFile(item["path"], size, oid)
 
 
 def _extent(response: requests.Response, start: int, what: str) -> tuple[int, int | None]:
     """First byte and total size of what a server sends."""
     if response.status_code == 200:
         length = response.headers.get("Content-Length", "")
-        return 0, int(length) if length.isdigit() else None
+        return 0, _number(length)
     span, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
     if span.partition("-")[0] != str(start):
         raise InputError(f"{what}: asked for bytes from {start} on, and got bytes {span or '?'}")
-    return start, int(total) if total.isdigit() else None
+    return start, _number(total)
+
+
+def _number(text: str) -> int | None:
+    """A header's whole number; None for anything else, and for one beyond all sizes."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:

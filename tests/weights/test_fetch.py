@@ -247,6 +247,18 @@ def test_nothing_unresolved_is_fetched(hub, tmp_path):
     assert hub.asked == []
 
 
+def test_a_planted_link_does_not_lead_the_download_to_another_file(hub, weights):
+    victim = weights.folder.parent / "victim"
+    victim.write_text("mine")
+    file = pinned().files[0]
+    folder = weights.place(pinned())
+    folder.mkdir(parents=True)
+    partial_path(folder, file).symlink_to(victim)
+    with pytest.raises(InputError, match="a link lies where the download is to be kept"):
+        run(weights)
+    assert victim.read_text() == "mine"
+
+
 def test_an_unknown_name_lists_the_known_ones(weights, quiet):
     with pytest.raises(InputError, match=f"'Sa2VA-9B'; it names: {NAME}"):
         fetch(["Sa2VA-9B"], weights, quiet)

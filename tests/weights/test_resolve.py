@@ -1,10 +1,12 @@
 """`weights lock`: what the Hub is asked, what is taken from it, and what is refused."""
 
 import hashlib
+import json
 
 import pytest
+import requests
 from weights.conftest import CONTENTS, NAME, REPO, SHARD, pinned
-from weights.loopback_hub import NEWER, REVISION, answering, dropping_after, well
+from weights.loopback_hub import NEWER, REVISION, Mood, answering, dropping_after, running_hub, well
 
 from submission.errors import FaultyInput, InputError
 from submission.weights.hub import Hub
@@ -98,7 +100,71 @@ def test_a_busy_hub_is_asked_again(hub):
     assert ask(OPEN) == pinned()
 
 
-@pytest.mark.parametrize("answer", [b"<html>", b"[1]", b"{}"])
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"size": -5}, "a size of -5"),
+        ({"size": 10**30}, "a size of 1000"),
+        ({"size": 1, "lfs": {"oid": "zz", "size": 1}}, "a sha256 of 'zz'"),
+        ({"size": 1, "lfs": {"oid": ["x"], "size": 1}}, "a sha256 of"),
+        ({"size": 1, "lfs": {"oid": "\x1b[31m", "size": 1}}, r"a sha256 of '\\x1b"),
+        ({"size": 1, "path": 3}, "a path that is no text"),
+    ],
+)
+def test_an_odd_entry_of_a_list_is_refused_before_anything_is_written(hub, entry, words):
+    listed = json.dumps([{"type": "file", "path": "config.json"} | entry]).encode()
+    hub.moods[f"tree/{REVISION}"] = [lambda handler, body, start: handler.send(200, listed)]
+    with pytest.raises(InputError, match=f"odd list of files of {REPO}: {words}"):
+        ask(OPEN)
+
+
+def page(following: str) -> Mood:
+    link = {"Link": f'<{following}>; rel="next"'}
+    return lambda handler, body, start: handler.send(200, b"[]", link)
+
+
+def test_a_next_page_at_another_port_or_behind_a_false_name_is_not_asked(hub):
+    with running_hub() as other:
+        host, port = "127.0.0.1", hub.server_port
+        for following in (f"{other.url}/page", f"http://{host}:{port}@localhost:1/page"):
+            hub.moods[f"tree/{REVISION}"] = [page(following)]
+            with pytest.raises(InputError, match="goes on at another host, which is not asked"):
+                ask(OPEN)
+        assert other.asked == []
+
+
+def test_a_list_that_goes_round_ends(hub):
+    hub.moods[f"tree/{REVISION}"] = [page(f"/api/models/{REPO}/tree/{REVISION}")]
+    with pytest.raises(InputError, match="does not end"):
+        ask(OPEN)
+
+
+def test_a_token_goes_over_plain_http_to_this_machine_alone(monkeypatch, hub):
+    ask(OPEN)
+    assert {asked.authorization for asked in hub.asked} == {"Bearer hf_secret"}
+    monkeypatch.setenv("HF_ENDPOINT", "http://mirror.example")
+    request = requests.Request("GET", "http://mirror.example/x")
+    assert "Authorization" not in Hub()._session.prepare_request(request).headers
+
+
+def test_variables_that_were_pasted_wrongly_are_named(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_abc\u200b")
+    with pytest.raises(InputError, match="no token has, at position 7") as error:
+        Hub()
+    assert "hf_abc" not in str(error.value)
+    monkeypatch.setenv("HF_TOKEN", "hf_abc")
+    for endpoint in ("mirror.example", "ftp://mirror.example", "https://a:port"):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        with pytest.raises(InputError, match="HF_ENDPOINT must be an address"):
+            Hub()
+
+
+def test_a_license_with_control_characters_steers_no_terminal(hub):
+    hub.repos[REPO].license = "mit\x1b[31m\nverified ok"
+    assert ask(OPEN).license == "mit?[31m?verified ok"
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"[1]", b"{}", b"[" * 200_000, b"9" * 6000])
 def test_an_answer_that_is_not_the_hubs(hub, answer):
     hub.moods["revision/main"] = [lambda handler, body, start: handler.send(200, answer)]
     with pytest.raises(InputError, match=r"is not JSON|names no revision"):
