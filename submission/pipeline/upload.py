@@ -179,7 +179,7 @@ class Upload:
         self.split = split = read_data(data, Selection(), self.reporter)
         faults = misfits(profile, split) if profile else []
         faults += [Fault(str(self.zip), "the run is a part of the split")] * self._is_part()
-        standing = preflight.look(self.server, self.account, competition, phase, file)
+        standing = preflight.look(self.server, self.account, competition, phase)
         preflight.refuse_faults(standing, file, self.call.answers, faults)
         self._check(split, require_team=profile is not None and profile.team)
         return preflight.plan_lines(standing, file, profile)

@@ -41,6 +41,11 @@ def profiles() -> dict[int, Profile]:
     return {profile.id: profile for profile in read}
 
 
+def fitting(split: Split) -> list[Profile]:
+    """Return the competitions that ask for exactly this split, and are not known to be over."""
+    return [one for one in profiles().values() if not one.ends and not misfits(one, split)]
+
+
 def misfits(profile: Profile, split: Split) -> list[Fault]:
     """Return in what a split differs from the one that a competition asks for."""
     faults = []

@@ -10,11 +10,10 @@ from typing import Any
 
 from submission.errors import Fault, FaultyInput, InputError
 from submission.output.zip_file import LARGE_ZIP
-from submission.upload.answers import APPROVED, CURRENT, Competition, Phase, Question, Submission
+from submission.upload.answers import APPROVED, CURRENT, Competition, Phase, Question
 from submission.upload.codabench import GIGABYTE, Codabench
 from submission.upload.competitions import Profile
 from submission.upload.journal import ZipFile
-from submission.upload.steps import mark
 
 HANGING_ZIP = 1_000_000_000  # bytes; from here on the public server was seen to hang, or score 0
 TRY_TAKES = 2  # times its size: the worker keeps a copy of the zip beside it
@@ -29,7 +28,6 @@ class Standing:
     phase: Phase
     free_bytes: float
     refusal: str  # why the account may not submit now; empty if it may
-    earlier: tuple[Submission, ...]  # of this very zip, in this phase
 
 
 def choose_phase(competition: Competition, wanted: str | None) -> Phase:
@@ -48,13 +46,10 @@ def choose_phase(competition: Competition, wanted: str | None) -> Phase:
     )
 
 
-def look(server: Codabench, account: str, competition: Competition, phase: Phase,
-         file: ZipFile) -> Standing:  # fmt: skip
-    """Ask the server what decides whether this zip may be sent."""
-    return Standing(
-        account, competition, phase, server.free_bytes(), server.refusal_to_submit(phase.id),
-        tuple(server.find(phase.id, mark(file))),
-    )  # fmt: skip
+def look(server: Codabench, account: str, competition: Competition, phase: Phase) -> Standing:
+    """Ask the server what decides whether a zip may be sent."""
+    refusal = server.refusal_to_submit(phase.id)
+    return Standing(account, competition, phase, server.free_bytes(), refusal)
 
 
 def refuse_faults(

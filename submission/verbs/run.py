@@ -13,6 +13,7 @@ from submission.run.results import recipe_of_run
 from submission.score.table import score_lines
 from submission.verbs.data import add_data, add_run, named_recipe, selection
 from submission.verbs.published import published_lines
+from submission.verbs.upload import upload_lines
 from submission.verbs.verb import Arguments, add_verb
 from submission.verbs.weights import add_lock, weights_of
 
@@ -68,6 +69,8 @@ def _submit(arguments: Arguments, reporter: Reporter) -> None:
     print(f"report   {outcome.report}")
     if run.selection.is_part:
         reporter.warn("only a part of the split was asked for: this zip is not for upload")
+    else:
+        print("".join(upload_lines(run.split, folder.path)), end="")
 
 
 def _predict(arguments: Arguments, reporter: Reporter) -> None:

@@ -5,13 +5,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+from submission.dataset.records import Split
 from submission.errors import InputError
 from submission.pipeline.upload import Call, Upload
 from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.run.results import data_of_run, is_run
 from submission.strict_json import read_json
-from submission.upload.competitions import SERVER
+from submission.upload.competitions import SERVER, fitting
 from submission.verbs.data import data_only
 from submission.verbs.verb import Arguments, add_verb, user_path
 
@@ -65,6 +66,14 @@ def _upload(arguments: Arguments, reporter: Reporter) -> None:
     else:
         lines = upload.send(_data(arguments), dry=arguments.dry_run, agreed=arguments.yes)
     print("\n".join(lines))
+
+
+def upload_lines(split: Split, run: Path) -> list[str]:
+    """Return the command that hands a run in, for each competition that asks for its split."""
+    return [
+        f"upload   {one.title}: mevis-submission upload {run} --competition {one.id}\n"
+        for one in fitting(split)
+    ]
 
 
 def seconds_of(text: str) -> float:

@@ -105,6 +105,22 @@ def test_a_v2_zip_is_not_sent_to_a_v1_competition(desk, monkeypatch):
     assert "4 sentences; this competition asks 2,236" in text
 
 
+def test_a_run_of_a_split_that_is_asked_for_is_told_how_to_hand_it_in(split, tmp_path):
+    from dataclasses import replace
+    from pathlib import Path
+
+    from submission.dataset.records import Video
+    from submission.verbs.upload import upload_lines
+
+    one = split.videos[0].expressions[1]
+    videos = [Video(f"{n}", ("0",), (2, 2), (one,) * (16 if n else 12)) for n in range(140)]
+    valid = replace(split, videos=tuple(videos), meta_file=Path("meta_expressions.json"))
+    assert valid.num_sentences == 2236
+    (line,) = upload_lines(valid, tmp_path)
+    assert f"upload {tmp_path} --competition 12222" in line
+    assert upload_lines(split, tmp_path) == []
+
+
 def test_a_competition_that_wants_team_json_gets_no_zip_without(desk, monkeypatch):
     from dataclasses import replace
 
