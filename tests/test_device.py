@@ -1,13 +1,10 @@
 """Which device and precision a run settles on, on machines that are made up."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
-from submission.device import Place, settle_device, settle_dtype
+from submission.device import Place, settle_device, settle_dtype, settle_for_model
 from submission.errors import InputError
-from submission.models.sa2va.loading import load
 from submission.pipeline.submit import Run, Selection
 from submission.progress import Reporter
 from submission.recipe import read_recipe
@@ -76,12 +73,12 @@ def test_a_run_plans_with_the_precision_that_its_gpu_gets(
 
 def test_a_model_asks_the_gpu_that_is_named_for_its_precision(gpus, monkeypatch):
     gpus((9, 0), (7, 5))
-    asked = []
-    monkeypatch.setattr(
-        "submission.models.sa2va.loading.settle_dtype", lambda *words: asked.append(words)
-    )
-    monkeypatch.setattr("submission.models.sa2va.loading.DTYPES", {None: torch.float32})
-    monkeypatch.setattr("submission.models.sa2va.loading._settle_gpu", lambda *_: None)
-    with pytest.raises(InputError):  # the folder holds no checkpoint
-        load(Path(__file__).parent, "cuda:1")
-    assert asked == [("auto", "cuda:1")]
+    current = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert settle_for_model("cuda:0", "auto") == (torch.device("cuda:0"), torch.bfloat16)
+    assert torch.backends.cudnn.allow_tf32
+    assert settle_for_model(torch.device("cuda:1"), "auto") == (current[1], torch.float32)
+    assert current == [torch.device("cuda:0"), torch.device("cuda:1")]
+    assert not torch.backends.cudnn.allow_tf32  # float32 is float32
+    assert settle_for_model("cpu", torch.bfloat16) == (torch.device("cpu"), torch.bfloat16)

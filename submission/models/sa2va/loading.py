@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from submission.device import settle_device, settle_dtype
+from submission.device import settle_for_model
 from submission.errors import InputError
 from submission.models.checkpoint import fill, has_tuned_decoder
 from submission.models.quantized import keep_in_int8
@@ -17,7 +17,6 @@ from submission.models.sa2va.tokenizer import Tokenizer, load_tokenizer, special
 from submission.models.sam2.attention_kernel import choose_kernel
 from submission.models.weight_files import shard_files
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # One folder for each kind of vision-language model, in the order of asking.
 BACKBONES: tuple[Any, ...] = (internvl,)
 QUANTIZE = ("none", "int8")
@@ -52,10 +51,7 @@ def load(
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such checkpoint folder")
-    place = torch.device(settle_device(str(device)))
-    precision = DTYPES[settle_dtype(str(dtype).removeprefix("torch."), str(place))]
-    if place.type == "cuda":
-        _settle_gpu(place, precision)
+    place, precision = settle_for_model(device, dtype)
     if quantize not in QUANTIZE:
         raise InputError(f"quantize is {quantize!r}; known: {', '.join(QUANTIZE)}")
     files = shard_files(folder)
@@ -86,14 +82,6 @@ def find_backbone(folder: Path) -> Any:
         values = None  # the reader says what is wrong with the file
     known = values if isinstance(values, dict) else {}
     return next(module for module in BACKBONES if module.recognises(known))
-
-
-def _settle_gpu(place: torch.device, precision: torch.dtype) -> None:
-    """Make it the current GPU, which libraries ask when they mean ours; float32 is float32."""
-    if place.index is not None:
-        torch.cuda.set_device(place)
-    if precision == torch.float32:  # by default torch rounds inputs of convolutions to ten bits
-        torch.backends.cudnn.allow_tf32 = False
 
 
 def _refuse_foreign_tokenizer(folder: Path, tokenizer: Tokenizer, vocabulary: int) -> None:
