@@ -1,0 +1,233 @@
+"""Masks of key frames become masks of all frames, by Cutie: what every kind that does so shares."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from submission.dataset.records import Video
+from submission.errors import InputError
+from submission.experts.expert import Resources, Tools
+from submission.masks.track import Track
+from submission.models.cutie.settings import CutieSettings
+from submission.models.single_file import weights_file
+from submission.video.session import VideoSession
+from submission.video.transforms import AsIs, Frame, FrameRequest, ShortSide, Transform
+from submission.weights.converted import as_safetensors
+from submission.weights.hashes import hash_files
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from submission.models.cutie.features import FrameFeatures
+    from submission.models.cutie.model import Cutie, Step
+
+CONFIDENCE_DIGITS = 3
+
+
+@dataclass(frozen=True)
+class KeyFrame:
+    """A frame whose mask is given."""
+
+    time: int
+    mask: NDArray[np.bool_]  # (H, W), with foreground
+
+
+@dataclass(frozen=True)
+class Propagated:
+    """What became of one key frame: masks of all frames, its own among them as it was given."""
+
+    bits: NDArray[np.uint8]  # (T, H, ceil(W / 8)), first pixel highest
+    width: int
+    confidence: tuple[float | None, ...]  # a frame: mean probability inside the mask
+
+    def track(self) -> Track:
+        """The masks as run lengths."""
+        return Track.encode_packed(self.bits, self.width)
+
+
+class Propagator:
+    """One Cutie and one way to use it, for the candidates of one video after another."""
+
+    def __init__(
+        self, tools: Tools, checkpoint: str, short_side: int, settings: CutieSettings
+    ) -> None:
+        self.tools = tools
+        self.checkpoint = checkpoint
+        self.short_side = short_side
+        self.settings = settings
+
+    # --- what a kind says of itself --------------------------------------------------------------
+    def frames(self, video: Video) -> tuple[FrameRequest, ...]:
+        """All frames at the size that Cutie sees."""
+        return (FrameRequest(tuple(range(len(video.frame_names))), self._transform(*video.size)),)
+
+    def identity(self) -> dict[str, Any]:
+        """Settings, the hash of the weights, precision and libraries."""
+        return {
+            "settings": {"short_side": self.short_side, **asdict(self.settings)},
+            "files": hash_files([self._file]),
+            "dtype": self.tools.compute.dtype,
+            "libraries": {name: version(name) for name in ("rf-cutie", "torch")},
+        }
+
+    def resources(self) -> Resources:
+        """The model; its image features are shared by experts that see frames alike."""
+        file = weights_file(self.tools.checkpoints.locate(self.checkpoint), "Cutie")
+        return Resources(self._model_key, file.stat().st_size)
+
+    # --- what it does ----------------------------------------------------------------------------
+    def propagate(
+        self, video: Video, session: VideoSession, keys: Sequence[KeyFrame]
+    ) -> list[Propagated]:
+        """Return what becomes of each key frame, in order; they know nothing of each other.
+
+        Frames are looked at once for all that go at once. Where a GPU runs out of memory, half as
+        many go at once from there on, and it is said.
+        """
+        import torch
+
+        model = self.tools.models.get(self._model_key, self._load)
+        at_once = self.tools.compute.objects_at_once
+        done: list[Propagated] = []
+        while len(done) < len(keys):
+            group = keys[len(done) : len(done) + at_once]
+            try:
+                done += self._together(model, session, group, alone=len(group) == len(keys))
+                continue
+            except torch.OutOfMemoryError as error:
+                if len(group) == 1:
+                    frames, height, width = session.shape
+                    raise InputError(
+                        f"the GPU's memory does not hold {frames} frames of {width} x {height} "
+                        "with one candidate at a time; set short_side lower"
+                    ) from error
+                at_once = len(group) // 2
+                self.tools.reporter.warn(
+                    f"video {video.name}: out of GPU memory, going on with {at_once} of "
+                    f"{len(keys)} candidates at once"
+                )
+            session.release()
+            torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
+        return done
+
+    def _together(
+        self, model: "Cutie", session: VideoSession, keys: Sequence[KeyFrame], *, alone: bool
+    ) -> list[Propagated]:
+        frames = _SessionFrames(session, self._transform(*session.shape[1:]))
+        features = None if alone and not session.several else self._features(model, session)
+        results = [_Result(key, session.shape) for key in keys]
+        masks = [{key.time: frames.shrink(key.mask)} for key in keys]
+        for step in model.propagate_each(
+            frames, masks, self.settings, features=features, budget_bytes=self._budget_bytes
+        ):
+            results[step.candidate].take(step)
+        return [result.finish() for result in results]
+
+    def _features(self, model: "Cutie", session: VideoSession) -> "FrameFeatures":
+        """What is seen of the video's frames, there for all who look at them alike."""
+        seen = (self.settings.max_internal_size, self.settings.flip)
+        key = ("cutie features", self._model_key, self._transform(*session.shape[1:]), *seen)
+        return session.shared(key, lambda: model.features(self._budget_bytes))
+
+    @property
+    def _budget_bytes(self) -> float:
+        return self.tools.compute.features_gb * 1e9
+
+    def _transform(self, height: int, width: int) -> Transform:
+        """Frames are shrunk and never enlarged, as in the authors' evaluation."""
+        return ShortSide(self.short_side) if self.short_side < min(height, width) else AsIs()
+
+    # --- what it is made of ----------------------------------------------------------------------
+    @cached_property
+    def _file(self) -> Path:
+        return weights_file(self.tools.checkpoints.find(self.checkpoint), "Cutie")
+
+    @property
+    def _model_key(self) -> str:
+        return f"cutie {self.tools.checkpoints.locate(self.checkpoint)}"
+
+    def _load(self) -> "Cutie":
+        from submission.models.cutie.loading import load
+
+        compute = self.tools.compute
+        self.tools.reporter.detail(f"loading {self._file} on {compute.device} as {compute.dtype}")
+        return load(as_safetensors(self._file), compute.device, compute.dtype)
+
+
+class _SessionFrames:
+    """A session's frames one by one, as Cutie sees them."""
+
+    def __init__(self, session: VideoSession, transform: Transform) -> None:
+        self._session = session
+        self._transform = transform
+        self.size = transform.size(*session.shape[1:])
+
+    def __len__(self) -> int:
+        return self._session.shape[0]
+
+    def __getitem__(self, time: int) -> Frame:
+        frame: Frame = self._session.frames(FrameRequest((time,), self._transform))[0]
+        return frame
+
+    def shrink(self, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """Return a mask at the size of these frames, as ids: nearest pixel.
+
+        An object smaller than the pixels that are left out keeps the pixel it is nearest to.
+        """
+        image = Image.fromarray(mask.astype(np.uint8))
+        small = np.array(image.resize(self.size[::-1], Image.Resampling.NEAREST))
+        if not small.any():
+            scale = np.divide(self.size, mask.shape)
+            rows, columns = (np.argwhere(mask) * scale).astype(int).T
+            small[rows, columns] = 1
+        return small
+
+
+class _Result:
+    """One candidate's masks and confidences, while its frames come."""
+
+    def __init__(self, key: KeyFrame, shape: tuple[int, int, int]) -> None:
+        from submission.models.mask_packing import MaskStack
+
+        self._key = key
+        self._size = shape[1:]
+        self._masks: MaskStack = MaskStack(1, shape)
+        self._sums: dict[int, Tensor] = {}
+
+    def take(self, step: "Step") -> None:
+        """Keep a frame: where the object is likelier than the background, at full size."""
+        import torch
+        import torch.nn.functional as F
+
+        background, inside = step.probabilities
+        ahead = inside - background
+        sure = inside[ahead > 0]
+        self._sums[step.time] = torch.stack(
+            [step.probabilities.sum(), sure.sum(), sure.new_tensor(sure.numel())]
+        )
+        if ahead.shape != self._size:
+            ahead = F.interpolate(ahead[None, None], size=self._size, mode="bilinear")[0, 0]
+        self._masks.draw(step.time, ahead[None, None])
+
+    def finish(self) -> Propagated:
+        """Return all frames; raises InputError where a number is not finite."""
+        import torch
+
+        sums = torch.stack([self._sums[time] for time in sorted(self._sums)]).cpu().numpy()
+        if not np.isfinite(sums).all():
+            raise InputError("Cutie's probabilities are not finite: are these its weights?")
+        bits = self._masks.masks()[0].bits
+        bits[self._key.time] = np.packbits(self._key.mask, axis=-1)
+        return Propagated(bits, self._size[1], tuple(_means(sums)))
+
+
+def _means(sums: NDArray[np.float32]) -> Iterator[float | None]:
+    for _, inside, pixels in sums:
+        yield round(float(inside / pixels), CONFIDENCE_DIGITS) if pixels else None
