@@ -22,6 +22,8 @@ KINDS = {
     "sa2va": "submission.experts.sa2va",
     "masks": "submission.experts.mask_files",
     "example": "submission.experts.example",
+    "propagate": "submission.experts.propagate",
+    "uninext-cutie": "submission.experts.uninext_cutie",
 }
 GROUP = "mevis_submission.experts"
 BY_KEY = {"checkpoint": "sa2va", "masks": "masks"}  # what a recipe without `kind` means

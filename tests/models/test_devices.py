@@ -76,16 +76,19 @@ def test_grounding(network, procedure):
 
 
 @smallest
+@torch.inference_mode()
 def test_what_is_left_behind_is_noticed(network):
-    """The negative control: the temporal table on the CPU makes the tracker fail."""
+    """The negative control: a vector on the CPU makes the decoder fail."""
     grounding = network.grounding
-    kept = grounding.maskmem_tpos_enc
-    grounding.maskmem_tpos_enc = torch.nn.Parameter(torch.zeros(kept.shape, dtype=torch.bfloat16))
+    features = grounding.encode_images(elsewhere(1, 3, 1024, 1024))[0]
+    kept = grounding.no_mem_embed
+    left = torch.zeros(kept.shape, dtype=torch.bfloat16)
+    grounding.no_mem_embed = torch.nn.Parameter(left, requires_grad=False)
     try:
         with pytest.raises(RuntimeError):
-            Tracker(grounding, TrackerPolicy(), frame_size=(480, 854))
+            grounding.decode_language(features, elsewhere(OBJECTS, 256))
     finally:
-        grounding.maskmem_tpos_enc = kept
+        grounding.no_mem_embed = kept
 
 
 def test_a_network_for_a_cpu_leaves_a_gpu_alone(monkeypatch):
