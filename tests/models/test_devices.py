@@ -13,7 +13,6 @@ from submission.models.sa2va.internvl.config import parse_config
 from submission.models.sa2va.language import _PackedAnswers, read_prefix
 from submission.models.sa2va.network import Network, lay_out
 from submission.models.sa2va.procedures import PROCEDURES
-from submission.models.sam2.policy import TrackerPolicy
 from submission.models.sam2.tracker import Tracker
 
 ELSEWHERE = torch.device("meta")
