@@ -304,6 +304,20 @@ def test_make_has_the_targets_that_readme_names():
     assert named <= targets
 
 
+def test_readme_links_every_page_and_pages_name_files_that_are_there():
+    pages = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
+    assert pages == set(re.findall(r"docs/\w+\.md", (ROOT / "README.md").read_text()))
+    named = {
+        (page, path)
+        for page in ["README.md", *pages]
+        for path in re.findall(
+            r"\b(?:docs|scripts|submission|tests)/[\w/]+\.\w+", (ROOT / page).read_text()
+        )
+    }
+    missing = [(page, path) for page, path in sorted(named) if not (ROOT / path).exists()]
+    assert missing == []
+
+
 def code_in(markdown: str) -> str:
     """Only what stands in fences and backticks."""
     return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", markdown, re.DOTALL))
