@@ -18,8 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from submission.models.sa2va.internvl.config import parse_config
-from submission.models.sa2va.internvl.tensor_names import GROUNDING, expected_shapes, tensor_sources
+from submission.models.sa2va.internvl.tensor_names import tensor_sources
 from submission.models.sa2va.network import lay_out
+from submission.models.sa2va.tensor_names import GROUNDING, expected_shapes
 
 OUT = Path(__file__).parents[1] / "tests" / "reference"
 LIMIT = 10_000_000  # bytes, all files together

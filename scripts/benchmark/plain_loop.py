@@ -26,10 +26,11 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from submission.models.sa2va.answer import Answer, PackedMasks
-from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, SEG, build_prompt
+from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, build_prompt
 from submission.models.sa2va.internvl.vision import preprocess, resize
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.tokenizer import SEG
 from submission.models.sam2.network import (
     NUM_MEMORY_FRAMES,
     DecodedMasks,

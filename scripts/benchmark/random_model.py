@@ -8,10 +8,11 @@ from scripts.benchmark.sizes import CARRIED, config_values
 from submission.models.checkpoint import move_tables, place
 from submission.models.sa2va.internvl.backbone import Backbone
 from submission.models.sa2va.internvl.config import parse_config
-from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, IMAGE_END, IMAGE_START, SEG
+from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, IMAGE_END, IMAGE_START
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.network import lay_out
+from submission.models.sa2va.tokenizer import SEG
 
 END = "<|im_end|>"
 SPECIAL = (IMAGE_START, IMAGE_END, IMAGE_CONTEXT, SEG, END)

@@ -14,9 +14,9 @@ from scripts.train_sample_model.batches import colours_of
 from scripts.train_sample_model.lessons import draw_sentence
 from scripts.train_sample_model.sizes import CELLS
 from scripts.train_sample_model.words import COLOUR_NAMES, END, FOUND, NOT_THERE
-from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, IMAGE_END, SEG, build_prompt
+from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, IMAGE_END, build_prompt
 from submission.models.sa2va.procedures import PROCEDURES
-from submission.models.sa2va.tokenizer import Tokenizer
+from submission.models.sa2va.tokenizer import SEG, Tokenizer
 
 MEANINGS = [statement.meaning for statement in (*STATEMENTS, *MORE_STATEMENTS)]
 NO_MEANING = -1  # of a question that names a colour

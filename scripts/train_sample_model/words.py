@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from scripts.sample_data.wordings import SUBJECTS, all_phrases
-from submission.models.sa2va.internvl.prompt import SEG
+from submission.models.sa2va.tokenizer import SEG
 
 END = "<|im_end|>"
 # The special tokens of a released Qwen2-type checkpoint, in their order.

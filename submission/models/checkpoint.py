@@ -15,16 +15,14 @@ from torch import Tensor, nn
 from submission.errors import Fault, FaultyInput, InputError
 from submission.models.finite import not_finite
 from submission.models.quantized import Int8Linear
-from submission.models.sa2va.internvl.config import Sa2VAConfig
-from submission.models.sa2va.internvl.tensor_names import (
+from submission.models.sa2va.network import Config, Network
+from submission.models.sa2va.tensor_names import (
     TRACKING_DECODER,
     TUNED_DECODER,
     Rows,
     Source,
     expected_shapes,
-    tensor_sources,
 )
-from submission.models.sa2va.network import Network
 from submission.models.weight_files import open_tensors, read_shapes
 
 # A table that some exports store although it is computed: read past, never used.
@@ -42,7 +40,8 @@ def has_tuned_decoder(files: Iterable[Path]) -> bool:
 
 def fill(
     network: Network,
-    config: Sa2VAConfig,
+    config: Config,
+    sources: dict[str, Source],
     files: list[Path],
     device: torch.device,
     dtype: torch.dtype,
@@ -50,13 +49,13 @@ def fill(
 ) -> None:
     """Read the weights into a network that was laid out without values.
 
-    Values are converted to `dtype`; the position table of SAM 2's prompt encoder stays float32.
+    `sources` is its backbone's table of where each parameter lies. Values are converted to `dtype`;
+    the position table of SAM 2's prompt encoder stays float32.
     A layer that keeps eight bits rounds its weight as soon as it is read.
     With `original_sam2` (SAM 2.0 large as Meta released it) a Sa2VA checkpoint fills a Sa2VA-i
     network: its fine-tuned decoder reads the prompts, the original one tracks.
     Raises FaultyInput, before anything is read, when names or shapes do not fit.
     """
-    sources = tensor_sources(network, config)
     decoder: dict[str, Tensor] = {}
     if original_sam2 is not None:
         decoder = _read_original_decoder(original_sam2, network)
@@ -74,7 +73,7 @@ def fill(
 
 
 def _checked_sources(
-    network: Network, config: Sa2VAConfig, sources: dict[str, Source], files: list[Path]
+    network: Network, config: Config, sources: dict[str, Source], files: list[Path]
 ) -> dict[str, Source]:
     """Compare all names and shapes with the files; let a tied output layer be filled twice."""
     found: dict[str, tuple[int, ...]] = {}

@@ -9,8 +9,9 @@ from models.cases import REFERENCE
 from models.released import RELEASED, Shapes, config_json, stored_shapes
 
 from submission.models.sa2va.internvl.config import Sa2VAConfig, parse_config
-from submission.models.sa2va.internvl.tensor_names import expected_shapes, tensor_sources
+from submission.models.sa2va.internvl.tensor_names import tensor_sources
 from submission.models.sa2va.network import Network, lay_out
+from submission.models.sa2va.tensor_names import expected_shapes
 from submission.models.sam2.sizes import GroundingConfig
 from submission.weights.expected import expected_files
 from submission.weights.lock_file import default_lock, read_lock

@@ -1,8 +1,9 @@
 """What differs between the vision-language models that Sa2VA is built on: five things, no more.
 
-A backbone is a folder beside this file with a module `backbone` that has `recognises` and a class
-`Backbone`; its name in BACKBONES in loading.py is the one line. What is shared behind one prefix
-(language.py), procedures and SAM 2 do not know which it is.
+A backbone is a folder beside this file with a module `backbone` that has `recognises`,
+`read_config`, `tensor_sources`, `TOKENS` and a class `Backbone`; its name in BACKBONES in
+loading.py is the one line. What is shared behind one prefix (language.py), procedures and SAM 2 do
+not know which it is.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Open a checkpoint folder: configuration, tokenizer, weights, onto a device."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from submission.models.quantized import keep_in_int8
 from submission.models.sa2va.internvl import backbone as internvl
 from submission.models.sa2va.model import Limits, Sa2VA
 from submission.models.sa2va.network import lay_out
-from submission.models.sa2va.tokenizer import Tokenizer, load_tokenizer, special_ids
+from submission.models.sa2va.tokenizer import Tokenizer, find_tokens, load_tokenizer
 from submission.models.sam2.attention_kernel import choose_kernel
 from submission.models.weight_files import shard_files
 
@@ -60,8 +61,8 @@ def load(
         raise InputError(f"{folder}: a Sa2VA-i checkpoint already holds SAM 2's decoder; drop sam2")
     backbone = find_backbone(folder)
     config = backbone.read_config(folder, has_tuned_decoder=tuned or sam2 is not None)
-    tokenizer = load_tokenizer(folder)
-    _refuse_foreign_tokenizer(folder, tokenizer, int(config.llm.vocab_size))
+    tokenizer = load_tokenizer(folder, backbone.TOKENS)
+    _refuse_foreign_tokenizer(folder, tokenizer, backbone.TOKENS, int(config.llm.vocab_size))
     network = lay_out(config)
     if attention != "auto":  # one that is not there is refused before the weights are read
         keys = torch.empty(config.grounding.hidden_size, dtype=precision, device=place)
@@ -70,7 +71,8 @@ def load(
     if quantize == "int8":
         keep_in_int8(network.language.model)
     original = None if sam2 is None else _sam2_file(Path(sam2))
-    fill(network, config, files, place, precision, original)
+    sources = backbone.tensor_sources(network, config)
+    fill(network, config, sources, files, place, precision, original)
     return Sa2VA(backbone.Backbone(network, config, tokenizer, place, precision), limits)
 
 
@@ -84,8 +86,10 @@ def find_backbone(folder: Path) -> Any:
     return next(module for module in BACKBONES if module.recognises(known))
 
 
-def _refuse_foreign_tokenizer(folder: Path, tokenizer: Tokenizer, vocabulary: int) -> None:
-    token, largest = max(special_ids(tokenizer).items(), key=lambda item: item[1])
+def _refuse_foreign_tokenizer(
+    folder: Path, tokenizer: Tokenizer, tokens: Sequence[str], vocabulary: int
+) -> None:
+    token, largest = max(find_tokens(tokenizer, tokens).items(), key=lambda item: item[1])
     if largest >= vocabulary:
         raise InputError(
             f"{folder}: {token} is token {largest}, but the language model of config.json has "

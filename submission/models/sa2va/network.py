@@ -22,6 +22,7 @@ class Config(Protocol):
 
     grounding: GroundingConfig
     has_tuned_decoder: bool  # Sa2VA-i: a second, fine-tuned mask decoder for prompted frames
+    tie_word_embeddings: bool  # the input embedding doubles as the output layer
 
     def modules(self) -> tuple[nn.Module, PreTrainedModel]:
         """Build the vision encoder and the language model, with random values."""

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from submission.errors import InputError
 from submission.mistaken_files import mistaken_for
-from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, IMAGE_END, IMAGE_START, SEG
 from submission.models.sa2va.sentencepiece_model import NULL, open_pieces
 from submission.models.sa2va.tokenizer_files import (
     added_tokens,
@@ -22,7 +21,7 @@ from submission.models.sa2va.tokenizer_files import (
     read_vocabulary,
 )
 
-NEEDED_TOKENS = (IMAGE_START, IMAGE_END, IMAGE_CONTEXT, SEG)
+SEG = "[SEG]"  # its hidden state becomes the prompt of the mask decoder
 
 
 class Tokenizer(Protocol):
@@ -44,8 +43,11 @@ class Tokenizer(Protocol):
         """Id of one token, or None when the vocabulary lacks it."""
 
 
-def load_tokenizer(folder: Path) -> Tokenizer:
-    """Load the tokenizer of a checkpoint folder; raise InputError naming what is missing."""
+def load_tokenizer(folder: Path, needed: Sequence[str] = (SEG,)) -> Tokenizer:
+    """Load the tokenizer of a checkpoint folder; raise InputError naming what is missing.
+
+    `needed` are the tokens that the model itself has to know.
+    """
     settings = read_settings(folder)
     tokenizer: Tokenizer
     if (folder / "tokenizer.json").is_file():
@@ -59,15 +61,15 @@ def load_tokenizer(folder: Path) -> Tokenizer:
             f"{folder}: there is neither tokenizer.json nor tokenizer.model, nor vocab.json with "
             "merges.txt"
         )
-    absent = sorted(set(NEEDED_TOKENS) - special_ids(tokenizer).keys())
+    absent = sorted(set(needed) - find_tokens(tokenizer, needed).keys())
     if absent:
         raise InputError(f"{folder}: this is no Sa2VA tokenizer, it lacks {', '.join(absent)}")
     return tokenizer
 
 
-def special_ids(tokenizer: Tokenizer) -> dict[str, int]:
-    """Ids of the tokens that the model itself has to know."""
-    found = {token: tokenizer.find(token) for token in NEEDED_TOKENS}
+def find_tokens(tokenizer: Tokenizer, tokens: Sequence[str]) -> dict[str, int]:
+    """Ids of those of these tokens that the vocabulary has."""
+    found = {token: tokenizer.find(token) for token in tokens}
     return {token: index for token, index in found.items() if index is not None}
 
 

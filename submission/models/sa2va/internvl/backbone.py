@@ -12,12 +12,15 @@ from submission.models.sa2va.backbone import Prompt
 from submission.models.sa2va.internvl import prompt, vision
 from submission.models.sa2va.internvl.config import Sa2VAConfig, read_config
 from submission.models.sa2va.internvl.images import Images, image_requests
+from submission.models.sa2va.internvl.tensor_names import tensor_sources
 from submission.models.sa2va.language import Prefix, read_prefix
 from submission.models.sa2va.network import Network
-from submission.models.sa2va.tokenizer import Tokenizer, special_ids
+from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens
 from submission.video.frame_loader import FrameLoader
 
-__all__ = ["Backbone", "read_config", "recognises"]
+__all__ = ["TOKENS", "Backbone", "read_config", "recognises", "tensor_sources"]
+
+TOKENS = (prompt.IMAGE_START, prompt.IMAGE_END, prompt.IMAGE_CONTEXT, SEG)
 
 
 def recognises(config: Mapping[str, Any]) -> bool:
@@ -40,8 +43,8 @@ class Backbone:
         self.tokenizer = tokenizer
         self.device = device
         self.dtype = dtype
-        self._special_ids = special_ids(tokenizer)
-        self.seg_id = self._special_ids[prompt.SEG]
+        self._special_ids = find_tokens(tokenizer, TOKENS)
+        self.seg_id = self._special_ids[SEG]
 
     @property
     def language(self) -> PreTrainedModel:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 IMAGE_START = "<img>"
 IMAGE_END = "</img>"
 IMAGE_CONTEXT = "<IMG_CONTEXT>"  # repeated, one for each visual token of an image
-SEG = "[SEG]"  # its hidden state becomes the prompt of the mask decoder
 
 
 @dataclass(frozen=True)

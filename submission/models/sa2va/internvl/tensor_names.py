@@ -1,23 +1,18 @@
-"""Which tensor of a released checkpoint each parameter of the network is.
+"""Which tensor of a released checkpoint each parameter of InternVL and its language model is.
 
 Names of modules differ between the public code and the libraries this network is built from, and
 some tensors are stored fused. The tables below are the whole difference; `*` is a layer number.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from torch import Tensor
 
 from submission.models.sa2va.internvl.config import Sa2VAConfig
 from submission.models.sa2va.network import Network
+from submission.models.sa2va.tensor_names import Rows, Source, find_sources
 
-GROUNDING = "grounding_encoder.sam2_model."
-TUNED_DECODER = f"{GROUNDING}sam_mask_decoder_modified."  # only in Sa2VA-i checkpoints
-TRACKING_DECODER = f"{GROUNDING}sam_mask_decoder."
-
-# Our name or its beginning -> the checkpoint's; the longest beginning that fits decides.
+# Our name or its beginning -> the checkpoint's.
 _NAMES = {
     "vision.encoder.embeddings.cls_token": "vision_model.embeddings.class_embedding",
     "vision.encoder.embeddings.position_embeddings": "vision_model.embeddings.position_embedding",
@@ -39,12 +34,6 @@ _NAMES = {
     "vision.encoder.encoder.layer.*.attention.v_proj": "vision_model.encoder.layers.*.attn.qkv",
     "vision.projector": "mlp1",
     "language": "language_model",
-    "seg_projector": "text_hidden_fcs",
-    "grounding": GROUNDING.rstrip("."),
-    # Loading code of an older library rewrites any "gamma", so the authors renamed these two.
-    "grounding.memory_encoder.fuser.layers.*.gamma": (
-        f"{GROUNDING}memory_encoder.fuser.layers.*.g_weight"
-    ),
 }
 _LAYER, _STORED = "language.model.layers.*.", "language_model.model.layers.*."
 _INTERNLM2_NAMES = {
@@ -61,55 +50,19 @@ _INTERNLM2_NAMES = {
     f"{_LAYER}post_attention_layernorm": f"{_STORED}ffn_norm",
 }
 
-Rows = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a parameter's values lie: a checkpoint tensor, and of a fused one which rows."""
-
-    key: str
-    rows: Rows | None = None
-
 
 def tensor_sources(network: Network, config: Sa2VAConfig) -> dict[str, Source]:
     """Map every parameter and stored buffer of the network to its place in a checkpoint."""
     fused = config.llm_architecture == "InternLM2ForCausalLM"
     names = _NAMES | (_INTERNLM2_NAMES if fused else {})
-    patterns = [
-        (re.compile(re.escape(ours).replace(r"\*", r"(\d+)") + r"(\..+)?"), theirs)
-        for ours, theirs in sorted(names.items(), key=lambda pair: -len(pair[0]))
-    ]
-    return {name: _source(name, patterns, config) for name in network.state_dict()}
-
-
-def expected_shapes(network: Network, sources: Mapping[str, Source]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes that a checkpoint with these sources must have, fused tensors whole."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name, value in network.state_dict().items():
-        if name not in sources:
-            continue
-        key, shape = sources[name].key, tuple(value.shape)
-        is_part = sources[name].rows is not None and key in shapes
-        shapes[key] = (shapes[key][0] + shape[0], *shape[1:]) if is_part else shape
-    return shapes
-
-
-def _source(name: str, patterns: list[tuple[re.Pattern[str], str]], config: Sa2VAConfig) -> Source:
-    for pattern, theirs in patterns:
-        match = pattern.fullmatch(name)
-        if match:
-            *layers, rest = match.groups()
-            key = theirs.replace("*", layers[0]) if layers else theirs
-            return Source(key + (rest or ""), _rows(name, key, config))
-    raise AssertionError(f"no checkpoint name for {name}")
+    return find_sources(network, names, lambda name, key: _rows(name, key, config))
 
 
 def _rows(name: str, key: str, config: Sa2VAConfig) -> Rows | None:
     part = re.search(r"\.([qkv])_proj\.", name)
-    if part and key.endswith(".attn.qkv"):
+    if part and ".attn.qkv." in key:
         return _block_rows(part[1])
-    if part and key.endswith(".wqkv"):
+    if part and ".wqkv." in key:
         return _grouped_rows(
             part[1], config.llm.num_attention_heads, config.llm.num_key_value_heads
         )
