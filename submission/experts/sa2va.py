@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from submission.models.sa2va.model import Sa2VA
     from submission.models.sam2.image_features import FrameFeatures
 
+P_YES_DIGITS = 9  # a sure model's are close to 0 and 1
 INT8 = 'set quantize = "int8" for it (an approximation, docs/engine.md)'
 
 
@@ -116,6 +117,8 @@ class Sa2VAExpert(Expert):
         settings = asdict(self.settings)
         for path_key in ("checkpoint", "sam2"):
             del settings[path_key]
+        if not self.settings.ask:
+            del settings["ask"]  # predictions of before it existed are the same ones
         return {
             "settings": settings,
             "files": files,
@@ -149,6 +152,8 @@ class Sa2VAExpert(Expert):
                 "key_frames": shown,
                 "num_seg": answer.num_seg,
             }
+            if answer.p_yes is not None:
+                details["p_yes"] = round(answer.p_yes, P_YES_DIGITS)
             yield expression, Prediction(expression.sentence, track, details)
 
     def _shown(self, video: Video) -> list[int]:

@@ -229,3 +229,25 @@ def test_a_dry_run_foresees_what_is_shared_and_saved(tmp_path, write_recipe, cap
     recipe.write_text(recipe.read_text().replace(str(other), "Sa2VA-8B").replace(ALONE, ""))
     predict(recipe, tmp_path / "run", "--dry-run")
     assert "Sa2VA-8B: not fetched yet" in capsys.readouterr().out
+
+
+def test_asking_whether_it_is_there_is_kept_beside_an_equal_answer(tmp_path, work, write_recipe):
+    """It is part of what an expert is only where it is on; the masks stay as they are."""
+    path = write_recipe(tmp_path / "my.toml", {"silent": (CHECKPOINT, 5), "asked": (CHECKPOINT, 5)})
+    words = path.read_text()
+    path.write_text(words.replace("[compute]", "ask = true\n[compute]"))
+    predict(path, tmp_path / "run")
+    stored = tmp_path / "run/predictions"
+    settings = [
+        json.loads((stored / name / "expert.json").read_text())["settings"]
+        for name in ("silent", "asked")
+    ]
+    assert settings[0] | {"ask": True} == settings[1] != settings[0]
+    [silent, asked] = [
+        sorted((stored / name / "clip_00").iterdir()) for name in ("silent", "asked")
+    ]
+    assert len(silent) == len(asked) == 2
+    for one, other in zip(silent, asked, strict=True):
+        with_odds = json.loads(other.read_bytes())
+        assert 0 <= with_odds.pop("p_yes") <= 1
+        assert with_odds == json.loads(one.read_bytes())

@@ -146,6 +146,21 @@ def test_sentences_do_not_see_each_other(model):
         assert_close(torch.stack(alone.seg_states), torch.stack(beside[i].seg_states), 1e-5)
 
 
+def test_odds_of_a_first_word_equal_those_of_plain_sequences(model):
+    llm, yes, no = model.network.language, [5, 7], [6]
+    embeddings = frames_embeddings(llm)
+    prefix = language.read_prefix(llm, embeddings)
+    together = language.choose_first(llm, prefix, QUESTIONS, yes, no)
+    for question, odds in zip(QUESTIONS, together, strict=True):
+        plain = llm.lm_head(full_states(llm, embeddings, question)[-1]).softmax(dim=-1)
+        wanted = (plain[yes].sum() / plain[no].sum()).log()
+        assert_close(torch.tensor(odds), wanted, 1e-4)
+        [alone] = language.choose_first(llm, prefix, [question], yes, no)
+        assert_close(torch.tensor(odds), torch.tensor(alone), 1e-5)
+    assert prefix.cache.get_seq_length() == prefix.length
+    assert max(together) - min(together) > 1e-3
+
+
 @pytest.mark.parametrize(
     ("config", "network", "folder"),
     [(Qwen2Config, Qwen2ForCausalLM, "qwen2"), (Qwen3Config, Qwen3ForCausalLM, "qwen3")],

@@ -1,5 +1,7 @@
 """`segment` on videos and answers of every kind, and the calls it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from models.cases import iou
@@ -129,8 +131,8 @@ def test_a_prompt_longer_than_the_language_model_knows_is_refused(sa2va, frames,
 def test_a_special_token_in_a_sentence_is_text(sa2va_i, frames, word):
     """It changes its own question only: what is shared with other sentences stays as it is."""
     sentences = [f"the disc {word} on the left", SENTENCES[1]]
-    prompts = sa2va_i._prompts(sentences, 2, PROCEDURES["sa2va"])
-    plain = sa2va_i._prompts(SENTENCES[1:2], 2, PROCEDURES["sa2va"])[0]
+    prompts = sa2va_i._prompts(sentences, 2, PROCEDURES["sa2va"].question)
+    plain = sa2va_i._prompts(SENTENCES[1:2], 2, PROCEDURES["sa2va"].question)[0]
     assert prompts[0].ids[: prompts[0].shared] == plain.ids[: plain.shared]
     assert prompts[1] == plain
     token = sa2va_i.tokenizer.find(word)
@@ -149,3 +151,28 @@ def test_the_shared_prefix_is_known_by_construction(sa2va_i):
     tricky = sa2va_i.backbone.prompt(3, "\nPlease segment </img> it.")
     assert tricky.shared == plain.shared
     assert tricky.ids[: tricky.shared] == plain.ids[: plain.shared]
+
+
+@pytest.mark.parametrize("name", ["sa2va", "sa2va_i"])
+def test_asked_whether_it_is_there_alone_and_beside_others(name, frames, request):
+    """A question apart: it changes no answer and no mask, and depends on its sentence alone."""
+    model, settings = request.getfixturevalue(name), Settings(frames=2)
+    asked = replace(settings, ask=True)
+    silent = model.segment(frames[:2], SENTENCES, settings, answers=ANSWERS)
+    beside = model.segment(frames[:2], SENTENCES, asked, answers=ANSWERS)
+    for one, other in zip(silent, beside, strict=True):
+        assert one.p_yes is None
+        assert other == replace(one, masks=other.masks, p_yes=other.p_yes)
+        assert np.array_equal(one.masks.bits, other.masks.bits)
+    for number, answer in enumerate(beside):
+        part = slice(number, number + 1)
+        [alone] = model.segment(frames[:2], SENTENCES[part], asked, answers=ANSWERS[part])
+        assert answer.p_yes == pytest.approx(alone.p_yes, rel=1e-4)
+    assert len({answer.p_yes for answer in beside}) == len(SENTENCES)
+
+
+def test_a_tokenizer_that_begins_yes_and_no_alike_cannot_be_asked(sa2va, frames, monkeypatch):
+    encode = sa2va.tokenizer.encode_answer
+    monkeypatch.setattr(sa2va.tokenizer, "encode_answer", lambda text: [1, *encode(text)])
+    with pytest.raises(InputError, match="ask = false"):
+        sa2va.segment(frames[:1], SENTENCES, Settings(ask=True, max_new_tokens=1))

@@ -57,3 +57,4 @@ class Answer:
     text: str  # special tokens included
     masks: PackedMasks  # bool (T, H, W) through numpy.asarray; all False without a [SEG]
     num_seg: int = 0  # [SEG] tokens that were read
+    p_yes: float | None = None  # 0..1, that it is there, when asked: "yes" against "no"

@@ -6,6 +6,7 @@ packed behind it as one sequence in which each sees the prefix and itself alone,
 start again after the prefix; so nothing is padded and no sentence knows of another.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -39,6 +40,12 @@ class Reply:
 
     ids: list[int] = field(default_factory=list)
     seg_states: list[Tensor] = field(default_factory=list)  # (C,) last states whose INPUT is [SEG]
+    yes_odds: float | None = None  # log-odds of "yes" against "no" to another question, if asked
+
+    @property
+    def p_yes(self) -> float | None:
+        """The same as a probability, 0..1."""
+        return None if self.yes_odds is None else 1 / (1 + math.exp(-self.yes_odds))
 
 
 @dataclass(frozen=True)
@@ -73,12 +80,10 @@ def answer(
     The cache is given back as it was. Raises NotFinite when the model's choice is no number.
     """
     packed = _PackedAnswers(llm, prefix)
-    owners = [i for i, ids in enumerate(questions) for _ in ids]
-    states = packed.step([token for ids in questions for token in ids], owners)
-    ends = torch.tensor([len(ids) for ids in questions]).cumsum(0) - 1
+    states = packed.read(questions)
     replies = [Reply() for _ in questions]
     active = [i for i in range(len(questions)) if forced is None or forced[i]]
-    states = states[ends[active]]
+    states = states[active]
     while active:
         finite = FiniteOutputs()
         logits = llm.lm_head(states)
@@ -96,8 +101,30 @@ def answer(
         for state, i in zip(states, active, strict=True):
             if replies[i].ids[-1] == decoding.seg_id:
                 replies[i].seg_states.append(state)
-    prefix.cache.crop(prefix.length - prefix.cache.get_seq_length())  # minus: tokens to remove
+    packed.forget()
     return replies
+
+
+def choose_first(
+    llm: PreTrainedModel,
+    prefix: Prefix,
+    questions: Sequence[Sequence[int]],
+    yes: Sequence[int],
+    no: Sequence[int],
+) -> list[float]:
+    """Return for every question the log-odds that its answer begins with `yes`, not with `no`.
+
+    Both are token ids, any of which will do; tokens beside them do not count. One step, all
+    questions together; the cache is given back as it was. Raises NotFinite.
+    """
+    packed = _PackedAnswers(llm, prefix)
+    logits = llm.lm_head(packed.read(questions)).float()
+    odds = logits[:, list(yes)].logsumexp(dim=1) - logits[:, list(no)].logsumexp(dim=1)
+    finite = FiniteOutputs()
+    finite.look(odds)
+    finite.refuse('the choice between "yes" and "no"')
+    packed.forget()
+    return odds.tolist()  # type: ignore[no-any-return]
 
 
 def _is_done(
@@ -122,6 +149,18 @@ class _PackedAnswers:
         self.owners = torch.empty(0, dtype=torch.long, device=device)
         self.lengths: dict[int, int] = {}  # tokens of each sequence behind the prefix
         self.positions = torch.empty(0, dtype=torch.long, device=device)
+
+    def read(self, questions: Sequence[Sequence[int]]) -> Tensor:
+        """Append whole questions, one a sequence; return the last state of each (n, C)."""
+        owners = [i for i, ids in enumerate(questions) for _ in ids]
+        states = self.step([token for ids in questions for token in ids], owners)
+        ends = torch.tensor([len(ids) for ids in questions]).cumsum(0) - 1
+        return states[ends]
+
+    def forget(self) -> None:
+        """Leave the prefix alone in the cache."""
+        cache, length = self.prefix.cache, self.prefix.length
+        cache.crop(length - cache.get_seq_length())  # minus: tokens to remove
 
     def step(self, tokens: Sequence[int], owners: Sequence[int]) -> Tensor:
         """Append tokens, each to the sequence that owns it; return their last states (n, C)."""

@@ -27,7 +27,13 @@ from submission.models.mask_packing import MaskStack
 from submission.models.sa2va import language
 from submission.models.sa2va.answer import Answer, PackedMasks
 from submission.models.sa2va.backbone import Backbone, Prompt
-from submission.models.sa2va.procedures import PROCEDURES, Procedure, Step, idle_faults
+from submission.models.sa2va.procedures import (
+    PROCEDURES,
+    Procedure,
+    Step,
+    existence_question,
+    idle_faults,
+)
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import spell_out
 from submission.models.sam2.image_features import FrameFeatures, Keeping
@@ -130,9 +136,12 @@ class Sa2VA:
         if not sentences:
             return []
         images = procedure.images(loader.shape[0], settings)
-        prompts = self._prompts(sentences, len(images), procedure)
+        prompts = self._prompts(sentences, len(images), procedure.question)
+        asked = self._prompts(sentences, len(images), existence_question) if settings.ask else []
         seen = self.backbone.look(loader, images)
-        return self._numbers(partial(self._answer, seen, prompts, answers, settings.max_new_tokens))
+        return self._numbers(
+            partial(self._answer, seen, prompts, asked, answers, settings.max_new_tokens)
+        )
 
     @torch.inference_mode()
     def ground(
@@ -203,9 +212,11 @@ class Sa2VA:
         if answers is not None and len(answers) != len(sentences):
             raise InputError(f"{len(answers)} answers for {len(sentences)} sentences")
 
-    def _prompts(self, sentences: Sequence[str], images: int, procedure: Procedure) -> list[Prompt]:
+    def _prompts(
+        self, sentences: Sequence[str], images: int, question: Callable[[str], str]
+    ) -> list[Prompt]:
         plain = (spell_out(sentence, self.tokenizer.added) for sentence in sentences)
-        prompts = [self.backbone.prompt(images, procedure.question(words)) for words in plain]
+        prompts = [self.backbone.prompt(images, question(words)) for words in plain]
         longest = max(len(prompt.ids) for prompt in prompts)
         if longest >= self.backbone.context:
             raise InputError(
@@ -215,10 +226,13 @@ class Sa2VA:
         return prompts
 
     def _answer(
-        self, images: Frames, prompts: Sequence[Prompt], answers: Sequence[str] | None,
-        max_new_tokens: int,
+        self, images: Frames, prompts: Sequence[Prompt], asked: Sequence[Prompt],
+        answers: Sequence[str] | None, max_new_tokens: int,
     ) -> list[language.Reply]:  # fmt: skip
-        """Show the images and ask every question; the cache ends with this, before tracking."""
+        """Show the images and ask every question; the cache ends with this, before tracking.
+
+        `asked` are the yes/no questions: one for each of `prompts`, or none at all.
+        """
         prefix = self.backbone.read_images(images, prompts[0].ids[: prompts[0].shared])
         left = self.backbone.context - max(len(prompt.ids) for prompt in prompts)
         decoding = language.Decoding(
@@ -235,7 +249,28 @@ class Sa2VA:
             if answers is not None:
                 forced = [self.tokenizer.encode_answer(text) for text in answers[part]]
             replies += language.answer(self.backbone.language, prefix, questions, decoding, forced)
+            if asked:
+                judged = [prompt.question for prompt in asked[part]]
+                for reply, odds in zip(replies[part], self._yes_odds(prefix, judged), strict=True):
+                    reply.yes_odds = odds
         return replies
+
+    def _yes_odds(self, prefix: language.Prefix, questions: Sequence[Sequence[int]]) -> list[float]:
+        """Log-odds of "yes" against "no", in either case and with a space before it or not."""
+        yes, no = (
+            {self.tokenizer.encode_answer(space + spelt)[0]
+             for space in ("", " ") for spelt in (word, word.capitalize())}
+            for word in ("yes", "no")
+        )  # fmt: skip
+        yes, no = yes - no, no - yes  # a space alone begins both
+        if not (yes and no):
+            raise InputError(
+                'this checkpoint\'s tokenizer begins "yes" and "no" alike, so it cannot be asked: '
+                "set ask = false"
+            )
+        return language.choose_first(
+            self.backbone.language, prefix, questions, sorted(yes), sorted(no)
+        )
 
     def _embed_segs(
         self, replies: Sequence[language.Reply], procedure: Procedure, settings: Settings
@@ -308,7 +343,12 @@ class Sa2VA:
         for owner, mask in zip(owners, masks, strict=True):
             joined[owner] = joined[owner].union(mask)
         return [
-            Answer(self.tokenizer.decode(reply.ids).strip(), mask, len(reply.seg_states))
+            Answer(
+                self.tokenizer.decode(reply.ids).strip(),
+                mask,
+                len(reply.seg_states),
+                p_yes=reply.p_yes,
+            )
             for reply, mask in zip(replies, joined, strict=True)
         ]
 

@@ -182,6 +182,13 @@ PROCEDURES: Mapping[str, Procedure] = {
 }
 
 
+def existence_question(sentence: str) -> str:
+    """Return what is asked to hear "yes" or "no": is it there? The same in every procedure."""
+    if "?" in sentence:
+        return f"\n{sentence} Does this video show an object that answers this? Answer yes or no."
+    return f"\nDoes this video show {sentence}? Answer yes or no."
+
+
 def idle_faults(choices: Any) -> Iterator[Fault]:
     """The settings that were chosen and that the procedure does not read.
 
@@ -198,7 +205,7 @@ def asked_alike(length: int, sentences: Sequence[str], settings: Settings) -> Ha
     """Return all that decides what one language model answers in a video of `length` frames."""
     way = PROCEDURES[settings.procedure]
     questions = tuple(map(way.question, sentences))
-    return way.images(length, settings), questions, settings.max_new_tokens
+    return way.images(length, settings), questions, settings.max_new_tokens, settings.ask
 
 
 def grounded_alike(length: int, settings: Settings) -> Hashable:

@@ -32,6 +32,7 @@ class Choices:
     max_new_tokens: int = 2048  # where an answer that does not end is cut off, as the reference's
     nearest_prompts: int = ALL  # approximation: prompted frames that are seen; 0 for all
     memory_stride: int = 1  # approximation: every n-th of the recent memory maps is seen
+    ask: bool = False  # also: is it there at all? yes or no, for a gate (docs/gate.md)
     mode: Mode = "uniform"  # SaSaSa2VA: which frames it sees, and which [SEG] prompts which frame
 
     def __post_init__(self) -> None:
