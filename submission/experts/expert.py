@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from submission.compute import Compute
-from submission.dataset.records import Expression, Video
+from submission.dataset.records import Expression, Split, Video
+from submission.errors import Fault
 from submission.experts.model_cache import ModelCache
 from submission.masks.store import Prediction, PredictionStore
 from submission.progress import Reporter
@@ -52,6 +53,7 @@ class Tools:
     store: PredictionStore  # for reading
     reporter: Reporter
     entries: tuple[ExpertEntry, ...] = ()  # all experts of the recipe
+    may_lack: bool = False  # the vote does without answers that an expert lacks
     models: ModelCache = field(default_factory=ModelCache)
 
 
@@ -112,6 +114,20 @@ class Expert(ABC):
         have done their work when this returns. Raises InputError for a video that cannot be
         answered: the others are, and it is told at the end.
         """
+
+    def faults(self, split: Split) -> Sequence[Fault]:
+        """Everything that is wrong with its files, as far as that is seen without much reading.
+
+        Asked of all experts before any model is made, and in a dry run.
+        """
+        return ()
+
+    def outdated(self, stored: Any) -> bool:
+        """Tell whether answers of the identity `stored` are to be thrown away and made again.
+
+        True only where that costs next to nothing; others of another identity are refused.
+        """
+        return False
 
     def after(self) -> tuple[str, ...]:
         """Names of experts whose stored predictions this one reads: they go before it."""

@@ -1,7 +1,6 @@
 """An expert whose masks are there already: what any other model wrote as PNGs joins the vote."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +10,16 @@ from pydantic import Field
 
 from submission.cost.procedures import Stages
 from submission.cost.video import AtOnce
-from submission.dataset.records import Video
-from submission.errors import InputError
+from submission.dataset.records import Split, Video
+from submission.errors import Fault, InputError
 from submission.experts.expert import Expert, Predictions, Tools
 from submission.masks.store import Prediction
+from submission.output.given_masks import look_at_masks, members_by_name, size_faults
 from submission.output.mask_files import MaskArchive, MaskFolder, open_submission
+from submission.user_paths import expand
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest
+from submission.weights.folder_digest import digest_folder
 from submission.weights.hashes import hash_files
 
 
@@ -30,21 +32,37 @@ class Settings:
 
 def build(name: str, settings: Settings, tools: Tools) -> Expert:
     """Build one; the path is relative to the recipe."""
-    return MaskFiles(name, tools.folder / Path(settings.masks).expanduser())
+    return MaskFiles(name, tools.folder / expand(settings.masks), may_lack=tools.may_lack)
 
 
 class MaskFiles(Expert):
     """An expert whose answers lie in a folder or zip of PNGs in the submission layout."""
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, path: Path, *, may_lack: bool = False) -> None:
         self.name = name
         self.path = path
+        self.may_lack = may_lack  # whole expressions
 
     def identity(self) -> dict[str, Any]:
-        """A digest of the zip, or of every file's name, size and time of change in the folder."""
+        """A digest of the zip, or of the names and bytes of all PNGs in the folder."""
         if not self.path.exists():
             raise InputError(f"expert {self.name}: {self.path}: no such folder or zip of masks")
-        return {"masks": _masks_digest(self.path, sorted(set(self._names)))}
+        if self.path.is_file():
+            return {"masks": hash_files([self.path])[self.path.name]}
+        return {"masks": digest_folder(self.path, (n for n in self._names if n.endswith(".png")))}
+
+    def faults(self, split: Split) -> Sequence[Fault]:
+        """What the check would say of names, completeness and sizes; no pixel is decoded."""
+        try:
+            given = look_at_masks(self._files, split, may_lack=self.may_lack)
+        except InputError as error:
+            return [Fault("masks", str(error))]
+        found = [*given.faults, *size_faults(self._files, split, given.members)]
+        return [Fault(f"{self.path}: {fault.where}", fault.what) for fault in found]
+
+    def outdated(self, stored: Any) -> bool:
+        """Other masks under the same name are imported again: no model has to work for that."""
+        return isinstance(stored, dict) and "masks" in stored and stored != self.identity()
 
     def frames(self, video: Video) -> tuple[FrameRequest, ...]:
         """None: the frames do not matter."""
@@ -55,10 +73,10 @@ class MaskFiles(Expert):
         return self._read(video)
 
     def _read(self, video: Video) -> Predictions:
-        answered = {name.rpartition("/")[0] for name in self._names}  # folders with PNGs
+        answered = {name.rpartition("/")[0] for name in self._members}  # folders with PNGs
         for expression in video.expressions:
             if f"{video.name}/{expression.id}" in answered:
-                track = self._files.read_track(video, expression.id)
+                track = self._files.read_track(video, expression.id, self._members)
                 yield expression, Prediction(expression.sentence, track)
 
     def summary(self, videos: Sequence[Video]) -> str:
@@ -76,12 +94,6 @@ class MaskFiles(Expert):
     def _names(self) -> list[str]:
         return self._files.names()
 
-
-def _masks_digest(path: Path, names: list[str]) -> str:
-    if path.is_file():
-        return hash_files([path])[path.name]
-    digest = hashlib.sha256()
-    for name in names:
-        stat = (path / name).stat()
-        digest.update(f"{name}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    @cached_property
+    def _members(self) -> Mapping[str, str]:
+        return members_by_name(self._names)

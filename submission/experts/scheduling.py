@@ -59,6 +59,7 @@ def schedule(
     budget = MODELS_SHARE * free_bytes() if share and several else 0
     passes: list[Names] = []
     for layer in _layers(named):
+        layer.sort(key=lambda name: bool(needs[name].model))  # what needs no model is told at once
         apart = [(name,) for name in layer]
         passes += make_passes({name: needs[name] for name in layer}, budget) if share else apart
     return Schedule(tuple(_pass(one, named, needs) for one in passes))

@@ -8,6 +8,7 @@ belongs to the recipe, checkpoint, sentence and video that are asked for, or it 
 """
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,17 @@ class PredictionStore:
         """Return the identity record of an expert's answers, None when there is none."""
         path = self.folder / expert / IDENTITY_FILE
         return read_json(path) if path.exists() else None
+
+    def forget(self, expert: str, identity: Any) -> None:
+        """Remove an expert's answers, as long as they are those of this identity."""
+        folder = self.folder / expert
+        if self.identity(expert) != identity:
+            return  # another process was first
+        for path in folder.iterdir():  # the record last: until then what is left is still known
+            if path.is_dir():
+                shutil.rmtree(path)
+        (folder / IDENTITY_FILE).unlink()
+        self._compared.clear()
 
     def has(self, expert: str, video: Video, expression: Expression) -> bool:
         """Tell whether the answer is there and belongs to this sentence of this video.

@@ -4,7 +4,7 @@ The rules and words are those of the check, except for what harms nobody here: m
 videos, what a desktop has left, and a folder around everything, which is looked through.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -46,6 +46,20 @@ def look_at_masks(
         missing = [fault for fault in missing if fault.where in wanted]  # frames of an expression
     members = {name: stored for name, stored in listing.members.items() if name in wanted}
     return GivenMasks(members, (*listing.harmful, *near, *missing))
+
+
+def members_by_name(names: Iterable[str]) -> dict[str, str]:
+    """Return plain name -> name as stored of every PNG, whatever folders lie around its video.
+
+    For masks that a split was compared with, without faults: then no two names mean the same mask.
+    """
+    members: dict[str, str] = {}
+    for name in names:
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        plain = "/".join(parts[-3:])
+        if len(parts) == 3 or plain not in members:  # without a folder around it first
+            members[plain] = name
+    return members
 
 
 def size_faults(

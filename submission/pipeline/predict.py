@@ -14,7 +14,7 @@ from inspect import isgeneratorfunction
 
 from submission.dataset.frames import DECODERS, FrameSource
 from submission.dataset.records import Video
-from submission.errors import Fault, FaultyInput, InputError
+from submission.errors import Fault, FaultyInput, InputError, list_faults
 from submission.experts.expert import Expert, Predictions
 from submission.experts.scheduling import Pass
 from submission.masks.store import PredictionStore
@@ -58,8 +58,10 @@ class Predicted:
             )
 
 
-def claim_all(prepared: Prepared, store: PredictionStore) -> None:
+def claim_all(prepared: Prepared, store: PredictionStore, reporter: Reporter) -> None:
     """Refuse, before any work, a store that was filled by other settings, weights, code or data.
+
+    Answers that cost nothing to make again are thrown away instead, with a line.
 
     An expert that reads what others have stored is asked after them: their identity is part of its
     own.
@@ -68,6 +70,9 @@ def claim_all(prepared: Prepared, store: PredictionStore) -> None:
     while asked:
         ready = [one for one in asked.values() if not asked.keys() & set(one.after())]
         for expert in ready:
+            if expert.name in prepared.outdated:
+                reporter.say(f"expert {expert.name}: its files have changed and are read again")
+                store.forget(expert.name, prepared.outdated[expert.name])
             store.claim(expert.name, expert.identity())
             store.unanswered(expert.name, prepared.split)
             del asked[expert.name]
@@ -83,6 +88,7 @@ def predict(
     """
     result = Predicted()
     passes = prepared.schedule.passes
+    told = 0  # faults of what was read so far: they need not wait for the models
     budget = round(prepared.compute.frames_gb * 1e9) // 2  # half for this video, half for the next
     with PredictionWriter(store) as writer, _decoders() as decoders:
         feeder = _Feeder(source, decoders, budget)
@@ -90,11 +96,19 @@ def predict(
             names = [expert.name for expert in one.experts]
             reporter.stage(f"predict {number}/{len(passes)} {_listed(names)}")
             writer.flush()  # an expert of this pass may read what those before it have stored
+            told = _tell(writer.faults, told, reporter)
             prepared.models.keep_together(one.models)
             _predict_pass(one, prepared, feeder, writer, reporter, result)
     result.writing, result.written = writer.waited, writer.busy
     result.faults += writer.faults
     return result
+
+
+def _tell(faults: Sequence[Fault], told: int, reporter: Reporter) -> int:
+    """Warn of answers that could not be had since the last time; the others go on."""
+    if news := faults[told:]:
+        reporter.warn(list_faults("these videos cannot be answered so far:", news))
+    return len(faults)
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 Nothing is loaded and no checkpoint is verified: plan prints what comes out, predict works it off.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from submission.compute import Compute
 from submission.dataset.records import Split, Video
 from submission.device import Place, gpu_at_hand, memory_of, settle_device, settle_dtype
+from submission.errors import Fault, FaultyInput
 from submission.experts.expert import Expert, Tools
 from submission.experts.model_cache import ModelCache
 from submission.experts.registry import build_experts
@@ -34,6 +36,8 @@ class Prepared:
     schedule: Schedule  # of the experts that have something to do
     models: ModelCache
     on_gpu: tuple[Compute, tuple[Expert, ...]]  # the same as a GPU has it, for estimates
+    # by expert: the identity of stored answers that are to go first
+    outdated: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def num_masks(self) -> int:
@@ -48,16 +52,24 @@ def prepare(
     """Settle what a recipe means for a split, a store and the machine at hand.
 
     Whatever is stored counts as answered; that it belongs to this recipe is seen when work starts.
-    Raises InputError for a device that is not there, and where the weights of one expert alone do
-    not fit; says which limits were chosen, and warns of what may not fit.
+    Raises FaultyInput with what all experts find wrong with their files, InputError for a device
+    that is not there, and where the weights of one expert alone do not fit; says which limits were
+    chosen, and warns of what may not fit.
     """
-    todo, done = _left_to_do([entry.name for entry in recipe.experts], split, store)
     device = settle_device(recipe.compute.device)
     dtype = settle_dtype(recipe.compute.dtype, device)
     compute = replace(recipe.compute, device=device, dtype=dtype)
     finder = CheckpointFinder(recipe.folder, weights, hash_all, reporter)
-    tools = Tools(recipe.folder, compute, finder, store, reporter, recipe.experts)
+    may_lack = recipe.missing == "skip"
+    tools = Tools(recipe.folder, compute, finder, store, reporter, recipe.experts, may_lack)
     experts = build_experts(tools)
+    _refuse_faults(experts, split, may_lack)
+    outdated = {
+        expert.name: stored
+        for expert in experts
+        if (stored := store.identity(expert.name)) is not None and expert.outdated(stored)
+    }
+    todo, done = _left_to_do(experts, split, store, outdated)
     if (gpu := gpu_at_hand(device)) is not None:
         compute = fit_limits(experts, todo, compute, gpu, reporter)
         experts = build_experts(replace(tools, compute=compute))
@@ -66,18 +78,33 @@ def prepare(
         on_gpu = recipe.compute, tuple(build_experts(replace(tools, compute=recipe.compute)))
     busy = [expert for expert in experts if todo[expert.name]]
     plan = schedule(busy, lambda: memory_of(device), share=compute.share_features == "auto")
-    return Prepared(split, compute, gpu, tuple(experts), todo, done, plan, tools.models, on_gpu)
+    return Prepared(
+        split, compute, gpu, tuple(experts), todo, done, plan, tools.models, on_gpu, outdated
+    )
+
+
+def _refuse_faults(experts: Sequence[Expert], split: Split, may_lack: bool) -> None:
+    faults = [
+        Fault(f"expert {expert.name}: {fault.where}", fault.what)
+        for expert in experts
+        for fault in expert.faults(split)
+    ]
+    if faults:
+        advice = "Mend them and run the same command again; nothing was started."
+        if not may_lack:
+            advice += ' Masks may lack whole expressions with [vote] missing = "skip".'
+        raise FaultyInput("These experts cannot answer the split:", faults, advice)
 
 
 def _left_to_do(
-    experts: Sequence[str], split: Split, store: PredictionStore
+    experts: Sequence[Expert], split: Split, store: PredictionStore, outdated: Container[str]
 ) -> tuple[dict[str, tuple[Video, ...]], dict[str, int]]:
     """The videos with an expression that is not answered, and how many are; nothing is opened."""
     todo, done = {}, {}
-    for expert in experts:
+    for expert in (one.name for one in experts):
         missing = {
             video.name: sum(
-                not store.path(expert, video.name, expression.id).exists()
+                expert in outdated or not store.path(expert, video.name, expression.id).exists()
                 for expression in video.expressions
             )
             for video in split.videos

@@ -88,7 +88,7 @@ class Run:
         for expert in prepared.experts:
             for words in expert.warnings():
                 self.reporter.warn(f"expert {expert.name} {words}")
-        claim_all(prepared, store)
+        claim_all(prepared, store, self.reporter)
         self.reporter.plan(prepared.num_masks)
         with self._timed("predict") as record:
             result = predict(prepared, open_frames(self.split), store, self.reporter)

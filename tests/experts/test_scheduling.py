@@ -112,3 +112,9 @@ def test_frames_are_counted_once_for_a_pass(split):
     assert count_frames([("a", "b")], todo) == 5
     assert count_frames([("a",), ("b",)], todo) == 8
     assert count_frames([("a", "b"), ("given",)], {"b": [dogs]}) == 3
+
+
+def test_what_needs_no_model_goes_first():
+    experts = [Asked("model", A), Asked("given", GIVEN), Asked("other", B)]
+    plan = schedule(experts, lambda: 99 * GB)
+    assert plan.names == (("given",), ("model", "other"))

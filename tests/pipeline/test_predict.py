@@ -174,7 +174,7 @@ class Reader(Watcher):
 
 def test_an_expert_reads_what_another_has_stored(store, split):
     a, b = Watcher("a"), Reader("b", "a", store)
-    claim_all(prepared([[(b, split.videos)], [(a, split.videos)]], split), store)
+    claim_all(prepared([[(b, split.videos)], [(a, split.videos)]], split), store, Reporter("quiet"))
     assert store.identity("b") == {"source": {}}
     result = run([[(a, split.videos)], [(b, split.videos)]], store, split)
     assert result.faults == []

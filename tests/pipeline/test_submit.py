@@ -196,7 +196,7 @@ def test_a_member_may_leave_sentences_out_only_when_asked(run, tmp_path, capsys)
     recipe.write_text(members)
     assert main(["submit", *words]) == 2
     said = capsys.readouterr().err
-    assert "expert gap, video clip_01, expression 0: no prediction" in said
+    assert f"expert gap: {given}: clip_01/0: the expression is missing" in said
     assert 'missing = "skip"' in said
     recipe.write_text(members + '[vote]\nmissing = "skip"\n')
     assert main(["submit", *words, "--quiet"]) == 0
