@@ -42,6 +42,15 @@ class MaskStack:
             self._on_its_way = None
 
 
+def enlarge(logits: Tensor, side: int, size: tuple[int, int]) -> Tensor:
+    """Enlarge mask logits (B, 1, h, w) to a frame of `size`, through SAM 2's square of `side`.
+
+    Two bilinear steps, because the reference has two; one would move boundaries.
+    """
+    square = F.interpolate(logits, (side, side), mode="bilinear", align_corners=False)
+    return F.interpolate(square, size, mode="bilinear", align_corners=False)
+
+
 def pack_bits(masks: Tensor) -> Tensor:
     """Pack bool (B, H, W) into uint8 (B, H, ceil(W / 8)), first pixel in the highest bit."""
     if masks.device.type == "cpu":

@@ -17,13 +17,12 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from submission.errors import FaultyInput, InputError
 from submission.models.finite import FiniteOutputs, NotFinite, first_not_finite
-from submission.models.mask_packing import MaskStack
+from submission.models.mask_packing import MaskStack, enlarge
 from submission.models.sa2va import language
 from submission.models.sa2va.answer import Answer, PackedMasks
 from submission.models.sa2va.backbone import Backbone, Prompt
@@ -327,13 +326,8 @@ class Sa2VA:
         return masks
 
     def upsample(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
-        """Enlarge mask logits (B, 1, 4S, 4S) to the frame, through SAM 2's square image.
-
-        Two bilinear steps, because the reference has two; one would move boundaries.
-        """
-        side = self.network.grounding.config.image_size
-        square = F.interpolate(logits, (side, side), mode="bilinear", align_corners=False)
-        return F.interpolate(square, size, mode="bilinear", align_corners=False)
+        """Enlarge mask logits (B, 1, 4S, 4S) to the frame."""
+        return enlarge(logits, self.network.grounding.config.image_size, size)
 
     def _join(
         self, shape: tuple[int, int, int], replies: Sequence[language.Reply], owners: Sequence[int],

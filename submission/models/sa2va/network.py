@@ -27,6 +27,12 @@ class Config(Protocol):
     def modules(self) -> tuple[nn.Module, PreTrainedModel]:
         """Build the vision encoder and the language model, with random values."""
 
+    def prefix_tokens(self, images: int, size: tuple[int, int]) -> int:
+        """Tokens of a prompt up to its last image; `size` is (height, width) of the frames."""
+
+    def encode_nothing(self, vision: nn.Module, images: int, size: tuple[int, int]) -> None:
+        """Let the vision encoder read images of such frames that have no values."""
+
 
 class Network(nn.Module):
     """Sa2VA's organs side by side; they are joined in model.py."""

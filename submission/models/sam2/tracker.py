@@ -18,6 +18,7 @@ from submission.models.sam2.memory_attention import MemoryReader, RecentMap
 from submission.models.sam2.memory_bank import MemoryBank
 from submission.models.sam2.network import DecodedMasks, GroundingNetwork, ImageFeatures
 from submission.models.sam2.policy import TrackerPolicy
+from submission.models.sam2.sight import look_back
 from submission.models.sam2.sizes import MAX_POINTERS, MAX_RECENT_MAPS, NUM_MEMORY_FRAMES
 
 SIGMOID_IS_HALF = 8.940697e-08  # the largest float32 whose sigmoid is not above 0.5
@@ -119,24 +120,14 @@ class Tracker:
             self.memory.recent_pointers[time] = pointer
 
     def condition(self, time: int, features: ImageFeatures) -> Tensor:
-        """Fuse a frame's stride-16 map with the memory of the objects: (B, C, S, S).
-
-        The frame sees all prompted maps, those of the six frames before it that were tracked, the
-        pointers of prompted frames of its past and of up to fifteen tracked frames before it.
-        """
-        memory, seen = self.memory, self.approximation
-        shown = seen.prompts_in_sight(memory.prompted_maps, time)
-        bank = self._bank_for(shown)
-        bank.show_prompted({t: memory.prompted_maps[t] for t in shown}, PROMPTED_SLOT)
-        recent = {
-            t: (kept, time - t - 1)
-            for t, kept in memory.recent_maps.items()
-            if 0 < time - t <= MAX_RECENT_MAPS and seen.sees_recent(time - t)
-        }
-        pointers = [memory.prompted_pointers[t] for t in shown if t <= time]
-        pointers += [
-            kept for t, kept in memory.recent_pointers.items() if 0 < time - t < MAX_POINTERS
-        ]
+        """Fuse a frame's stride-16 map with the memory in its sight: (B, C, S, S)."""
+        memory = self.memory
+        seen = look_back(time, memory.prompted_maps, memory.recent_pointers, self.approximation)
+        bank = self._bank_for(seen.prompted_maps)
+        bank.show_prompted({t: memory.prompted_maps[t] for t in seen.prompted_maps}, PROMPTED_SLOT)
+        recent = {t: (memory.recent_maps[t], time - t - 1) for t in seen.recent_maps}
+        pointers = [memory.prompted_pointers[t] for t in seen.prompted_pointers]
+        pointers += [memory.recent_pointers[t] for t in seen.recent_pointers]
         return self.reader.read(features, bank.show(recent, pointers))
 
     def _bank_for(self, shown: Sequence[int]) -> MemoryBank:
