@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from submission.models.counting import NOTHING, Stages, Work
-from submission.models.sa2va.procedures import TRACK, Step
+from submission.models.sa2va.procedures import TRACK, Procedure, Step
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.work_units import Units
-from submission.models.sam2.approximation import ALL, EXACT, Approximation
+from submission.models.sam2.approximation import ALL
 from submission.models.sam2.sight import Sight, look_back
 from submission.models.workload import AtOnce, Clip, groups
 
@@ -33,16 +33,16 @@ class Course:
     segs: int  # [SEG] in an answer
 
 
-def course_of(units: Units, clip: Clip, settings: Settings, approximation: Approximation) -> Course:
-    """Return what the procedure of `units` does in a clip."""
-    steps = units.procedure.steps(clip.frames, settings)
+def course_of(procedure: Procedure, clip: Clip, settings: Settings) -> Course:
+    """Return what a procedure does in a clip."""
+    steps, seen = procedure.steps(clip.frames, settings), settings.approximation
     prompts = tuple(step for step in steps if step.prompt is not TRACK)
     tracked = sorted(step.frame for step in steps if step.prompt is TRACK)
     prompted = {step.frame for step in prompts}
     return Course(
-        images=len(units.procedure.images(clip.frames, settings)),
+        images=len(procedure.images(clip.frames, settings)),
         prompts=prompts,
-        sights=tuple(look_back(time, prompted, tracked, approximation) for time in tracked),
+        sights=tuple(look_back(time, prompted, tracked, seen) for time in tracked),
         frames=len(prompted.union(tracked)),
         segs=1 + max((step.prompt or 0 for step in prompts), default=0),
     )
@@ -52,7 +52,7 @@ def ours(units: Units, clip: Clip, settings: Settings, at_once: AtOnce) -> Stage
     """Work of one video with all its sentences, each answered with one object."""
     if not clip.sentences:
         return {}
-    course = course_of(units, clip, settings, settings.approximation)
+    course = course_of(units.procedure, clip, settings)
     prefix = units.config.prefix_tokens(course.images, _size(clip))
     objects = groups(clip.sentences, at_once.objects)
     packed = groups(clip.sentences, at_once.sentences)
@@ -74,11 +74,9 @@ def public(units: Units, clip: Clip, settings: Settings) -> Stages:
     """
     if not clip.sentences:
         return {}
-    exact = replace(
-        settings, nearest_prompts=EXACT.nearest_prompts, memory_stride=EXACT.memory_stride
-    )
+    exact = replace(settings, nearest_prompts=ALL, memory_stride=1)
     alone = ours(units, replace(clip, sentences=1), exact, AtOnce(1, 1, 1))
-    course = course_of(units, clip, exact, EXACT)
+    course = course_of(units.procedure, clip, exact)
     looks = 2 if units.procedure.policy.harden_prompts else 1
     again = looks * sum(step.times for step in course.prompts)
     alone[IMAGES] += again * units.images(1)

@@ -130,7 +130,7 @@ class Units:
         return _line(counted, objects)
 
     def _tracked(self, objects: int, size: Size) -> Tracked:
-        """A tracked frame of `objects`; a straight line from MANY on, where another kernel may run."""
+        """A tracked frame of `objects`; a straight line from MANY on, for another kernel."""
         if objects > 2 * MANY:
             one, two = self.tracked(MANY, size), self.tracked(2 * MANY, size)
             parts = (vars(one)[name] for name in vars(one)), (vars(two)[name] for name in vars(one))
@@ -140,7 +140,7 @@ class Units:
         return self._follow(objects, size)
 
     def _follow(self, objects: int, size: Size) -> Tracked:
-        """Take maps and pointers apart: after one prompted frame, and after two, one of them late."""
+        """Take maps and pointers apart: after one prompted frame, and after two, one late."""
         near, two, three = self._frames_after((0,), 3, objects, size)
         _, late = self._frames_after((0, 9), 2, objects, size)  # a map more, and no pointer
         one_map = late - two
