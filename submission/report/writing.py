@@ -56,6 +56,7 @@ def write_report(
         if not _is_current(part, needed, run)
     ]
     record = _read_record(run)
+    _copy_records(run, with_score=bool(results))
     page_inputs = {
         "uploads": record.get("uploads"),
         "warnings": record.get("warnings"),
@@ -172,6 +173,17 @@ def _read_record(run: RunFolder) -> Json:
             f"mevis-submission submit --run {run.path}"
         )
     return record
+
+
+def _copy_records(run: RunFolder, with_score: bool) -> None:
+    """Put what the page links beside it, so that its folder can be copied alone."""
+    for path, wanted in ((run.path / RECORD, True), (run.score, with_score)):
+        copy = run.report.with_name(path.name)
+        content = path.read_bytes() if wanted else None
+        if content is None:
+            copy.unlink(missing_ok=True)
+        elif not copy.exists() or copy.read_bytes() != content:
+            write_bytes(copy, content)
 
 
 def _remove_others(parts: list[VideoPart]) -> None:

@@ -47,7 +47,8 @@ def rows(window: WebDriver) -> list[str]:
 
 
 def press(window: WebDriver, *keys: str) -> None:
-    window.find_element(By.TAG_NAME, "body").send_keys(*keys)
+    """Type with the focus where it is."""
+    window.switch_to.active_element.send_keys(*keys)
 
 
 def time_of(window: WebDriver) -> int:
@@ -121,10 +122,11 @@ def test_the_scrubber_changes_the_frame(window, page):
 
 def test_arrows_and_space(window, page):
     open_report(window, page, "dogs/2")
-    press(window, Keys.ARROW_RIGHT)
+    press(window, Keys.ARROW_RIGHT)  # nothing scrolls sideways: wherever the focus is
     assert time_of(window) == 1
     press(window, Keys.ARROW_LEFT, Keys.ARROW_LEFT)
     assert time_of(window) == 0
+    window.find_element(By.ID, "stage").click()
     press(window, " ")
     WebDriverWait(window, 5).until(lambda browser: time_of(browser) == 2)
     press(window, " ")
@@ -133,6 +135,55 @@ def test_arrows_and_space(window, page):
     press(window, Keys.ARROW_DOWN)
     wait_for_sentence(window)
     assert window.find_element(By.ID, "where").text != before
+
+
+def test_keys_that_scroll_scroll_while_the_focus_is_elsewhere(window, page):
+    open_report(window, page, "dogs/2")
+    resize(window, 1280, 400)
+    try:
+        press(window, Keys.ARROW_DOWN)
+        moved = "return document.scrollingElement.scrollTop > 0"
+        WebDriverWait(window, 5).until(lambda browser: browser.execute_script(moved))
+        assert window.find_element(By.ID, "where").text == "dogs · 2"
+        press(window, " ")
+        assert window.execute_script("return viewer.timer") is None
+    finally:
+        resize(window, 1440, 2000)
+
+
+def test_a_table_that_goes_on_fades_out_and_scrolls_by_keyboard(window, page):
+    resize(window, 400, 844, mobile=True)
+    try:
+        open_report(window, page, "dogs/2")
+        frames = window.find_element(By.CSS_SELECTOR, ".viewer .scroll")
+        WebDriverWait(window, 5).until(lambda _: frames.get_attribute("data-more") == "right")
+        assert "linear-gradient" in frames.value_of_css_property("mask-image")
+        window.execute_script("arguments[0].focus()", frames)
+        press(window, Keys.ARROW_RIGHT)
+        WebDriverWait(window, 5).until(lambda _: "left" in frames.get_attribute("data-more"))
+        assert time_of(window) == 0
+    finally:
+        resize(window, 1440, 2000)
+
+
+def test_no_card_is_alone_in_a_row_with_an_empty_half(window, page):
+    """At 1280 px histogram and agreement share a row, and what a card holds fills it."""
+    resize(window, 1280, 900)
+    try:
+        open_report(window, page)
+        cards = window.find_elements(By.CSS_SELECTOR, ".card")
+        for card in cards:
+            holds = max(child.rect["width"] for child in card.find_elements(By.XPATH, "./*"))
+            table = card.find_elements(By.TAG_NAME, "table")
+            shown = table[0].rect["width"] if table else holds
+            assert shown > 0.8 * card.rect["width"], card.text
+        rows_of_cards: dict[float, float] = {}
+        for card in cards:
+            row = round(card.rect["y"])
+            rows_of_cards[row] = rows_of_cards.get(row, 0) + card.rect["width"]
+        assert min(rows_of_cards.values()) > 0.95 * max(rows_of_cards.values())
+    finally:
+        resize(window, 1440, 2000)
 
 
 def test_layers_can_be_switched_off(window, page):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,6 +124,17 @@ def test_the_page_needs_no_network(write):
         assert addresses <= {"http://www.w3.org/2000/svg"}  # a name, never fetched
 
 
+def test_the_folder_of_the_report_can_be_copied_alone(write, run, score, tmp_path):
+    shutil.copytree(write().parent, tmp_path / "shared")
+    links = re.findall(r'(?:href|src)="([^"#]+)"', text_of(tmp_path / "shared" / "index.html"))
+    files = [link for link in links if not link.startswith("data:")]
+    assert sorted(files) == ["run.json", "score.json"]
+    for name in files:
+        assert (tmp_path / "shared" / name).read_bytes() == (run.path / name).read_bytes()
+    run.score.unlink()
+    assert not write().with_name("score.json").exists()
+
+
 def test_a_run_that_was_moved_is_still_current(write, run, hostile_split, tmp_path):
     write()
     moved = RunFolder(run.path.rename(tmp_path / "moved"))
@@ -148,6 +160,7 @@ def test_only_what_changed_is_written_again(write, run, score):
     before = {path: path.stat().st_mtime_ns for path in files}
     run.score.unlink()
     write()
+    files.remove(page.with_name("score.json"))
     assert {p.name for p in files if p.stat().st_mtime_ns != before[p]} == {"index.html"}
 
 

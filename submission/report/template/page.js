@@ -25,6 +25,10 @@ const KEYS = {
   "/": () => document.getElementById("search").focus(),
 };
 
+// Keys that scroll a page everywhere else; they are ours where the focus is in list or viewer.
+const SCROLLING = new Set(["ArrowUp", "ArrowDown", " "]);
+const isOurs = (at) => at.closest("#viewer, #sentences") && !at.matches(".scroll");
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const at = event.target;
@@ -39,10 +43,29 @@ document.addEventListener("keydown", (event) => {
     document.querySelectorAll("#layers input")[Number(event.key) - 1]?.click();
     return;
   }
+  if (SCROLLING.has(event.key) && !isOurs(at)) return;
+  if (event.key.startsWith("Arrow") && at.matches(".scroll")) return;
   if (KEYS[event.key]) {
     event.preventDefault();
     KEYS[event.key]();
   }
 });
+
+// What is wider than its place fades out at the side where it goes on, and scrolls by keyboard.
+function showWhatIsHidden(box) {
+  const rest = box.scrollWidth - box.clientWidth;
+  const sides = [box.scrollLeft > 1 && "left", box.scrollLeft < rest - 1 && "right"];
+  box.dataset.more = sides.filter(Boolean).join(" ");
+  if (rest > 1) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
+}
+
+for (const box of document.querySelectorAll(".scroll")) {
+  const look = () => showWhatIsHidden(box);
+  box.addEventListener("scroll", look, { passive: true });
+  const watch = new ResizeObserver(look);
+  watch.observe(box);
+  watch.observe(box.firstElementChild);
+}
 
 list.start();
