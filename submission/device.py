@@ -4,7 +4,10 @@ Imports torch only when asked, so that the CPU half of the kit never waits for i
 """
 
 import os
+import re
+import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from submission.errors import InputError
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
     import torch
 
 DTYPES = ("float32", "bfloat16")
+DRIVER = Path("/proc/driver/nvidia/version")  # the kernel's module, where Linux has it
+# The oldest driver branch for a CUDA version, from NVIDIA's table of minor version compatibility.
+OLDEST_DRIVER = {"12": 525, "13": 580}
 
 
 def settle_device(device: str) -> str:
@@ -42,6 +48,47 @@ def settle_device(device: str) -> str:
             "cuda:0 (CUDA_VISIBLE_DEVICES can hide some)"
         )
     return device
+
+
+def why_no_gpu() -> str:
+    """Say, where torch finds no GPU, which driver is there and what is needed for one."""
+    import torch
+
+    driver = find_driver()
+    there = f"the NVIDIA driver found is {driver}" if driver else "no NVIDIA driver was found"
+    if torch.version.cuda is None:
+        return (
+            f"{there}, and torch {torch.__version__} is built without CUDA: on a machine with a "
+            "driver, TORCH=cuda make set-up puts the CUDA build in its place"
+        )
+    needed = OLDEST_DRIVER.get(torch.version.cuda.partition(".")[0])
+    wants = f"driver {needed} or newer" if needed else "a driver for it"
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if driver and needed and int(driver.partition(".")[0]) >= needed:
+        wants += " (it is); look at nvidia-smi" + (
+            f" and at CUDA_VISIBLE_DEVICES, which is {hidden!r}" if hidden is not None else ""
+        )
+    return f"{there}; torch {torch.__version__} (CUDA {torch.version.cuda}) needs {wants}"
+
+
+def find_driver() -> str:
+    """Return the version of the NVIDIA driver, such as 580.65.06; empty where there is none."""
+    try:
+        said = DRIVER.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        said = _ask_driver()
+    found = re.search(r"\b\d{3}\.\d+(\.\d+)?\b", said)
+    return found[0] if found else ""
+
+
+def _ask_driver() -> str:
+    words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        return subprocess.run(
+            words, capture_output=True, text=True, timeout=20, check=False
+        ).stdout  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """Which device and precision a run settles on, on machines that are made up."""
 
+import re
+
 import pytest
 import torch
 
-from submission.device import Place, settle_device, settle_dtype, settle_for_model
+from submission.device import Place, settle_device, settle_dtype, settle_for_model, why_no_gpu
 from submission.errors import InputError
 from submission.pipeline.submit import Run, Selection
 from submission.progress import Reporter
@@ -82,3 +84,26 @@ def test_a_model_asks_the_gpu_that_is_named_for_its_precision(gpus, monkeypatch)
     assert current == [torch.device("cuda:0"), torch.device("cuda:1")]
     assert not torch.backends.cudnn.allow_tf32  # float32 is float32
     assert settle_for_model("cpu", torch.bfloat16) == (torch.device("cpu"), torch.bfloat16)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "cuda", "says"),
+    [
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12", "13.0",
+         "the NVIDIA driver found is 535.183.01; torch .* needs driver 580 or newer$"),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release", "13.0",
+         "580.65.06; .* 580 or newer .it is.; look at nvidia-smi and at CUDA_VISIBLE_DEVICES"),
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.1  Sun May 12", None,
+         "570.1, and torch .* is built without CUDA"),
+        (None, "13.0", "no NVIDIA driver was found; "),
+    ],
+)  # fmt: skip
+def test_what_a_gpu_would_need_is_named(tmp_path, monkeypatch, kernel, cuda, says):
+    file = tmp_path / "version"
+    if kernel:
+        file.write_text(kernel)
+    monkeypatch.setattr("submission.device.DRIVER", file)
+    monkeypatch.setenv("PATH", str(tmp_path))  # no nvidia-smi
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    assert re.search(says, why_no_gpu())

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from submission.compute import Compute
+from submission.cost.estimate import VALUE_BYTES
 from submission.cost.fitting import Needs, fit, most
 from submission.cost.video import AtOnce
 from submission.dataset.records import Video
-from submission.device import Place
+from submission.device import Place, why_no_gpu
 from submission.errors import InputError
 from submission.experts.expert import Expert
 from submission.experts.scheduling import schedule
@@ -20,6 +21,7 @@ from submission.progress import Reporter
 from submission.weights.sizes import in_words
 
 ONE = AtOnce(1, 1, 1)
+SLOW_ON_CPU = 500e6  # parameters from which a CPU takes minutes for a video
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,30 @@ def fit_limits(
         compute, objects_at_once=chosen.objects, images_at_once=chosen.images,
         sentences_at_once=chosen.sentences,
     )  # fmt: skip
+
+
+def warn_of_cpu(
+    experts: Sequence[Expert], todo: Mapping[str, Sequence[Video]], compute: Compute,
+    reporter: Reporter,
+) -> None:  # fmt: skip
+    """Warn, once, of large models that are about to run on a CPU because no GPU was found.
+
+    `compute` has the device and precision settled.
+    """
+    large = []
+    for expert in experts:
+        if todo[expert.name]:
+            try:
+                parameters = expert.resources().weights / VALUE_BYTES[compute.dtype]
+            except InputError:
+                continue  # what is wrong with a checkpoint is said when it is opened
+            if parameters > SLOW_ON_CPU:
+                large.append(f"{expert.name} ({parameters / 1e9:.1f} G parameters)")
+    if large:
+        reporter.warn(
+            f"no GPU is used, so the CPU will take very long for {', '.join(large)}: "
+            f"{why_no_gpu()}. To have it so without this warning: --device cpu"
+        )
 
 
 def wanted_at_once(compute: Compute, device: str) -> AtOnce:

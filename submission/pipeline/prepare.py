@@ -16,7 +16,7 @@ from submission.experts.model_cache import ModelCache
 from submission.experts.registry import build_experts
 from submission.experts.scheduling import Schedule, schedule
 from submission.masks.store import PredictionStore
-from submission.pipeline.limits import fit_limits
+from submission.pipeline.limits import fit_limits, warn_of_cpu
 from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.weights.checkpoints import CheckpointFinder
@@ -75,6 +75,8 @@ def prepare(
         experts = build_experts(replace(tools, compute=compute))
         on_gpu = compute, tuple(experts)
     else:
+        if recipe.compute.device == "auto":
+            warn_of_cpu(experts, todo, compute, reporter)
         on_gpu = recipe.compute, tuple(build_experts(replace(tools, compute=recipe.compute)))
     busy = [expert for expert in experts if todo[expert.name]]
     plan = schedule(busy, lambda: memory_of(device), share=compute.share_features == "auto")

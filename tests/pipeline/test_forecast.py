@@ -17,9 +17,11 @@ from submission.errors import InputError
 from submission.experts.expert import Tools
 from submission.experts.registry import build_experts
 from submission.experts.scheduling import Pass, Schedule, schedule
+from submission.masks.store import PredictionStore
 from submission.models.sa2va.internvl.config import parse_config
 from submission.pipeline import forecast
 from submission.pipeline.limits import fit_limits
+from submission.pipeline.prepare import prepare
 from submission.progress import Reporter
 from submission.recipe import PACKAGED, read_recipe
 from submission.weights.checkpoints import CheckpointFinder
@@ -206,6 +208,22 @@ def test_models_that_fit_only_one_at_a_time_are_warned_of_with_the_setting(split
     assert 'set share_features = "off", so that one model at a time is loaded, or ' in said
     off = replace(recipe, compute=replace(recipe.compute, share_features="off"))
     assert "warning" not in limits(off, split, weights, place, capsys)[1]
+
+
+def test_a_large_model_on_a_cpu_is_warned_of_where_nobody_asked_for_that(
+    split, weights, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    recipe = read_recipe("single-24gb")
+    given = replace(recipe, compute=replace(recipe.compute, device="cpu"))
+    small = read_recipe("sample")
+    store = PredictionStore(tmp_path / "store")
+    for one, warned in ((recipe, 1), (given, 0), (small, 0)):
+        with Reporter("plain") as reporter:
+            prepare(one, split, store, weights, reporter)
+        said = capsys.readouterr().err
+        assert said.count("the CPU will take very long for sa2va") == warned
+        assert said.count("torch") == warned, said
 
 
 def test_a_plan_shares_image_features_as_the_run_does(split, weights):
