@@ -1,7 +1,8 @@
 """Say what is going on: a live bar on a terminal, plain lines elsewhere, or JSON lines.
 
 One bar covers the whole run. Its unit is the time that predicting one mask takes; the cheaper
-stages count as small fractions of that, so the remaining time is right where it matters.
+stages count as small fractions of that, so the remaining time is right where it matters. In a
+narrow terminal names and facts are cut; percent, elapsed and remaining time never are.
 """
 
 import json
@@ -24,6 +25,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 Mode = Literal["bar", "plain", "json", "quiet"]
 PLAIN_EVERY = 10.0  # seconds between lines when the output is not a terminal
@@ -53,10 +55,11 @@ class Reporter:
     def __enter__(self) -> Self:
         if self.mode == "bar":
             self._bar = Progress(
-                TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
+                TextColumn("{task.description}", markup=False, table_column=_yielding(5)),
+                BarColumn(None, table_column=_yielding(1)), TaskProgressColumn(),
                 TimeElapsedColumn(), TextColumn("eta"), TimeRemainingColumn(),
-                TextColumn("{task.fields[facts]}"), console=self._console, transient=True,
-                speed_estimate_period=120,
+                TextColumn("{task.fields[facts]}", markup=False, table_column=_yielding(6)),
+                console=self._console, transient=True, expand=True, speed_estimate_period=120,
             )  # fmt: skip
             self._bar.start()
         return self
@@ -89,6 +92,20 @@ class Reporter:
         elif self.mode == "plain":
             self._console.print(name, markup=False)
         self._last_line = time.monotonic()
+
+    @contextmanager
+    def inside(self, name: str, facts: str) -> Iterator[None]:
+        """A stage inside the present one, which goes on after it."""
+        before, at = self._stage, self.at
+        self.stage(f"{name} ({facts})")
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=name, facts=facts)
+        yield
+        self._stage, self.at = before, at
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=before)
+        elif self.mode == "json":
+            self._json("stage", stage=before)
 
     def advance(self, units: float, facts: str = "") -> None:
         """Count finished units; `facts` says in words how far the stage is."""
@@ -169,6 +186,11 @@ def stopwatch(seconds: dict[str, float], stage: str) -> Iterator[None]:
         yield
     finally:
         seconds[stage] = round(seconds.get(stage, 0.0) + time.perf_counter() - started, 3)
+
+
+def _yielding(ratio: int) -> Column:
+    """A column that takes its share of what is left, and is cut where that is too little."""
+    return Column(ratio=ratio, no_wrap=True, overflow="ellipsis")
 
 
 def _duration(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """What a run says while it works, in each of its modes."""
 
 import json
+import re
 
 import pytest
 
@@ -55,6 +56,32 @@ def test_the_bar_leaves_nothing_behind_and_survives_an_error(capsys):
     with pytest.raises(RuntimeError):
         work()
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", [50, 80])
+def test_times_never_give_way_to_names(monkeypatch, capsys, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with Reporter("bar") as reporter:
+        reporter.plan(100)
+        reporter.stage("predict 1/2 sa2va-8b-uniform20, sa2va-8b-uniform8, sa2va-i-26b")
+        reporter.advance(25, "answers 24/120, video 3/20, 12.5 masks/s")
+        reporter._bar.refresh()
+        with reporter.inside("loading Sa2VA-26B", "52 GB"):
+            reporter._bar.refresh()
+            assert reporter.at == "loading Sa2VA-26B (52 GB)"
+        assert reporter.at.startswith("predict 1/2")
+        assert reporter.at.endswith("masks/s")
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    lines = [line.strip() for line in re.split(r"[\r\n]+", shown) if "25%" in line]
+    times = r" 25% 0:00:0\d eta (-:--:--|0:00:0\d) "
+    assert any(re.search(f"^predict.*…? .*{times}answers", line) for line in lines), lines
+    assert max(map(len, lines)) <= columns
+    if columns == 80:
+        assert any(
+            line.startswith("loading Sa2VA-26B ") and line.endswith("52 GB") for line in lines
+        )
+        assert any("answers 24/120" in line for line in lines)
 
 
 def test_a_stage_that_failed_has_its_seconds_too():

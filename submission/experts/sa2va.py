@@ -29,6 +29,7 @@ from submission.models.sa2va.settings import Settings as CallSettings
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest, Squash
 from submission.weights.hashes import checkpoint_files, hash_files
+from submission.weights.sizes import in_words
 from submission.weights.tensors import IMAGE_ENCODER, hash_tensors, loaded_bytes
 
 if TYPE_CHECKING:
@@ -217,11 +218,13 @@ class Sa2VAExpert(Expert):
         narrow = ", the language model in int8" if quantize == "int8" else ""
         say = self.tools.reporter.detail
         say(f"loading {self._folder} on {compute.device} as {compute.dtype}{narrow}")
-        model = load(
-            self._folder, compute.device, compute.dtype, limits=limits, quantize=quantize,
-            sam2=self.tools.checkpoints.find_sam2(self.sam2) if self.sam2 else None,
-            attention=compute.attention,
-        )  # fmt: skip
+        size = in_words(self.resources().weights)
+        with self.tools.reporter.inside(f"loading {self._folder.name}", size):
+            model = load(
+                self._folder, compute.device, compute.dtype, limits=limits, quantize=quantize,
+                sam2=self.tools.checkpoints.find_sam2(self.sam2) if self.sam2 else None,
+                attention=compute.attention,
+            )  # fmt: skip
         say(f"memory attention runs on {model.attention}")
         return model
 

@@ -159,7 +159,7 @@ def _predict_pass(
             rate = masks / (time.monotonic() - started)
             reporter.advance(
                 video.num_masks,
-                f"video {number}/{len(rounds)}, sentence {expressions}/{total}, {rate:.1f} masks/s",
+                f"answers {expressions}/{total}, video {number}/{len(rounds)}, {rate:.1f} masks/s",
             )
         result.frames += loader.waited
         result.decoded += loader.decoded
