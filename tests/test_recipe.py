@@ -1,15 +1,17 @@
 """Recipes: what is read, and that everything wrong in one is said at once."""
 
 import re
-from dataclasses import fields
+import tomllib
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 
 from submission.compute import Compute
 from submission.errors import FaultyInput, InputError
-from submission.experts import example, mask_files, sa2va
+from submission.experts import mask_files
 from submission.experts.expert import ExpertEntry
+from submission.experts.registry import KINDS
 from submission.output.team import AGREEMENT
 from submission.recipe import as_json, from_json, read_recipe
 
@@ -184,9 +186,17 @@ def test_the_page_about_recipes_has_every_key_with_its_default(tmp_path):
         for field in fields(record):
             if field.name not in {*examples, "experts", "settings", "checkpoint"}:
                 assert getattr(record, field.name) == getattr(usual, field.name), field.name
-    for kind in (sa2va.Settings, mask_files.Settings, example.Settings, Compute):
-        for field in fields(kind):
-            assert re.search(rf"(?m)^{field.name} = ", text), field.name
+    tables = tomllib.loads(text)
+    assert {field.name for field in fields(Compute)} == tables["compute"].keys()
+    for kind in KINDS:
+        of_kind = [one for one in zip(tables["expert"], full.experts, strict=True)
+                   if one[1].kind == kind]  # fmt: skip
+        named = set().union(*(table.keys() for table, _ in of_kind))
+        first = of_kind[0][1].settings
+        for field in fields(first):
+            assert field.name in named, f"{kind}: {field.name}"
+            if field.default is not MISSING:
+                assert getattr(first, field.name) == field.default, f"{kind}: {field.name}"
 
 
 @pytest.mark.parametrize(

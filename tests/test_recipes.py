@@ -1,11 +1,17 @@
 """The packaged recipes, a series of recipes, and the published numbers beside ours."""
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from submission.cli import main
 from submission.errors import FaultyInput
+from submission.experts.expert import Tools
+from submission.experts.registry import build_experts
+from submission.masks.store import PredictionStore
+from submission.progress import Reporter
 from submission.recipe import (
     Published,
     packaged_recipes,
@@ -15,6 +21,7 @@ from submission.recipe import (
 )
 from submission.verbs.published import published_lines
 from submission.verbs.recipe_list import recipe_lines
+from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights
 from submission.weights.lock import Lock, LockedCheckpoint, LockedFile
 
@@ -23,8 +30,8 @@ TABLE2 = [f"table2/{name}" for name in
 
 
 def test_the_packaged_recipes_are_these():
-    singles = ["pvuw4", "sa2va-baseline", "sa2va-i-26b", "sample", "sasasa2va-modes"]
-    singles += ["single-24gb", "single-80gb"]
+    singles = ["pvuw4-native", "pvuw4", "sa2va-baseline", "sa2va-i-26b"]
+    singles += ["sample", "sasasa2va-modes", "single-24gb", "single-80gb"]
     assert packaged_recipes() == [*singles, *TABLE2]
 
 
@@ -32,11 +39,18 @@ def test_the_packaged_recipes_are_these():
 def test_each_names_checkpoints_of_the_lock_or_a_folder_that_is_there(name):
     recipe = read_recipe(name)
     lock = Weights().lock
-    for expert in recipe.experts:
-        if expert.kind == "sa2va":
-            checkpoint = expert.settings.checkpoint
+    for expert in build_experts(tools(recipe)):
+        for checkpoint in expert.checkpoints():
             named = lock.find(checkpoint) is not None
             assert named or (recipe.folder / checkpoint / "config.json").is_file()
+
+
+def tools(recipe):
+    """What a recipe's experts are built with, when nothing is opened."""
+    quiet = Reporter("quiet")
+    finder = CheckpointFinder(recipe.folder, Weights(), False, quiet)
+    store = PredictionStore(Path())
+    return Tools(recipe.folder, recipe.compute, finder, store, quiet, recipe.experts)
 
 
 def test_the_ensemble_is_the_papers_as_we_read_it():
@@ -47,6 +61,13 @@ def test_the_ensemble_is_the_papers_as_we_read_it():
         ("Sa2VA-8B", "uniform", 20)
     ]
     assert [entry.kind for entry in members[5:]] == ["masks"]
+
+
+def test_the_native_ensemble_differs_in_its_sixth_member_alone():
+    native, given = read_recipe("pvuw4-native"), read_recipe("pvuw4")
+    assert native.experts[:5] == given.experts[:5]
+    assert [entry.kind for entry in native.experts[5:]] == ["uninext-cutie"]
+    assert replace(native, name=given.name, experts=given.experts) == given
 
 
 def test_table_2_is_six_runs_of_the_paper(monkeypatch, tmp_path):

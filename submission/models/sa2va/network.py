@@ -5,14 +5,14 @@ loaded tensor by tensor, and true shapes are tested on a laptop. Tables that are
 stored (rotary frequencies, position encodings) are real from the start.
 """
 
-from typing import Any, Protocol
+from typing import Protocol
 from unittest.mock import patch
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
 from transformers import PreTrainedModel
 
+from submission.models.meta import parameters_on_meta
 from submission.models.sam2.network import GroundingNetwork
 from submission.models.sam2.sizes import GroundingConfig
 
@@ -51,16 +51,6 @@ class Network(nn.Module):
 
 def lay_out(config: Config) -> Network:
     """Return the network without values: names and shapes of parameters, and computed tables."""
-    # A hook on parameters instead of `torch.device("meta")`, because SAM 2 and the language models
-    # compute tables while they are built.
-    hook = register_module_parameter_registration_hook(_move_to_meta)
-    try:
-        # Where there is a GPU, SAM 2 puts its rotary tables on the first one, whatever is asked.
-        with patch.object(torch.cuda, "is_available", return_value=False):
-            return Network(config).eval().requires_grad_(False)
-    finally:
-        hook.remove()
-
-
-def _move_to_meta(module: nn.Module, name: str, parameter: nn.Parameter) -> Any:
-    return nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+    # Where there is a GPU, SAM 2 puts its rotary tables on the first one, whatever is asked.
+    with parameters_on_meta(), patch.object(torch.cuda, "is_available", return_value=False):
+        return Network(config).eval().requires_grad_(False)
