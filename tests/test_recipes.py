@@ -82,9 +82,7 @@ def test_table_2_is_six_runs_of_the_paper(monkeypatch, tmp_path):
 
 def test_a_call_on_a_series_is_a_call_on_each_of_its_recipes(split_folder, tmp_path, capsys):
     for name in ("b", "a"):
-        masks = tmp_path / "masks"
-        masks.mkdir(exist_ok=True)
-        text = f'name = "{name}"\n[[expert]]\nname = "{name}"\nmasks = "{masks}"\n'
+        text = f'name = "{name}"\n[[expert]]\nname = "{name}"\nkind = "example"\n'
         (tmp_path / f"{name}.toml").write_text(text)
     data = ["--data", str(split_folder.parent), "--split", "valid_u"]
     assert main(["submit", "--recipe", str(tmp_path), "--dry-run", *data]) == 0
