@@ -21,12 +21,18 @@ from submission.pipeline.prepare import Prepared, prepare
 from submission.pipeline.report import report
 from submission.pipeline.score import SCORE_UNITS, score_run
 from submission.pipeline.truth import settle_truth, warn_of_other_files
-from submission.pipeline.vote import VOTE_UNITS, odd_answers, vote
+from submission.pipeline.vote import VOTE_UNITS, odd_answers, remove_other_videos, vote
 from submission.progress import Reporter, stopwatch
 from submission.recipe import Recipe, as_json
 from submission.report.writing import REPORT_UNITS
 from submission.run.folder import RunFolder
-from submission.run.record import RunRecord, describe_checkpoints, describe_data
+from submission.run.holding import hold
+from submission.run.record import (
+    RunRecord,
+    describe_checkpoints,
+    describe_data,
+    refuse_other_data,
+)
 from submission.score.score_file import Scores
 from submission.weights.folders import Weights
 
@@ -38,6 +44,10 @@ class Selection:
     videos: tuple[str, ...] | None = None
     limit: int | None = None
     shard: Shard | None = None
+
+    def of(self, split: Split) -> Split:
+        """Take the selected part of a split."""
+        return select(split, self.videos, self.limit, self.shard)
 
     @property
     def is_part(self) -> bool:
@@ -66,13 +76,17 @@ class Run:
         self.reporter = reporter
         self.weights = weights or Weights()
         self.hash_all = hash_all  # read every byte of the checkpoints before they are opened
-        self.split = read_data(recipe, selection, reporter)
+        whole = read_whole(recipe, reporter)
+        self.split = selection.of(whole)
+        self.videos = frozenset(video.name for video in whole.videos)  # all of the split
         self.folder = RunFolder(folder)
+        self._is_held = False
         self.reporter.folder = folder
         self._record: RunRecord | None = None
 
     def plan(self) -> Plan:
         """Count what is to do, without loading anything."""
+        refuse_other_data(self.folder.path, self.split)
         self.split = settle_truth(self.split, self.folder, self.reporter, keep=False)
         plan = make_plan(self._prepare(), self.recipe.png)
         return replace(plan, gate=self._gate_in_words())
@@ -83,7 +97,11 @@ class Run:
         return tuple(gate_lines(gate, self.split.version, names)) if gate else ()
 
     def predict(self) -> None:
-        """Let every expert answer what it has not answered yet."""
+        """Let every expert answer what it has not answered yet; parts of a split side by side."""
+        with self._held(together=self.selection.is_part):
+            self._predict()
+
+    def _predict(self) -> None:
         prepared, store = self._prepare(), self.folder.store
         for expert in prepared.experts:
             for words in expert.warnings():
@@ -107,7 +125,12 @@ class Run:
 
     def vote(self) -> None:
         """Join the experts' masks and write the PNGs."""
+        with self._held():
+            self._vote()
+
+    def _vote(self) -> None:
         with self._timed("vote"):
+            remove_other_videos(self.folder, self.videos)
             vote(self.recipe, self.split, self.folder, self.reporter)
         odd = odd_answers(self.split, self.folder)
         for words in odd:
@@ -117,12 +140,12 @@ class Run:
 
     def pack(self) -> None:
         """Pack the PNGs into the zip."""
-        with self._timed("pack"):
+        with self._held(), self._timed("pack"):
             pack(self.recipe, self.split, self.folder, self.reporter)
 
     def check(self) -> Verdict:
         """Read the zip as the judge does."""
-        with self._timed("check"):
+        with self._held(), self._timed("check"):
             return check_run(
                 self.split, self.folder, require_team=self.recipe.team is not None,
                 reporter=self.reporter,
@@ -132,13 +155,14 @@ class Run:
         """Score the result, where the split has ground truth that can be used."""
         if self.split.mask_file is None:
             return None
-        with self._timed("score"):
+        with self._held(), self._timed("score"):
             return score_run(self.split, self.folder, self.reporter)
 
     def report(self) -> Path:
         """Write the page about the run and return its path; run.json stays as the work left it."""
-        self.split = settle_truth(self.split, self.folder, self.reporter)
-        return report(self.recipe, self.split, self.folder, self.reporter)
+        with self._held():
+            self.split = settle_truth(self.split, self.folder, self.reporter)
+            return report(self.recipe, self.split, self.folder, self.reporter)
 
     def submit(self) -> Outcome:
         """Go the whole way; raise FaultyResult when the zip has faults."""
@@ -148,6 +172,10 @@ class Run:
                 "same --run, and then submit without --shard"
             )
         settle_device(self.recipe.compute.device)  # refuses a wrong one before anything is written
+        with self._held():
+            return self._submit()
+
+    def _submit(self) -> Outcome:
         self.split = settle_truth(self.split, self.folder, self.reporter)
         members = len(self.recipe.experts)
         after = VOTE_UNITS + PACK_UNITS + CHECK_UNITS + SCORE_UNITS * (members + 1) + REPORT_UNITS
@@ -159,6 +187,21 @@ class Run:
         if not verdict.ok:
             raise FaultyResult(verdict.summary())
         return Outcome(verdict, self.score(), self.report())
+
+    @contextmanager
+    def _held(self, *, together: bool = False) -> Iterator[None]:
+        """Hold the run folder, unless this run does already; refuse that of another split."""
+        if self._is_held:
+            yield
+            return
+        refuse_other_data(self.folder.path, self.split)
+        with hold(self.folder.path, self.reporter, together=together):
+            refuse_other_data(self.folder.path, self.split)  # another process may have begun it
+            self._is_held = True
+            try:
+                yield
+            finally:
+                self._is_held = False
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[RunRecord]:
@@ -184,6 +227,11 @@ class Run:
 
 def read_data(recipe: Recipe, selection: Selection, reporter: Reporter) -> Split:
     """Read and check the recipe's split, and take the selected part of it."""
+    return selection.of(read_whole(recipe, reporter))
+
+
+def read_whole(recipe: Recipe, reporter: Reporter) -> Split:
+    """Read and check the recipe's split."""
     if recipe.root is None or recipe.split is None:
         raise InputError(
             "the recipe names no data: give --data DIR and --split NAME, "
@@ -191,4 +239,4 @@ def read_data(recipe: Recipe, selection: Selection, reporter: Reporter) -> Split
         )
     split = read_split(recipe.root, recipe.split, recipe.meta)
     warn_of_other_files(split, reporter)
-    return select(split, selection.videos, selection.limit, selection.shard)
+    return split

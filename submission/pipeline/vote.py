@@ -8,7 +8,7 @@ no other.
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,6 +76,14 @@ def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
             gate = {"gate": decisions} if recipe.gate else {}
             run.stages.record(_stage(video), inputs, noticed=noticed, **gate)
             reporter.advance(video.num_masks * VOTE_UNITS, f"video {number}/{len(todo)}")
+
+
+def remove_other_videos(run: RunFolder, videos: Container[str]) -> None:
+    """Remove PNGs of videos that the whole split does not name: those of another split."""
+    if run.annotations.is_dir():
+        for path in run.annotations.iterdir():
+            if path.name not in videos:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def refuse_missing(recipe: Recipe, split: Split, store: PredictionStore) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from submission import __version__
 from submission.dataset.records import Split
-from submission.errors import InputError
+from submission.errors import InputError, StoreMismatch
 from submission.run.calls import join_attention, new_call_file, read_calls, sum_seconds, write_call
 from submission.strict_json import read_json
 from submission.weights.lock import Lock
@@ -107,6 +107,26 @@ def describe_data(split: Split, is_part: bool) -> dict[str, Any]:
         "masks": split.num_masks,
         "is_part": is_part,
     }
+
+
+def refuse_other_data(run: Path, split: Split) -> None:
+    """Raise StoreMismatch where a run folder was made from another split or meta file."""
+    try:
+        data = dict(dict(read_json(run / NAME))["data"])
+        then = data["split"], data["meta"], data["meta_sha256"]
+    except (InputError, KeyError, TypeError, ValueError):
+        return  # no run yet, or a record of which nobody can tell: predictions are compared anyway
+    digest = hashlib.sha256(split.meta_file.read_bytes()).hexdigest()
+    if then == (split.name, split.meta_file.name, digest):
+        return
+    if then[:2] != (split.name, split.meta_file.name):
+        what = f"{then[0]} ({then[1]}), and this call is on {split.name} ({split.meta_file.name})"
+    else:
+        what = f"{split.name}, and its {split.meta_file.name} has changed since"
+    raise StoreMismatch(
+        f"{run}: this run is on {what}. Choose another folder with --run; or, where the split is "
+        f"the same and was mended, delete {run / NAME}: predictions that still fit are kept"
+    )
 
 
 def describe_checkpoints(identities: Iterable[Any], lock: Lock) -> list[dict[str, str]]:
