@@ -6,7 +6,7 @@ ends with its process, however that ends.
 
 import fcntl
 import os
-import socket
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -47,7 +47,7 @@ def hold(run: Path, reporter: Reporter, *, together: bool = False) -> Iterator[N
             )
         with suppress(OSError):  # a full disk; the lock holds all the same
             file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+            file.write(f"process {os.getpid()} on {platform.node()}".encode())
         try:
             yield
         finally:
