@@ -30,7 +30,7 @@ MODELS_KNOW = {
     "device",
     "models",
 }
-KNOW_THE_RECIPE = {"recipe", "cli", "verbs", "pipeline", "experts", "run"}
+KNOW_THE_RECIPE = {"__init__", "recipe", "cli", "verbs", "pipeline", "experts", "run"}
 NOT_IMPORTED = {"scripts", "tests"}
 
 # What reaches the network, and where it may: Hub, container engine, the server that judges.

@@ -68,9 +68,16 @@ class Run:
     """A recipe applied to a checked split, in a run folder."""
 
     def __init__(
-        self, recipe: Recipe, selection: Selection, folder: Path, reporter: Reporter,
-        weights: Weights | None = None, *, hash_all: bool = False,
+        self, recipe: Recipe, selection: Selection | None = None, folder: Path | None = None,
+        reporter: Reporter | None = None, weights: Weights | None = None, *, hash_all: bool = False,
     ) -> None:  # fmt: skip
+        """Read and check the data that the recipe names; nothing is loaded and nothing written.
+
+        Without them: the whole split, the folder runs/NAME of the recipe's name, and progress as
+        lines on standard error. Raises InputError or FaultyInput for data that is not right.
+        """
+        folder = folder or Path("runs") / recipe.name
+        selection, reporter = selection or Selection(), reporter or Reporter("plain")
         self.recipe = recipe
         self.selection = selection
         self.reporter = reporter

@@ -2,7 +2,6 @@
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
 from submission.errors import InputError
 from submission.pipeline.submit import Run
@@ -115,8 +114,7 @@ def _make_run(arguments: Arguments, reporter: Reporter, recipe: Recipe | None = 
         device=getattr(arguments, "device", None) or recipe.compute.device,
         dtype=getattr(arguments, "dtype", None) or recipe.compute.dtype,
     )
-    folder = arguments.run or Path("runs") / recipe.name
     return Run(
-        replace(recipe, compute=compute), selection(arguments), folder, reporter,
+        replace(recipe, compute=compute), selection(arguments), arguments.run, reporter,
         weights_of(arguments), hash_all=getattr(arguments, "verify", False),
     )  # fmt: skip
