@@ -311,7 +311,7 @@ def test_readme_links_every_page_and_pages_name_files_that_are_there():
         (page, path)
         for page in ["README.md", *pages]
         for path in re.findall(
-            r"\b(?:docs|scripts|submission|tests)/[\w/]+\.\w+", (ROOT / page).read_text()
+            r"\b(?:docs|scripts|submission|tests)/[\w/]+(?:\.\w+)+", (ROOT / page).read_text()
         )
     }
     missing = [(page, path) for page, path in sorted(named) if not (ROOT / path).exists()]
