@@ -58,7 +58,7 @@ RUN /opt/venv/bin/python /build/only_for_development.py /build/pyproject.toml >/
 
 # --- package: the kit alone, in a layer of its own: new code changes kilobytes, not gigabytes -----
 FROM libraries AS package
-COPY LICENSE pyproject.toml /build/kit/
+COPY LICENSE NOTICE README.md pyproject.toml /build/kit/
 COPY submission/ /build/kit/submission/
 RUN /opt/pip/bin/pip install --no-deps --no-build-isolation --no-index --target /opt/mevis /build/kit
 

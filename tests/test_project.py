@@ -355,3 +355,19 @@ def test_every_file_that_is_no_module_is_carried():
     others = [path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".py"]
     missing = {path for path in others if "__pycache__" not in path.parts} - carried
     assert missing == set()
+
+
+def test_the_version_stands_the_same_in_package_changes_and_citation():
+    from submission import __version__
+
+    changes = re.search(r"^## (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    cited = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert (changes[1], cited[1]) == (__version__, __version__)
+
+
+def test_actions_are_pinned_by_commit_and_ci_runs_the_script_of_everywhere():
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    used = re.findall(r"uses: (\S+)", text)
+    assert used
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", one) for one in used)
+    assert re.findall(r"run: (.*)", text) == [".ci/run"]
