@@ -12,8 +12,8 @@ from submission.compute import Count
 from submission.dataset.records import Expression, Video
 from submission.errors import InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
-from submission.experts.propagation import CONFIDENCE_DIGITS, KeyFrame, Propagated, Propagator
-from submission.masks.store import Prediction
+from submission.experts.propagation import KeyFrame, Propagated, Propagator
+from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
 from submission.masks.voting import MOST_MEMBERS, vote_tracks
 from submission.models.cutie.settings import STRIDE, CutieSettings

@@ -14,6 +14,7 @@ from PIL import Image
 from submission.dataset.records import Video
 from submission.errors import InputError
 from submission.experts.expert import Resources, Tools
+from submission.masks.store import CONFIDENCE_DIGITS
 from submission.masks.track import Track
 from submission.models.cutie.settings import CutieSettings
 from submission.models.single_file import weights_file
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from submission.models.cutie.features import FrameFeatures
     from submission.models.cutie.model import Cutie, Step
-
-CONFIDENCE_DIGITS = 3
 
 
 @dataclass(frozen=True)

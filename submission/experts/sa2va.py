@@ -20,7 +20,7 @@ from submission.cost.video import Asking, AtOnce, Clip
 from submission.dataset.records import Video
 from submission.errors import Fault, InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
-from submission.masks.store import Prediction
+from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
 from submission.models.sa2va.internvl.images import image_requests
 from submission.models.sa2va.procedures import PROCEDURES, idle_faults
@@ -152,6 +152,10 @@ class Sa2VAExpert(Expert):
                 "text": answer.text,
                 "key_frames": shown,
                 "num_seg": answer.num_seg,
+                "confidence": [
+                    None if sure is None else round(sure, CONFIDENCE_DIGITS)
+                    for sure in answer.confidence
+                ],
             }
             if answer.p_yes is not None:
                 details["p_yes"] = round(answer.p_yes, P_YES_DIGITS)

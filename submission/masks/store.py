@@ -23,6 +23,7 @@ from submission.whole_files import write_json
 
 IDENTITY_FILE = "expert.json"
 _FIELDS: dict[str, type] = {"sentence": str, "size": list, "masks": list}
+CONFIDENCE_DIGITS = 3  # decimals of a stored confidence
 # What details may be called so in every family, because others read them.
 _KNOWN_DETAILS: dict[str, type] = {
     "text": str,  # what a language model answered

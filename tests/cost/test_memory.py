@@ -120,7 +120,7 @@ def begin(network, sizes):
 def pack_on_the_device(network, found):
     """Enlarge and pack as Sa2VA does, up to the copy to the host."""
     model = SimpleNamespace(network=network)
-    shown = Sa2VA.upsample(model, found, (CLIP.height, CLIP.width))
+    shown = Sa2VA.upsample(model, found.logits, (CLIP.height, CLIP.width))
     pack_bits(is_foreground(shown[:, 0]))
 
 

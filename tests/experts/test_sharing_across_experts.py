@@ -164,6 +164,11 @@ def test_two_procedures_of_one_checkpoint_use_one_model(tmp_path, work, write_re
         predict(recipe(name), tmp_path / "alone")
     together = answers(tmp_path / "together")
     assert together == answers(tmp_path / "alone")
+    for told in map(json.loads, together.values()):
+        sure = told["confidence"]
+        assert len(sure) == len(told["masks"]) == FRAMES
+        assert sure == [round(one, 3) for one in sure]
+        assert 0 <= min(sure) < max(sure) <= 1
     assert len(set(together.values())) == len(together)  # else equal bytes would say nothing
 
 

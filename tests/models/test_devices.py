@@ -66,7 +66,7 @@ def test_grounding(network, procedure):
     for time in range(KEY_FRAMES):
         tracker.prompt(time, features, elsewhere(OBJECTS, 256))
     for time in range(KEY_FRAMES, KEY_FRAMES + 8):
-        logits = tracker.track(time, features)
+        logits = tracker.track(time, features).logits
     assert logits.shape == (OBJECTS, 1, 256, 256)
     assert (logits.device, logits.dtype) == (ELSEWHERE, torch.float32)
     assert features.stride16.dtype == torch.bfloat16

@@ -5,10 +5,12 @@ So an organ is judged alone: what the organ before it does wrong does not arrive
 
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from models.cases import Case, assert_close, cases
+from models.trace import trace
 from torch import Tensor
 
 from submission.models.sa2va.internvl.vision import resize
@@ -154,6 +156,25 @@ def test_decoder_of_hard_masks(case: Case):
     assert_close(torch.cat([one.object_score for one in found]), scores[: len(found)])
 
 
+@cases("frame_low_res")
+def test_confidence_of_every_frame(case: Case):
+    """Predicted IoU of the best mask times the chance that there is an object, as recorded."""
+    expected: dict[int, list[float]] = {}
+    for calls, language in ((prompts(case), True), (tracked(case), False)):
+        if not calls:
+            continue
+        ious, scores = heads(case, language=language)
+        sure = ious.amax(dim=1) * scores[:, 0].sigmoid()
+        for (_, time), one in zip(calls, sure.tolist(), strict=True):
+            expected.setdefault(time, []).append(one)
+    if not expected:  # an answer without [SEG]
+        assert set(trace(case).answer.confidence) == {None}
+        return
+    means = [np.mean(expected[time]) for time in range(len(case.frames))]
+    assert trace(case).answer.confidence == pytest.approx(means, abs=1e-3)
+    assert max(means) - min(means) > 2e-3  # else any frame's would do
+
+
 def harden(case: Case) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
     """Sa2VA-i: recorded soft logits through our tracker's prompt; logits and pointers by frame."""
     grounding = network(case)
@@ -164,7 +185,7 @@ def harden(case: Case) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
     ):
         found = DecodedMasks(soft, soft, soft, soft, soft)
         with patch.object(grounding, "decode_language", lambda *_, found=found, **__: found):
-            logits[time] = tracker.prompt(time, case.features(time), torch.zeros(1, 1))
+            logits[time] = tracker.prompt(time, case.features(time), torch.zeros(1, 1)).logits
     return logits, tracker.memory.prompted_pointers
 
 

@@ -1,8 +1,10 @@
 """SaSaSa2VA against recorded runs of its reference, and what the reference does not do."""
 
 import json
+import math
 from collections import Counter
 from functools import cache
+from statistics import mean
 from unittest.mock import patch
 
 import numpy as np
@@ -292,6 +294,20 @@ def test_a_recorded_run(case: Case):
     if "final_logits" in recorded:
         assert_close(torch.cat(seen["shown"])[:, 0], recorded["final_logits"], atol=1e-3)
     assert differing(answer, recorded["final_masks"]) <= HANDFUL
+    assert answer.confidence == pytest.approx(recorded_confidence(case), abs=1e-3)
+
+
+def recorded_confidence(case: Case) -> list[float | None]:
+    """The mean over a frame's calls of predicted IoU times the chance that there is an object."""
+    record = case.record
+    places = [time for _, time in record["single_frame_calls"]]
+    if record["averaged"]:
+        places = [record["selected_frame_indexes"][place] for place in places]
+    calls: dict[int, list[float]] = {}
+    for time, head in zip(places, record["sam_heads"], strict=True):
+        calls.setdefault(time, []).append(max(head["ious"]) / (1 + math.exp(-head["obj_score"])))
+    assert len({round(value, 3) for several in calls.values() for value in several}) > 3
+    return [mean(calls[time]) if time in calls else None for time in range(record["T"])]
 
 
 @cases("final_masks", but_slow="qwen2_wrap_around_T130")

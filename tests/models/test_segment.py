@@ -75,6 +75,7 @@ def test_several_segs_first_or_union(sa2va_i, frames, procedure):
 def test_only_a_seg_that_was_read_gives_a_mask(sa2va_i, frames, text, num_seg):
     answer = segment_one(sa2va_i, frames[:2], text)
     assert (answer.text, answer.num_seg) == (text, num_seg)
+    assert [sure is not None for sure in answer.confidence] == [num_seg > 0] * 2
     assert np.asarray(answer.masks).any() == bool(num_seg)
 
 

@@ -50,6 +50,11 @@ class PackedMasks:
         return PackedMasks(self.bits | other.bits, self.width)
 
 
+# By frame, in 0..1: SAM 2's predicted IoU of the mask times the chance that there is an object;
+# None for a frame in which it looked for nothing.
+Confidence = tuple[float | None, ...]
+
+
 @dataclass(frozen=True)
 class Answer:
     """The model's answer to one sentence."""
@@ -58,3 +63,4 @@ class Answer:
     masks: PackedMasks  # bool (T, H, W) through numpy.asarray; all False without a [SEG]
     num_seg: int = 0  # [SEG] tokens that were read
     p_yes: float | None = None  # 0..1, that it is there, when asked: "yes" against "no"
+    confidence: Confidence = ()  # of several objects' joined masks their mean

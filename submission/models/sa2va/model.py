@@ -24,7 +24,7 @@ from submission.errors import FaultyInput, InputError
 from submission.models.finite import FiniteOutputs, NotFinite, first_not_finite
 from submission.models.mask_packing import MaskStack, enlarge
 from submission.models.sa2va import language
-from submission.models.sa2va.answer import Answer, PackedMasks
+from submission.models.sa2va.answer import Answer, Confidence, PackedMasks
 from submission.models.sa2va.backbone import Backbone, Prompt
 from submission.models.sa2va.procedures import (
     PROCEDURES,
@@ -37,7 +37,7 @@ from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import spell_out
 from submission.models.sam2.image_features import FrameFeatures, Keeping
 from submission.models.sam2.memory_attention import kernel_of
-from submission.models.sam2.tracker import Tracker
+from submission.models.sam2.tracker import Found, Tracker
 from submission.video.frame_loader import FrameLoader
 
 DEFAULTS = Settings()
@@ -170,8 +170,8 @@ class Sa2VA:
             Tracker, self.network.grounding, procedure.policy, frame_size=shape[1:],
             approximation=settings.approximation,
         )  # fmt: skip
-        masks = self._ground(video, procedure.steps(shape[0], settings), embeddings, new_tracker)
-        return self._join(shape, replies, owners, masks)
+        found = self._ground(video, procedure.steps(shape[0], settings), embeddings, new_tracker)
+        return self._join(shape, replies, owners, found)
 
     def watch(self, loader: FrameLoader, keeping: Keeping | None = None) -> FrameFeatures:
         """Return a video whose image features are computed when they are asked for, and kept.
@@ -292,8 +292,8 @@ class Sa2VA:
     def _ground(
         self, video: FrameFeatures, steps: Sequence[Step], embeddings: Tensor,
         new_tracker: Callable[[], Tracker],
-    ) -> list[PackedMasks]:  # fmt: skip
-        """Prompt frames, track others, and keep each frame's masks as bits.
+    ) -> list[tuple[PackedMasks, Confidence]]:  # fmt: skip
+        """Prompt frames, track others, and keep each frame's masks as bits, and the confidence.
 
         Objects go through in groups; the features of a frame are computed for the first group and
         kept for the others.
@@ -305,25 +305,31 @@ class Sa2VA:
         tracked = [step.frame for step in steps if step.prompt is None]
         size = video.loader.shape[1:]
         groups = torch.split(embeddings, self.limits.objects_at_once) if len(embeddings) else ()
-        masks: list[PackedMasks] = []
+        results: list[tuple[PackedMasks, Confidence]] = []
         for number, group in enumerate(groups, 1):
             again = number < len(groups)
             drawn = MaskStack(len(group), video.loader.shape)
+            sure: dict[int, Tensor] = {}  # (B,) by frame; stays on the device until all are there
             tracker = new_tracker()
             finite = FiniteOutputs()
             for time, seen in video.each(list(prompts), again=again):
-                found = [
+                found = _mean([
                     (tracker.prompt(time, seen, group[:, step.prompt], remember=bool(tracked)),
                      step.times)
                     for step in prompts[time]
-                ]  # fmt: skip
-                drawn.draw(time, self.upsample(finite.look(_mean(found)), size))
+                ])  # fmt: skip
+                drawn.draw(time, self.upsample(finite.look(found.logits), size))
+                sure[time] = found.confidence
             for time, seen in video.each(tracked, again=again):
-                logits = finite.look(tracker.track(time, seen))
-                drawn.draw(time, self.upsample(logits, size))
+                found = tracker.track(time, seen)
+                drawn.draw(time, self.upsample(finite.look(found.logits), size))
+                sure[time] = found.confidence
+            confidences = finite.look(torch.stack(list(sure.values()), dim=1))  # (B, frames)
             finite.refuse("a logit of a mask")
-            masks += drawn.masks()
-        return masks
+            for masks, known in zip(drawn.masks(), confidences.tolist(), strict=True):
+                by_time = dict(zip(sure, known, strict=True))
+                results.append((masks, tuple(map(by_time.get, range(len(masks))))))
+        return results
 
     def upsample(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
         """Enlarge mask logits (B, 1, 4S, 4S) to the frame."""
@@ -331,25 +337,38 @@ class Sa2VA:
 
     def _join(
         self, shape: tuple[int, int, int], replies: Sequence[language.Reply], owners: Sequence[int],
-        masks: Sequence[PackedMasks],
+        found: Sequence[tuple[PackedMasks, Confidence]],
     ) -> list[Answer]:  # fmt: skip
         joined = [PackedMasks.empty(shape) for _ in replies]
-        for owner, mask in zip(owners, masks, strict=True):
-            joined[owner] = joined[owner].union(mask)
+        sure: list[list[Confidence]] = [[] for _ in replies]
+        for owner, (masks, confidence) in zip(owners, found, strict=True):
+            joined[owner] = joined[owner].union(masks)
+            sure[owner].append(confidence)
         return [
             Answer(
-                self.tokenizer.decode(reply.ids).strip(),
-                mask,
-                len(reply.seg_states),
-                p_yes=reply.p_yes,
+                self.tokenizer.decode(reply.ids).strip(), masks, len(reply.seg_states),
+                p_yes=reply.p_yes, confidence=_mean_confidence(several, shape[0]),
             )
-            for reply, mask in zip(replies, joined, strict=True)
-        ]
+            for reply, masks, several in zip(replies, joined, sure, strict=True)
+        ]  # fmt: skip
 
 
-def _mean(found: Sequence[tuple[Tensor, int]]) -> Tensor:
-    """The mean of logits, each counted as often as it is said; of one, itself."""
+def _mean(found: Sequence[tuple[Found, int]]) -> Found:
+    """The mean of what was found, each counted as often as it is said; of one, itself."""
     if len(found) == 1:
         return found[0][0]
     total = sum(times for _, times in found)
-    return torch.stack([logits * (times / total) for logits, times in found]).sum(dim=0)
+    return Found(
+        torch.stack([one.logits * (times / total) for one, times in found]).sum(dim=0),
+        torch.stack([one.confidence * (times / total) for one, times in found]).sum(dim=0),
+    )
+
+
+def _mean_confidence(objects: Sequence[Confidence], length: int) -> Confidence:
+    """The mean over objects, which are all looked for in the same frames; without one, None."""
+    if not objects:
+        return (None,) * length
+    return tuple(
+        None if None in frame else sum(filter(None, frame)) / len(frame)
+        for frame in zip(*objects, strict=True)
+    )

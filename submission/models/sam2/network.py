@@ -57,6 +57,15 @@ class DecodedMasks:
     candidates: Tensor  # (B, 3 or 1, 4S, 4S) the masks from which the best was taken
     ious: Tensor  # (B, 3 or 1) predicted IoU of each candidate
 
+    @property
+    def confidence(self) -> Tensor:
+        """How sure the decoder is of the masks it chose: (B,) float32 in 0..1.
+
+        The predicted IoU of the chosen candidate, times the probability that there is an object.
+        """
+        visible = self.object_score[:, 0].float().sigmoid()
+        return self.ious.amax(dim=-1).float() * visible
+
 
 class GroundingNetwork(nn.Module):
     """SAM 2 with a language prompt; `sam_mask_decoder_modified` exists only for Sa2VA-i."""

@@ -44,6 +44,14 @@ class Memory:
         }
 
 
+@dataclass(frozen=True)
+class Found:
+    """What was found in one frame, of B objects."""
+
+    logits: Tensor  # (B, 1, 4S, 4S) float32 mask logits
+    confidence: Tensor  # (B,) float32 in 0..1, of the decoder that found the masks
+
+
 class Tracker:
     """Prompt some frames, then track the others in order of time.
 
@@ -79,25 +87,20 @@ class Tracker:
 
     def prompt(
         self, time: int, features: ImageFeatures, language: Tensor, *, remember: bool = True
-    ) -> Tensor:
+    ) -> Found:
         """Find the objects of language embeddings (B, C) in a frame, and remember them.
 
         Without `remember` the frame leaves no memory, for a video in which nothing is tracked.
-        Returns mask logits (B, 1, 4S, 4S), float32.
         """
-        found = self.network.decode_language(features, language, gate=self.policy.gate_prompted)
-        if self.policy.harden_prompts:
-            found = self._harden(features, found)
+        soft = self.network.decode_language(features, language, gate=self.policy.gate_prompted)
+        found = self._harden(features, soft) if self.policy.harden_prompts else soft
         if remember:
             memory = self.network.encode_memory(features, found.logits)
             self.remember(time, memory, found.pointer, prompted=True)
-        return found.logits
+        return Found(found.logits, soft.confidence)
 
-    def track(self, time: int, features: ImageFeatures) -> Tensor:
-        """Find the objects in the next frame from memory; frames must come in order of time.
-
-        Returns mask logits (B, 1, 4S, 4S), float32.
-        """
+    def track(self, time: int, features: ImageFeatures) -> Found:
+        """Find the objects in the next frame from memory; frames must come in order of time."""
         found = self.network.decode_tracked(
             features, self.condition(time, features),
             gate=self.policy.gate_tracked, decoder=self.policy.tracking_decoder,
@@ -106,7 +109,7 @@ class Tracker:
         self.remember(
             time, self.network.encode_memory(features, found.logits), found.pointer, prompted=False
         )
-        return found.logits
+        return Found(found.logits, found.confidence)
 
     def remember(self, time: int, memory_map: Tensor, pointer: Tensor, *, prompted: bool) -> None:
         """Keep a frame's memory map (B, K, S, S) and object pointers (B, C)."""
