@@ -3,6 +3,8 @@
 It is packed again only where a vote, the team or the code has changed, or the zip itself.
 """
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 from submission.code_digest import code_digest
@@ -30,13 +32,26 @@ def pack(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
         reporter.advance(files * PACK_UNITS, f"{packed} of {split.num_masks} masks")
 
     write_zip(run.annotations, split, run.zip, recipe.team, on_file=count)
-    run.stages.record("pack", _inputs(recipe, split, run), zip=file_states([run.zip]))
+    run.stages.record(
+        "pack", _inputs(recipe, split, run), zip=file_states([run.zip]), sha256=_sha256(run.zip)
+    )
 
 
 def is_packed(recipe: Recipe, split: Split, run: RunFolder) -> bool:
-    """Tell whether the zip is that of the last vote on these videos."""
-    is_current = run.stages.is_current("pack", _inputs(recipe, split, run))
-    return is_current and run.stages.read("pack").get("zip") == file_states([run.zip])
+    """Tell whether the zip is that of the last vote on these videos, byte for byte."""
+    record = run.stages.read("pack")
+    return (
+        run.stages.is_current("pack", _inputs(recipe, split, run))
+        and record.get("zip") == file_states([run.zip])
+        and record.get("sha256") == _sha256(run.zip)  # 600 MB a second: a bad disk keeps the time
+    )
+
+
+def _sha256(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _inputs(recipe: Recipe, split: Split, run: RunFolder) -> dict[str, Any]:

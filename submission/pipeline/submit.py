@@ -21,7 +21,13 @@ from submission.pipeline.prepare import Prepared, prepare
 from submission.pipeline.report import report
 from submission.pipeline.score import SCORE_UNITS, score_run
 from submission.pipeline.truth import settle_truth, warn_of_other_files
-from submission.pipeline.vote import VOTE_UNITS, odd_answers, remove_other_videos, vote
+from submission.pipeline.vote import (
+    VOTE_UNITS,
+    forget_votes,
+    odd_answers,
+    remove_other_videos,
+    vote,
+)
 from submission.progress import Reporter, stopwatch
 from submission.recipe import Recipe, as_json
 from submission.report.writing import REPORT_UNITS
@@ -191,9 +197,22 @@ class Run:
         self.vote()
         self.pack()
         verdict = self.check()
+        if not verdict.ok and self._is_mended(verdict):
+            verdict = self.check()
         if not verdict.ok:
             raise FaultyResult(verdict.summary())
         return Outcome(verdict, self.score(), self.report())
+
+    def _is_mended(self, verdict: Verdict) -> bool:
+        """Draw videos with faults in our own zip once more: a disk may have spoilt their PNGs."""
+        videos = {fault.where.partition("/")[0] for fault in verdict.faults}
+        if not forget_votes(videos, self.split, self.folder):
+            return False
+        self.reporter.warn("PNGs of the vote were damaged; these videos are drawn again")
+        self.folder.zip.unlink()
+        self.vote()
+        self.pack()
+        return True
 
     @contextmanager
     def _held(self, *, together: bool = False) -> Iterator[None]:

@@ -71,10 +71,10 @@ def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
     with open_pool(pays=work >= POOL_FROM) as pool:
         ballots = {pool.submit(_cast, _ballot(recipe, v, run)): (v, ins) for v, ins in todo}
         for number, future in enumerate(as_completed(ballots), 1):
-            decisions, noticed = future.result()
+            decisions, noticed, sizes = future.result()
             video, inputs = ballots[future]
             gate = {"gate": decisions} if recipe.gate else {}
-            run.stages.record(_stage(video), inputs, noticed=noticed, **gate)
+            run.stages.record(_stage(video), inputs, noticed=noticed, sizes=sizes, **gate)
             reporter.advance(video.num_masks * VOTE_UNITS, f"video {number}/{len(todo)}")
 
 
@@ -172,13 +172,30 @@ def _inputs(recipe: Recipe, video: Video, run: RunFolder) -> dict[str, Any]:
 
 
 def _is_drawn(video: Video, run: RunFolder) -> bool:
-    """Tell whether the folder of a video holds exactly its PNGs."""
-    wanted = {f"{frame}.png" for frame in video.frame_names}
+    """Tell whether the folder of a video holds exactly its PNGs, in the sizes of the record.
+
+    The record can reach the disk before the PNGs do: after a power cut they may be empty.
+    """
+    wanted = run.stages.read(_stage(video)).get("sizes")
+    return bool(wanted) and wanted == _sizes(run.annotations / video.name, video)
+
+
+def _sizes(folder: Path, video: Video) -> dict[str, dict[str, int]]:
+    """The bytes of every file in the folders of a video's expressions, by expression and name."""
+    sizes = {}
     for expression in video.expressions:
-        folder = run.annotations / video.name / expression.id
-        if not folder.is_dir() or set(os.listdir(folder)) != wanted:
-            return False
-    return True
+        inside = folder / expression.id
+        entries = os.scandir(inside) if inside.is_dir() else ()
+        sizes[expression.id] = {one.name: one.stat().st_size for one in entries}
+    return sizes
+
+
+def forget_votes(videos: Container[str], split: Split, run: RunFolder) -> bool:
+    """Have the PNGs of these videos drawn again by the next vote; tell whether there are any."""
+    found = [video for video in split.videos if video.name in videos]
+    for video in found:
+        run.stages.forget(_stage(video))
+    return bool(found)
 
 
 def _ballot(recipe: Recipe, video: Video, run: RunFolder) -> _Ballot:
@@ -195,10 +212,11 @@ def _ballot(recipe: Recipe, video: Video, run: RunFolder) -> _Ballot:
     )
 
 
-def _cast(ballot: _Ballot) -> tuple[Decisions, dict[str, Any]]:
+def _cast(ballot: _Ballot) -> tuple[Decisions, dict[str, Any], dict[str, dict[str, int]]]:
     """Vote on one video's sentences and write their PNGs; runs in a process of its own.
 
-    Returns what the gate decided, with its reasons, and what was noticed of every expert.
+    Returns what the gate decided, with its reasons, what was noticed of every expert, and the bytes
+    of every PNG.
     """
     video, decisions = ballot.video, {}
     noticed, voted = dict.fromkeys(ballot.members, Noticed()), Noticed()
@@ -215,7 +233,8 @@ def _cast(ballot: _Ballot) -> tuple[Decisions, dict[str, Any]]:
         if decision is not None:
             decisions[expression.id] = asdict(decision)
     experts = {name: found.to_json() for name, found in noticed.items()}
-    return decisions, {"experts": experts, "vote": voted.to_json()}
+    noted = {"experts": experts, "vote": voted.to_json()}
+    return decisions, noted, _sizes(ballot.folder, video)
 
 
 def _results(

@@ -20,7 +20,7 @@ from submission.report.page import TEMPLATES, render
 from submission.report.video_part import Json, VideoPart, Voting, write_frames, write_video
 from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
-from submission.run.stages import file_states
+from submission.run.stages import contents, file_states
 from submission.score.score_file import Result
 from submission.strict_json import read_json
 from submission.whole_files import write_bytes
@@ -65,23 +65,23 @@ def write_report(
         "notes": notes,
         "code": [code_digest(__name__), _template_digest()],
     }
-    if not todo and run.stages.is_current("report/page", page_inputs) and run.report.exists():
+    if not todo and run.stages.is_current("report/page", page_inputs, [run.report]):
         return run.report
     reporter.stage("report")
     _write_parts(todo, split, run, reporter)
     videos = [run.stages.read(_stage(part)) | {"files": _addresses(part, run)} for part in parts]
     write_bytes(run.report, render(split, voting, videos, results or {}, record, notes).encode())
     _remove_others(parts)
-    run.stages.record("report/page", page_inputs)
+    run.stages.record("report/page", page_inputs, made=contents([run.report]))
     return run.report
 
 
 def _is_current(part: VideoPart, inputs: dict[str, Any], run: RunFolder) -> bool:
     """Tell whether a video's files are those of these inputs, with every frame readable."""
-    if not run.stages.is_current(_stage(part), inputs):
+    if not run.stages.is_current(_stage(part), inputs, part.files):
         return False
     broken = run.stages.read(_stage(part))["frames"]["broken"]
-    return not broken and all(file.exists() for file in part.files)
+    return not broken
 
 
 def _make_parts(
@@ -117,7 +117,9 @@ def _write_parts(
             made.setdefault(part.number, {})[kind] = result
             if len(made[part.number]) == 2:
                 whole = made.pop(part.number)
-                run.stages.record(_stage(part), inputs[part.number], **whole)
+                run.stages.record(
+                    _stage(part), inputs[part.number], made=contents(part.files), **whole
+                )
                 for broken in whole["frames"]["broken"]:
                     reporter.warn(f"shown in grey: {broken}")
             reporter.advance(part.video.num_masks * REPORT_UNITS / 2, f"video {part.video.name}")
