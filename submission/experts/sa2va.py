@@ -1,7 +1,7 @@
 """An expert that is one configuration of Sa2VA, from a checkpoint."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -17,15 +17,17 @@ from submission.cost.procedures import Stages, ours, public
 from submission.cost.released import RELEASED, config_json
 from submission.cost.sizes import Sizes, parse_sizes, read_sizes
 from submission.cost.video import Asking, AtOnce, Clip
-from submission.dataset.records import Video
+from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
+from submission.experts.selected_frames import SelectedFrames
 from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
 from submission.models.sa2va.internvl.images import image_requests
 from submission.models.sa2va.procedures import PROCEDURES, idle_faults
-from submission.models.sa2va.settings import Choices
+from submission.models.sa2va.settings import Choices, presence_faults
 from submission.models.sa2va.settings import Settings as CallSettings
+from submission.user_paths import expand
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest, Squash
 from submission.weights.hashes import checkpoint_files, hash_files
@@ -52,18 +54,20 @@ class Settings(Choices):
     sam2: str = ""  # SAM 2.0 large beside a Sa2VA checkpoint, for a procedure that needs both
     quantize: Literal["none", "int8"] = "none"  # approximation: the language model in eight bits
 
-    @property
-    def call(self) -> CallSettings:
-        """What the model is called with."""
-        return CallSettings(**{item.name: getattr(self, item.name) for item in fields(Choices)})
+    # mode "q_frame": a JSON file with 100 frames for each expression (selected_frames.py)
+    selected_frames: Annotated[str, Field(min_length=1)] | None = None
+
+    def call(self, selected: tuple[int, ...] | None = None) -> CallSettings:
+        """What the model is called with, for expressions with these selected frames."""
+        chosen = {item.name: getattr(self, item.name) for item in fields(Choices)}
+        return CallSettings(**chosen, selected_frames=selected)
 
     def _faults(self) -> Iterator[Fault]:
         yield from super()._faults()
         if self.procedure not in PROCEDURES:
             return
         yield from idle_faults(self)
-        if self.mode == "q_frame":  # it needs frames of each call, which a recipe cannot name
-            yield Fault("mode", 'it is "q_frame", which a recipe cannot ask for')
+        yield from presence_faults(self.mode, is_given=self.selected_frames is not None)
         if self.sam2 and not PROCEDURES[self.procedure].policy.needs_original_decoder:
             other = next(n for n, p in PROCEDURES.items() if p.policy.needs_original_decoder)
             yield Fault("sam2", f'it has no effect with procedure "{self.procedure}": drop it, or '
@@ -101,7 +105,8 @@ class Sa2VAExpert(Expert):
     def __init__(self, name: str, settings: Settings, tools: Tools, sam2: str = "") -> None:
         self.name = name
         self.settings = settings
-        self.call = settings.call
+        chosen = settings.selected_frames
+        self.selected = SelectedFrames(tools.folder / expand(chosen)) if chosen else None
         self.procedure = PROCEDURES[settings.procedure]
         self.tools = tools
         self.sam2 = sam2
@@ -116,7 +121,7 @@ class Sa2VAExpert(Expert):
             lambda file: self.tools.reporter.detail(f"hashing {file}"),
         )
         settings = asdict(self.settings)
-        for path_key in ("checkpoint", "sam2"):
+        for path_key in ("checkpoint", "sam2", "selected_frames"):
             del settings[path_key]
         if not self.settings.ask:
             del settings["ask"]  # predictions of before it existed are the same ones
@@ -125,28 +130,56 @@ class Sa2VAExpert(Expert):
             "files": files,
             "dtype": self.tools.compute.dtype,
             "model_code": prediction_code(__name__),
+            **self._selection(),
             "libraries": {name: version(name) for name in ("sam2", "torch", "transformers")},
         }
+
+    def _selection(self) -> dict[str, str]:
+        if self.selected is None:
+            return {}
+        return {"selected_frames": hash_files([self.selected.path])[self.selected.path.name]}
+
+    def faults(self, split: Split) -> Sequence[Fault]:
+        """What is wrong with the file of selected frames."""
+        return self.selected.faults(split.videos) if self.selected else ()
 
     def frames(self, video: Video) -> tuple[FrameRequest, ...]:
         """Key frames for the language model, and all frames for SAM 2, prompted ones first."""
         length = len(video.frame_names)
-        images = self.procedure.images(length, self.call)
-        steps = self.procedure.steps(length, self.call)
-        looked_at = tuple(dict.fromkeys(step.frame for step in steps))
-        return (
-            *image_requests(images, self._sizes.vision.image),
-            FrameRequest(looked_at, Squash(self._sizes.grounding.image_size)),
-        )
+        shown: list[FrameRequest] = []
+        looked_at: dict[int, None] = {}
+        for call, _ in self._calls(video):
+            images = self.procedure.images(length, call)
+            shown += image_requests(images, self._sizes.vision.image)
+            looked_at |= dict.fromkeys(step.frame for step in self.procedure.steps(length, call))
+        whole = FrameRequest(tuple(looked_at), Squash(self._sizes.grounding.image_size))
+        return (*dict.fromkeys(shown), whole)
 
     def predict(self, video: Video, session: VideoSession) -> Predictions:
-        """Answer all expressions of a video at once."""
-        answers = self._segment(session, [e.sentence for e in video.expressions], video.name)
+        """Answer all expressions of a video at once, or those at once that see the same frames."""
+        calls = self._calls(video)
+        answers: dict[str, tuple[Answer, list[int]]] = {}
+        for call, asked in calls:
+            sentences = [expression.sentence for expression in asked]
+            found = self._segment(session, sentences, call, video.name, several=len(calls) > 1)
+            shown = self._shown(video, call)
+            answers |= {e.id: (one, shown) for e, one in zip(asked, found, strict=True)}
         return self._encode(video, answers)
 
-    def _encode(self, video: Video, answers: Sequence["Answer"]) -> Predictions:
-        shown = self._shown(video)
-        for expression, answer in zip(video.expressions, answers, strict=True):
+    def _calls(self, video: Video) -> list[tuple[CallSettings, list[Expression]]]:
+        """The expressions that can be answered together, each group with its settings."""
+        if self.selected is None:
+            return [(self.settings.call(), list(video.expressions))]
+        groups: dict[tuple[int, ...], list[Expression]] = {}
+        for expression in video.expressions:
+            groups.setdefault(self.selected.of(video, expression), []).append(expression)
+        return [(self.settings.call(frames), asked) for frames, asked in groups.items()]
+
+    def _encode(
+        self, video: Video, answers: Mapping[str, tuple["Answer", list[int]]]
+    ) -> Predictions:
+        for expression in video.expressions:
+            answer, shown = answers[expression.id]
             track = Track.encode_packed(answer.masks.bits, answer.masks.width)
             details = {
                 "text": answer.text,
@@ -161,12 +194,15 @@ class Sa2VAExpert(Expert):
                 details["p_yes"] = round(answer.p_yes, P_YES_DIGITS)
             yield expression, Prediction(expression.sentence, track, details)
 
-    def _shown(self, video: Video) -> list[int]:
+    def _shown(self, video: Video, call: CallSettings) -> list[int]:
         """The frames that the language model sees, in order of time."""
-        images = self.procedure.images(len(video.frame_names), self.call)
+        images = self.procedure.images(len(video.frame_names), call)
         return sorted({time for image in images for time in image})
 
-    def _segment(self, session: VideoSession, sentences: list[str], video: str) -> list["Answer"]:
+    def _segment(
+        self, session: VideoSession, sentences: list[str], call: CallSettings, video: str, *,
+        several: bool,
+    ) -> list["Answer"]:  # fmt: skip
         """Run the model; when a GPU runs out of memory, go on with smaller batches and say so."""
         import torch
 
@@ -175,11 +211,8 @@ class Sa2VAExpert(Expert):
         wanted = model.limits
         while True:
             try:
-                return model.segment(
-                    self._features(session, model),
-                    sentences,
-                    self.call,
-                )
+                features = self._features(session, model, several=several)
+                return model.segment(features, sentences, call)
             except torch.OutOfMemoryError as error:
                 frames, height, width = session.shape
                 objects = len(sentences) if self.settings.seg == "first" else sys.maxsize
@@ -197,11 +230,11 @@ class Sa2VAExpert(Expert):
             session.release()
             torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
 
-    def _features(self, session: VideoSession, model: "Sa2VA") -> "FrameFeatures":
+    def _features(self, session: VideoSession, model: "Sa2VA", *, several: bool) -> "FrameFeatures":
         """The video's image features: those of an equal image encoder where there are some."""
         from submission.models.sam2.image_features import Keeping
 
-        keeping = Keeping(round(self.tools.compute.features_gb * 1e9), session.several)
+        keeping = Keeping(round(self.tools.compute.features_gb * 1e9), session.several or several)
         alone = self.tools.models.is_alone(self._model_key)
         encoder = self._model_key if alone else self._encoder
         return session.shared(
@@ -235,7 +268,8 @@ class Sa2VAExpert(Expert):
     # --- what is said of it ----------------------------------------------------------------------
     def summary(self, videos: Sequence[Video]) -> str:
         """How many key frames the language model reads."""
-        return f"{sum(len(self._shown(video)) for video in videos)} key frames"
+        calls = ((video, call) for video in videos for call, _ in self._calls(video))
+        return f"{sum(len(self._shown(video, call)) for video, call in calls)} key frames"
 
     def warnings(self) -> tuple[str, ...]:
         words = self.settings.approximations
@@ -273,7 +307,8 @@ class Sa2VAExpert(Expert):
     def smaller(self, videos: Sequence[Video]) -> Iterator[Iterator[tuple[str, Expert]]]:
         longest = max((len(video.frame_names) for video in videos), default=0)
         fewer = range(min(self.settings.frames, longest) - 1, 0, -1)
-        yield ((f"set frames = {n} for it", self._with(frames=n)) for n in fewer)
+        if "frames" not in self.procedure.unread:
+            yield ((f"set frames = {n} for it", self._with(frames=n)) for n in fewer)
         if self.settings.quantize == "none":
             yield iter([(INT8, self._with(quantize="int8"))])
 

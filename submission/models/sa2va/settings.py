@@ -75,15 +75,20 @@ class Settings(Choices):
 
 def selection_faults(mode: str, selected: tuple[int, ...] | None) -> Iterator[Fault]:
     """What is wrong with the frames selected for a mode, before the video is known."""
-    if (selected is not None) != (mode == "q_frame"):
-        needs = "is missing" if selected is None else "has no effect"
-        yield Fault("selected_frames", f'it {needs} with mode = "{mode}"')
+    yield from presence_faults(mode, is_given=selected is not None)
     if selected is None:
         return
     if len(selected) != SELECTED:
         yield Fault("selected_frames", f"{len(selected)} frames; they must be {SELECTED}")
     if any(time < 0 for time in selected):
         yield Fault("selected_frames", f"frame {min(selected)}; frames count from 0")
+
+
+def presence_faults(mode: str, *, is_given: bool) -> Iterator[Fault]:
+    """A selection that is missing, or that nobody reads."""
+    if is_given != (mode == "q_frame"):
+        needs = "has no effect" if is_given else "is missing"
+        yield Fault("selected_frames", f'it {needs} with mode = "{mode}"')
 
 
 _NAMES: dict[str, tuple[Any, ...]] = {
