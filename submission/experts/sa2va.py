@@ -307,7 +307,8 @@ class Sa2VAExpert(Expert):
     def smaller(self, videos: Sequence[Video]) -> Iterator[Iterator[tuple[str, Expert]]]:
         longest = max((len(video.frame_names) for video in videos), default=0)
         fewer = range(min(self.settings.frames, longest) - 1, 0, -1)
-        if "frames" not in self.procedure.unread:
+        unread = self.procedure.unread
+        if "frames" not in unread:
             yield ((f"set frames = {n} for it", self._with(frames=n)) for n in fewer)
         if self.settings.quantize == "none":
             yield iter([(INT8, self._with(quantize="int8"))])
