@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from submission import __version__
+from submission.answering import answering
 from submission.ending import DONE, end_with, stoppable
 from submission.progress import Mode, Reporter
 from submission.recipe import SAMPLE, recipe_series
@@ -16,7 +17,7 @@ from submission.verbs.container import add_container
 from submission.verbs.run import add_run_verbs
 from submission.verbs.score import add_compare, add_score
 from submission.verbs.upload import add_upload
-from submission.verbs.verb import Arguments
+from submission.verbs.verb import Arguments, Parser, add_common
 from submission.verbs.weights import add_recipes, add_weights
 
 
@@ -40,7 +41,8 @@ def _run(arguments: Arguments, reporter: Reporter) -> int:
     with reporter:
         try:
             for one in _one_recipe_each(arguments):
-                one.action(one, reporter)
+                with answering(one.verb, reporter):
+                    one.action(one, reporter)
             sys.stdout.flush()
         except (Exception, KeyboardInterrupt) as error:
             return end_with(error, reporter, debug=arguments.debug)
@@ -49,9 +51,10 @@ def _run(arguments: Arguments, reporter: Reporter) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all verbs."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="mevis-submission", description="From a MeViS split to a checked submission zip."
     )
+    add_common(parser, default=False)
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     add_run_verbs(verbs)

@@ -9,7 +9,8 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from getpass import getpass
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +43,10 @@ class Reporter:
         self.mode = mode
         self.verbose = verbose
         self.folder: Path | None = None  # of the run that is worked on
+        self.answers: dict[str, Any] = {}  # values of what the verb prints, for --json
         self.at = ""  # the stage, and how far it is, in words
+        self._log: Path | None = None
+        self._unlogged: list[str] = []  # said before there was a log
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._stage = ""
         self._total = 0.0
@@ -73,6 +77,27 @@ class Reporter:
         if self._bar is not None:
             self._bar.stop()
 
+    def keep_log(self, path: Path) -> None:
+        """From now on add all that is said to a file, and first what was said before."""
+        if path != self._log:
+            self._log = path
+            earlier, self._unlogged = self._unlogged, []
+            self._write(earlier)
+
+    def _note(self, text: str) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        line = f"{now}  {text.replace(chr(10), chr(10) + '  ')}\n"
+        if self._log is None:
+            self._unlogged.append(line)
+        else:
+            self._write([line])
+
+    def _write(self, lines: list[str]) -> None:
+        assert self._log is not None
+        # A full disk stops the work where it writes results; a log is no reason to.
+        with suppress(OSError), self._log.open("a", encoding="utf-8", errors="replace") as file:
+            file.write("".join(lines))
+
     def plan(self, units: float) -> None:
         """State how many units the run still has before it."""
         self._total += units
@@ -92,6 +117,7 @@ class Reporter:
         elif self.mode == "plain":
             self._console.print(name, markup=False)
         self._last_line = time.monotonic()
+        self._note(name)
 
     @contextmanager
     def inside(self, name: str, facts: str) -> Iterator[None]:
@@ -113,27 +139,40 @@ class Reporter:
         self.at = f"{self._stage}, {facts}".strip(", ")
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=units, facts=facts)
-        elif time.monotonic() - self._last_line >= PLAIN_EVERY:
+        if time.monotonic() - self._last_line >= PLAIN_EVERY:
             self._last_line = time.monotonic()
+            words = f"  {facts}, {self._share():.0%} of the run, {_duration(self._eta())} left"
+            self._note(words)
             if self.mode == "json":
                 self._json("progress", facts=facts, share=self._share(), eta_s=self._eta())
             elif self.mode == "plain":
-                self._console.print(
-                    f"  {facts}, {self._share():.0%} of the run, {_duration(self._eta())} left",
-                    markup=False,
-                )
+                self._console.print(words, markup=False)
 
     def say(self, text: str) -> None:
         """Tell something that everybody wants to know."""
+        self._note(text)
+        self._say(text)
+
+    def result(self, text: str) -> None:
+        """Print a line of the answer on standard output."""
+        self._note(text)
+        print(text)
+
+    def _say(self, text: str) -> None:
         if self.mode == "json":
             self._json("message", text=text)
         elif self.mode != "quiet":
             self._console.print(text, markup=False)
 
+    def answer(self, **values: Any) -> None:
+        """Tell the values of what is printed as the answer, for a reader of JSON."""
+        self.answers |= values
+
     def detail(self, text: str) -> None:
         """Tell something that is asked for with -v."""
+        self._note(text)
         if self.verbose:
-            self.say(text)
+            self._say(text)
 
     @property
     def can_ask(self) -> bool:
@@ -154,6 +193,7 @@ class Reporter:
 
     def warn(self, text: str) -> None:
         """Tell something that must not be missed, in every mode."""
+        self._note(f"warning: {text}")
         if self.mode == "json":
             self._json("warning", text=text)
         else:
@@ -161,6 +201,7 @@ class Reporter:
 
     def fail(self, text: str) -> None:
         """Say why the work stopped, in every mode."""
+        self._note(text)
         if self.mode == "json":
             self._json("error", text=text)
         else:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from submission.did_you_mean import did_you_mean
 from submission.errors import Fault, FaultyInput
 
 Record = TypeVar("Record")
@@ -59,7 +60,9 @@ def read_fields(
             faults.append(Fault(f"{where}{key}", "it is missing"))
     words = ", ".join(sorted({*keys, *also_known}))
     unknown = sorted(values.keys() - known.keys() - set(also_known))
-    faults += (Fault(f"{where}{key}", f"unknown key; known here: {words}") for key in unknown)
+    for key in unknown:
+        nearest = did_you_mean(key, {*keys, *also_known})
+        faults.append(Fault(f"{where}{key}", f"unknown key{nearest}; known here: {words}"))
     return given
 
 

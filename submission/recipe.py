@@ -7,7 +7,7 @@ may hold is its kind's own business (experts/registry.py).
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +16,7 @@ from pydantic import Field
 
 from submission.compute import Compute
 from submission.dataset.names import name_fault
+from submission.did_you_mean import did_you_mean
 from submission.errors import Fault, FaultyInput, InputError
 from submission.experts.expert import ExpertEntry
 from submission.experts.registry import find_kind, implied_kind
@@ -93,9 +94,10 @@ class _GateTable:
     below: float | None = None
 
 
-def read_recipe(name_or_path: str) -> Recipe:
+def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe file, or a packaged recipe by name.
 
+    `changes` are keys with other values, such as "vote.rule=paper" or "expert.NAME.frames=8".
     Raises InputError when there is none or it is no TOML, FaultyInput with all its faults.
     """
     path = Path(name_or_path)
@@ -110,7 +112,36 @@ def read_recipe(name_or_path: str) -> Recipe:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid TOML: {error}") from None
+    for change in changes:
+        _change(values, change)
     return parse_recipe(values, path)
+
+
+def _change(values: dict[str, Any], change: str) -> None:
+    """Set one key in the tables of a recipe; a value that is no TOML is a text."""
+    path, equals, text = change.partition("=")
+    *tables, key = path.strip().split(".")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    place: Any = values
+    if tables[:1] == ["expert"] and len(tables) > 1:
+        experts = values.get("expert", [])
+        known = {one.get("name"): one for one in experts if isinstance(one, dict)}
+        name = ".".join(tables[1:])
+        if name not in known:
+            there = ", ".join(map(str, known))
+            nearest = did_you_mean(name, filter(None, known))
+            raise InputError(f"--set {change}: no expert {name}{nearest}; there are: {there}")
+        place, tables = known[name], []
+    for table in tables:
+        place = place.setdefault(table, {}) if isinstance(place, dict) else None
+    if not (equals and key and isinstance(place, dict)) or path.strip() == "expert":
+        raise InputError(
+            f"--set {change}: it must be KEY=VALUE, such as vote.rule=paper or expert.NAME.frames=8"
+        )
+    place[key] = value
 
 
 def packaged_recipes() -> list[str]:

@@ -244,6 +244,7 @@ class Run:
                 experts=identities,
                 checkpoints=describe_checkpoints(identities.values(), self.weights.lock),
             )
+            self.reporter.keep_log(self.folder.log)
         try:
             with stopwatch(self._record.seconds, stage):
                 yield self._record

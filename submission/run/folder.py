@@ -25,6 +25,11 @@ class RunFolder:
         return self.path / "Annotations"
 
     @property
+    def log(self) -> Path:
+        """What every call on the run has said, so that a closed terminal loses nothing."""
+        return self.path / "log.txt"
+
+    @property
     def zip(self) -> Path:
         return self.path / "submission.zip"
 

@@ -60,6 +60,11 @@ class Scores:
     flattery: Mapping[str, Flattery] = field(default_factory=dict)  # with --official only
     sentences: Mapping[str, str] = field(default_factory=dict)  # by "VIDEO/ID"
 
+    @property
+    def means(self) -> dict[str, dict[str, float]]:
+        """The means of every result by their names, 0..1."""
+        return {name: dict(result.means) for name, result in self.results.items()}
+
     def choose(self, name: str | None = None) -> str:
         """Return the name of the result that is meant: the vote, or the only one, by default.
 

@@ -1,6 +1,7 @@
 """The words of `calibrate`; no logic of their own."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from submission.errors import InputError
@@ -49,5 +50,9 @@ def _calibrate(arguments: Arguments, reporter: Reporter) -> None:
     out = arguments.out or arguments.run / "gate.json"
     made_from = {"run": arguments.run.name, **describe_data(split, selection(arguments).is_part)}
     write_calibration(out, found, {name: made_from[name] for name in made_from if name != "root"})
+    reporter.answer(
+        file=out, rule=found.gate.in_words(), before=asdict(found.before),
+        after=asdict(found.after), gain=asdict(found.gain),
+    )  # fmt: skip
     print("\n".join(calibration_lines(found, len(table.videos), int(table.no_target.sum()))))
     print(f'\nkept in {out}; use it with [gate] calibration = "{out}"')

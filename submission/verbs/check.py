@@ -27,6 +27,7 @@ def _check(arguments: Arguments, reporter: Reporter) -> None:
     reporter.plan(split.num_masks * CHECK_UNITS)
     out = _beside(arguments, "check.json")
     verdict = check_files(arguments.path, split, require_team=arguments.team, reporter=reporter)
+    reporter.answer(verdict=verdict.to_json())
     told = verdict.summary()
     if names_no_data(arguments):
         told = _against_sample(verdict, told)

@@ -40,7 +40,8 @@ def add_out(verb: argparse.ArgumentParser) -> None:
 
 def named_recipe(arguments: Arguments) -> Recipe:
     """Return the recipe that the call names, or the sample's, with the call's data."""
-    recipe = read_recipe(getattr(arguments, "recipe", None) or SAMPLE)
+    named = getattr(arguments, "recipe", None) or SAMPLE
+    recipe = read_recipe(named, getattr(arguments, "set", ()))
     return recipe.with_data(*_root_and_split(arguments), arguments.meta)
 
 

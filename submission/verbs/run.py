@@ -1,7 +1,7 @@
 """The words of the verbs that work on a run: submit, predict, vote, pack and report."""
 
 import argparse
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from submission.errors import InputError
 from submission.pipeline.submit import Run
@@ -32,6 +32,9 @@ def add_run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     for verb in (submit, predict, vote, pack, report):
         add_data(verb)
         add_run(verb)
+        verb.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                          help="another value for a key of the recipe: vote.rule=paper, "
+                          "expert.NAME.frames=8; again for more")  # fmt: skip
     for verb in (submit, predict):
         verb.add_argument("--shard", metavar="I/N",
                           help="only part I of N balanced parts, for several machines "
@@ -49,56 +52,74 @@ def add_run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _submit(arguments: Arguments, reporter: Reporter) -> None:
     run = _make_run(arguments, reporter)
     if arguments.dry_run:
-        print("\n".join(run.plan().lines()))
+        _tell_plan(run, reporter)
         return
     outcome = run.submit()
     folder = run.folder
     size = folder.zip.stat().st_size / 1e6
-    print(f"zip      {folder.zip} ({size:.2f} MB)")
-    print(f"verdict  {folder.check}: {outcome.verdict.summary().partition(': ')[2]}")
+    reporter.answer(
+        zip=folder.zip, verdict=outcome.verdict.to_json(), report=outcome.report,
+        scores=outcome.scores and outcome.scores.means, is_part=run.selection.is_part,
+    )  # fmt: skip
+    reporter.result(f"zip      {folder.zip} ({size:.2f} MB)")
+    reporter.result(f"verdict  {folder.check}: {outcome.verdict.summary().partition(': ')[2]}")
     if outcome.scores is not None:
-        print(f"score    {folder.score}")
-        print("\n".join(score_lines(outcome.scores)))
+        reporter.result(f"score    {folder.score}")
+        reporter.result("\n".join(score_lines(outcome.scores)))
     elif run.split.truth_fault:
-        print(f"score    none: {run.split.truth_fault.partition(chr(10))[0].rstrip(':')}")
+        reporter.result(f"score    none: {run.split.truth_fault.partition(chr(10))[0].rstrip(':')}")
     if run.recipe.published is not None:
         scores = outcome.scores
         ours = scores.results[scores.choose()].means if scores else None
-        print("\n".join(published_lines(run.recipe.published, run.split.name, ours)))
-    print(f"report   {outcome.report}")
+        reporter.result("\n".join(published_lines(run.recipe.published, run.split.name, ours)))
+    reporter.result(f"report   {outcome.report}")
     if run.selection.is_part:
         reporter.warn("only a part of the split was asked for: this zip is not for upload")
     else:
-        print("".join(upload_lines(run.split, folder.path)), end="")
+        for line in upload_lines(run.split, folder.path):
+            reporter.result(line.rstrip())
 
 
 def _predict(arguments: Arguments, reporter: Reporter) -> None:
     run = _make_run(arguments, reporter)
     if arguments.dry_run:
-        print("\n".join(run.plan().lines()))
+        _tell_plan(run, reporter)
         return
     run.predict()
-    print(f"predictions  {run.folder.store.folder}")
+    reporter.answer(predictions=run.folder.store.folder)
+    reporter.result(f"predictions  {run.folder.store.folder}")
+
+
+def _tell_plan(run: Run, reporter: Reporter) -> None:
+    plan = run.plan()
+    reporter.answer(plan=asdict(plan))
+    reporter.result("\n".join(plan.lines()))
 
 
 def _vote(arguments: Arguments, reporter: Reporter) -> None:
     run = _make_run(arguments, reporter)
     run.vote()
-    print(f"masks    {run.folder.annotations}")
+    reporter.answer(masks=run.folder.annotations)
+    reporter.result(f"masks    {run.folder.annotations}")
 
 
 def _pack(arguments: Arguments, reporter: Reporter) -> None:
     run = _make_run(arguments, reporter)
     run.pack()
-    print(f"zip      {run.folder.zip}")
+    reporter.answer(zip=run.folder.zip)
+    reporter.result(f"zip      {run.folder.zip}")
 
 
 def _report(arguments: Arguments, reporter: Reporter) -> None:
     told = (arguments.recipe, arguments.data, arguments.split, arguments.meta)
     alone = arguments.run is not None and not any(told)
+    if alone and arguments.set:
+        raise InputError("--set changes a recipe: name it with --recipe")
     run = _make_run(arguments, reporter, recipe_of_run(arguments.run) if alone else None)
     reporter.plan(run.split.num_masks * REPORT_UNITS)
-    print(f"report   {run.report()}")
+    page = run.report()
+    reporter.answer(report=page)
+    reporter.result(f"report   {page}")
 
 
 def _make_run(arguments: Arguments, reporter: Reporter, recipe: Recipe | None = None) -> Run:

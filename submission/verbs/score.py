@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from submission.dataset.records import Split
@@ -58,6 +59,7 @@ def _score(arguments: Arguments, reporter: Reporter) -> None:
     else:
         measured = score_results(results, split, reporter)
         scores, written = _keep(out, split, measured, arguments.official, reporter)
+    reporter.answer(scores=scores.means, file=out if written else None)
     print("\n".join(score_lines(scores) + worst_lines(scores)))
     if written:
         print(f"\nevery sentence: {out} and {out.with_suffix('.csv').name}")
@@ -120,4 +122,8 @@ def _compare(arguments: Arguments, reporter: Reporter) -> None:
     chosen = a.choose(names[0]), b.choose(names[-1])
     comparison = compare(a.results[chosen[0]], b.results[chosen[1]])
     shown = f"{arguments.run_a} {chosen[0]}", f"{arguments.run_b} {chosen[1]}"
+    reporter.answer(
+        results=chosen, means=comparison.means, by_sentence=asdict(comparison.by_sentence),
+        by_video=asdict(comparison.by_video), differences=dict(comparison.differences),
+    )  # fmt: skip
     print("\n".join(comparison_lines(comparison, shown, {**a.sentences, **b.sentences})))

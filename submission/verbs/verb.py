@@ -1,9 +1,12 @@
 """How a verb of the command line is made: its help, its example, and what all verbs understand."""
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
+from submission.did_you_mean import did_you_mean
 from submission.errors import InputError
 from submission.progress import Reporter
 from submission.user_paths import expand
@@ -31,9 +34,30 @@ def add_verb(
     )  # fmt: skip
     verb.epilog = f"example:\n  {verb.prog} {example}"
     verb.set_defaults(action=action)
-    verb.add_argument("-v", "--verbose", action="store_true", help="say more")
-    verb.add_argument("--quiet", action="store_true", help="say only what goes wrong")
-    verb.add_argument("--json", action="store_true", help="one JSON object a line on stderr")
-    verb.add_argument("--debug", action="store_true",
-                      help="show where an error comes from")  # fmt: skip
+    add_common(verb, default=argparse.SUPPRESS)
     return verb
+
+
+def add_common(parser: argparse.ArgumentParser, default: Any) -> None:
+    """Add what is understood before the verb and after it.
+
+    The default is that of the parser before the verb; SUPPRESS in a verb's leaves it as it is.
+    """
+    for names, words in {
+        ("-v", "--verbose"): "say more",
+        ("--quiet",): "say only what goes wrong",
+        ("--json",): "the answer as a JSON object on stdout, progress as one a line on stderr",
+        ("--debug",): "show where an error comes from",
+    }.items():
+        parser.add_argument(*names, action="store_true", default=default, help=words)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that names the nearest word where one is unknown."""
+
+    def error(self, message: str) -> NoReturn:
+        word, _, known = message.partition("(choose from ")
+        found = re.search(r"invalid choice: '([^']*)'", word)
+        if found:
+            message += did_you_mean(found[1], re.findall(r"[\w.-]+", known))
+        super().error(message)
