@@ -3,7 +3,7 @@
 Pure: scores in, lines out. Numbers are in percent, as papers and leaderboards print them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from submission.errors import Fault, list_faults
 from submission.score.comparison import RESAMPLES, SEED, Comparison, Interval
@@ -12,14 +12,22 @@ from submission.score.score_file import VOTE, Flattery, Result, Scores
 SENTENCE_SHOWN = 60  # characters
 
 
-def score_lines(scores: Scores) -> list[str]:
-    """Return the table of all results, what the vote gains, and what leaving out flatters."""
+# Columns of the table, the one that a narrow terminal leaves out first in front.
+LEAST = ("J (targets)", "F (targets)", "J&F (targets)", "F", "J")
+Draw = Callable[[Sequence[Sequence[str]]], list[str]]
+
+
+def score_lines(scores: Scores, draw: Draw | None = None) -> list[str]:
+    """Return the table of all results, what the vote gains, and what leaving out flatters.
+
+    `draw` makes lines of the table's rows, the headings first.
+    """
     columns = list(next(iter(scores.results.values())).means)
     rows = [
         [name, *(_percent(result.means[column]) for column in columns)]
         for name, result in scores.results.items()
     ]
-    lines = _aligned([["percent", *columns], *rows])
+    lines = (draw or aligned)([["percent", *columns], *rows])
     if "Final" in columns:
         lines += [
             "MeViS v2: J, F and J&F are over all sentences, (targets) over those that mean an",
@@ -42,7 +50,7 @@ def worst_lines(scores: Scores, count: int = 10) -> list[str]:
         for key, (j, f) in by_jf[:count]
     ]
     title = f"worst {len(rows)} sentences of {name}:"
-    return ["", title, *_aligned([["J&F", "J", "F", "sentence", ""], *rows], left={3, 4})]
+    return ["", title, *aligned([["J&F", "J", "F", "sentence", ""], *rows], left={3, 4})]
 
 
 def fault_lines(scores: Scores, name: str) -> list[str]:
@@ -69,7 +77,7 @@ def comparison_lines(
         ["none", "", ""]
     ]
     return [
-        *_aligned([["A", names[0], _percent(a)], ["B", names[1], _percent(b)]], left={0, 1}),
+        *aligned([["A", names[0], _percent(a)], ["B", names[1], _percent(b)]], left={0, 1}),
         f"B - A: {_points(b - a)} points of J&F over {len(comparison.differences)} sentences, "
         f"{better} better and {worse} worse",
         f"95 % interval: {_interval(comparison.by_sentence)} drawing sentences, "
@@ -77,7 +85,7 @@ def comparison_lines(
         f"(paired bootstrap, {RESAMPLES} resamples, seed {SEED}; sentences of one video are alike, "
         "so the second is the honest one)",
         "sentences that moved most, in points of J&F:",
-        *_aligned(rows, left={1, 2}),
+        *aligned(rows, left={1, 2}),
     ]
 
 
@@ -109,8 +117,8 @@ def _flattery_lines(name: str, flattery: Flattery) -> list[str]:
     ]
 
 
-def _aligned(rows: Sequence[Sequence[str]], left: Iterable[int] = (0,)) -> list[str]:
-    # Numbers to the right, columns in `left` to the left, two spaces between.
+def aligned(rows: Sequence[Sequence[str]], left: Iterable[int] = (0,)) -> list[str]:
+    """Return rows as lines: numbers to the right, columns in `left` to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     to_left = set(left)
     return [

@@ -15,7 +15,7 @@ from submission.recipe import Recipe, packaged_recipes, read_recipe
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.expected import download
 from submission.weights.folders import Weights
-from submission.weights.listing import in_columns
+from submission.weights.listing import Draw, in_columns
 from submission.weights.lock import Lock
 from submission.weights.sizes import in_words
 
@@ -24,10 +24,11 @@ FULL_HD = Video(
     "full HD", tuple(map(str, range(79))), (1080, 1920),
     tuple(Expression("full HD", str(number), "") for number in range(16)),
 )  # fmt: skip
+LEAST = ("checkpoints", "experts")  # for a narrow terminal, the first to be left out in front
 HEADINGS = ("recipe", "experts", "checkpoints", "download", "GPU memory")
 
 
-def recipe_lines(lock: Lock) -> list[str]:
+def recipe_lines(lock: Lock, draw: Draw = in_columns) -> list[str]:
     """Return `recipes` in lines.
 
     Downloads are sums over the checkpoints of a recipe. Memory is that of its largest expert
@@ -36,7 +37,7 @@ def recipe_lines(lock: Lock) -> list[str]:
     recipes = {name: read_recipe(name) for name in packaged_recipes()}
     rows = [HEADINGS, *(_row(name, recipe, lock) for name, recipe in recipes.items())]
     return [
-        *in_columns(rows),
+        *draw(rows),
         "",
         "Downloads are sums over checkpoints; `about` where weights.lock does not pin all sizes.",
         "GPU memory is estimated, not measured: a 1080p video with 16 sentences, in bfloat16, with",

@@ -9,7 +9,8 @@ from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.report.writing import REPORT_UNITS
 from submission.run.results import recipe_of_run
-from submission.score.table import score_lines
+from submission.score.table import LEAST, aligned, score_lines
+from submission.terminal_table import drawing
 from submission.verbs.data import add_data, add_run, named_recipe, selection
 from submission.verbs.published import published_lines
 from submission.verbs.upload import upload_lines
@@ -65,7 +66,7 @@ def _submit(arguments: Arguments, reporter: Reporter) -> None:
     reporter.result(f"verdict  {folder.check}: {outcome.verdict.summary().partition(': ')[2]}")
     if outcome.scores is not None:
         reporter.result(f"score    {folder.score}")
-        reporter.result("\n".join(score_lines(outcome.scores)))
+        reporter.result("\n".join(score_lines(outcome.scores, drawing(aligned, LEAST))))
     elif run.split.truth_fault:
         reporter.result(f"score    none: {run.split.truth_fault.partition(chr(10))[0].rstrip(':')}")
     if run.recipe.published is not None:

@@ -16,7 +16,15 @@ from submission.run.results import data_of_run, find_results, is_run
 from submission.score.comparison import compare
 from submission.score.score_file import Scores, read_scores, unwritten_scores, write_scores
 from submission.score.scoring import Score
-from submission.score.table import comparison_lines, fault_lines, score_lines, worst_lines
+from submission.score.table import (
+    LEAST,
+    aligned,
+    comparison_lines,
+    fault_lines,
+    score_lines,
+    worst_lines,
+)
+from submission.terminal_table import drawing
 from submission.verbs.data import add_data, add_out, add_run, data_only, named_recipe, selection
 from submission.verbs.verb import Arguments, add_verb, user_path
 
@@ -60,7 +68,7 @@ def _score(arguments: Arguments, reporter: Reporter) -> None:
         measured = score_results(results, split, reporter)
         scores, written = _keep(out, split, measured, arguments.official, reporter)
     reporter.answer(scores=scores.means, file=out if written else None)
-    print("\n".join(score_lines(scores) + worst_lines(scores)))
+    print("\n".join(score_lines(scores, drawing(aligned, LEAST)) + worst_lines(scores)))
     if written:
         print(f"\nevery sentence: {out} and {out.with_suffix('.csv').name}")
     _report_missing(scores, reporter)

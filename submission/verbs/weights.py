@@ -3,11 +3,14 @@
 import argparse
 
 from submission.progress import Reporter
+from submission.terminal_table import drawing
+from submission.verbs.recipe_list import LEAST as LEAST_OF_RECIPES
 from submission.verbs.recipe_list import recipe_lines
 from submission.verbs.verb import Arguments, add_verb, user_path
 from submission.weights.commands import fetch_weights, list_weights, lock_weights, verify_weights
 from submission.weights.fetch import CONNECTIONS
 from submission.weights.folders import Weights, weights_folder
+from submission.weights.listing import LEAST, in_columns
 from submission.weights.lock_file import default_lock, read_lock
 
 
@@ -70,8 +73,10 @@ def _verify(arguments: Arguments, reporter: Reporter) -> None:
 
 
 def _list(arguments: Arguments, reporter: Reporter) -> None:
-    list_weights(weights_of(arguments))
+    list_weights(weights_of(arguments), drawing(in_columns, LEAST))
 
 
 def _recipes(arguments: Arguments, reporter: Reporter) -> None:
-    print("\n".join(recipe_lines(weights_of(arguments).lock)))
+    print(
+        "\n".join(recipe_lines(weights_of(arguments).lock, drawing(in_columns, LEAST_OF_RECIPES)))
+    )

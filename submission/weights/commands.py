@@ -10,7 +10,7 @@ from submission.weights.expected import compare
 from submission.weights.fetch import CONNECTIONS, fetch
 from submission.weights.folders import Weights
 from submission.weights.hub import Hub
-from submission.weights.listing import table
+from submission.weights.listing import Draw, table
 from submission.weights.lock import LockedCheckpoint
 from submission.weights.lock_file import write_lock
 from submission.weights.resolve import changes, resolve
@@ -102,9 +102,9 @@ def verify_weights(names: Sequence[str], weights: Weights, reporter: Reporter) -
         )
 
 
-def list_weights(weights: Weights) -> None:
+def list_weights(weights: Weights, draw: Draw | None = None) -> None:
     """Print what the lock names, and what of it is there."""
-    print("\n".join(table(weights)))
+    print("\n".join(table(weights, draw)))
 
 
 def _facts(item: LockedCheckpoint) -> str:

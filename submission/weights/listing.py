@@ -1,7 +1,7 @@
 """Say of each checkpoint in the lock how large it is, how much is pinned, and what is there."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from submission.weights.expected import download, weight_bytes
 from submission.weights.folders import Weights
@@ -12,13 +12,19 @@ from submission.weights.sizes import in_words
 HEADINGS = (
     "name", "license", "download", "bytes of weights", "pinned", "present", "disk needed"
 )  # fmt: skip
+# The one that a narrow terminal leaves out first in front.
+LEAST = ("bytes of weights", "license", "disk needed", "pinned")
+Draw = Callable[[Sequence[Sequence[str]]], list[str]]
 NOT_SEEN = "not seen"
 
 
-def table(weights: Weights) -> list[str]:
-    """Return `weights list` in lines; reads no file's content."""
+def table(weights: Weights, draw: Draw | None = None) -> list[str]:
+    """Return `weights list` in lines; reads no file's content.
+
+    `draw` makes lines of the table's rows, the headings first.
+    """
     rows = [HEADINGS, *(_row(item, weights) for item in weights.lock.checkpoints)]
-    lines = in_columns(rows)
+    lines = (draw or in_columns)(rows)
     there = next(p for p in (weights.folder, *weights.folder.absolute().parents) if p.exists())
     free = in_words(shutil.disk_usage(there).free)
     return [*lines, "", f"folder  {weights.folder} ({free} free)", f"lock    {weights.lock.path}"]

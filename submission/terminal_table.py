@@ -1,0 +1,57 @@
+"""Tables for a terminal, by rich: columns that matter least are left out where it is too narrow.
+
+In a pipe a table stays as it is, whole and plain, for whoever reads it by position.
+"""
+
+import io
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+Rows = Sequence[Sequence[str]]  # the headings first
+Draw = Callable[[Rows], list[str]]
+
+
+def drawing(piped: Draw, least: Sequence[str]) -> Draw:
+    """Return what draws tables on standard output: `piped`, or a terminal's way.
+
+    `least` are headings, the one to be left out first in front.
+    """
+    if not sys.stdout.isatty():
+        return piped
+    return partial(draw, least=least, width=shutil.get_terminal_size().columns)
+
+
+def draw(rows: Rows, *, least: Sequence[str], width: int) -> list[str]:
+    """Return a table in lines of at most `width` columns; it says what it leaves out."""
+    headings = list(rows[0])
+    left_out: list[str] = []
+    for name in least:
+        if _width(rows, headings) <= width:
+            break
+        if name in headings:
+            headings.remove(name)
+            left_out.append(name)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    places = [rows[0].index(name) for name in headings]
+    for place in places:
+        numbers = all(row[place][:1].isdigit() for row in rows[1:])
+        table.add_column(rows[0][place], justify="right" if numbers else "left", overflow="fold")
+    for row in rows[1:]:
+        table.add_row(*(row[place] for place in places))
+    console = Console(file=io.StringIO(), width=width, markup=False, emoji=False)
+    with console.capture() as drawn:
+        console.print(table)
+    lines = [line.rstrip() for line in drawn.get().splitlines()]
+    return [*lines, f"(for a wider terminal: {', '.join(left_out)})"] if left_out else lines
+
+
+def _width(rows: Rows, headings: Sequence[str]) -> int:
+    """Columns of a terminal that these take, with rich's three between each."""
+    places = [rows[0].index(name) for name in headings]
+    return sum(max(len(row[place]) for row in rows) + 3 for place in places) - 3

@@ -1,0 +1,42 @@
+"""Tables in a terminal: as wide as it is, what matters least left out; in a pipe as they were."""
+
+import pytest
+
+from submission.terminal_table import draw, drawing
+
+ROWS = [
+    ["percent", "J", "F", "J (targets)", "Final"],
+    ["sa2va-8b-uniform20", "84.17", "93.75", "83.54", "93.00"],
+    ["vote", "84.68", "94.20", "84.23", "92.71"],
+]
+LEAST = ("J (targets)", "F")
+
+
+@pytest.mark.parametrize(
+    ("width", "gone"), [(80, []), (45, ["J (targets)"]), (34, ["J (targets)", "F"])]
+)
+def test_columns_that_matter_least_are_left_out(width, gone):
+    lines = draw(ROWS, least=LEAST, width=width)
+    assert max(map(len, lines[:4])) <= width
+    assert lines[0].split("  ")[0] == "percent"
+    assert lines[-1] == (f"(for a wider terminal: {', '.join(gone)})" if gone else lines[3])
+    for column, heading in enumerate(ROWS[0]):
+        shown = ROWS[2][column] in lines[3].split()
+        assert shown == (heading not in gone)
+
+
+def test_a_name_is_folded_before_a_number_is_lost():
+    lines = draw(ROWS, least=LEAST, width=24)
+    assert any("92.71" in line for line in lines)
+    assert max(map(len, lines[:-1])) <= 24
+
+
+def test_a_pipe_gets_what_it_always_got(capsys):
+    piped = drawing(lambda rows: ["plain"], LEAST)
+    assert piped(ROWS) == ["plain"]
+
+
+def test_a_terminal_gets_its_own(monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    assert "wider" in drawing(lambda rows: ["plain"], LEAST)(ROWS)[-1]
