@@ -12,7 +12,7 @@ from submission.compute import Count
 from submission.dataset.records import Expression, Video
 from submission.errors import InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
-from submission.experts.propagation import KeyFrame, Propagated, Propagator
+from submission.experts.propagation import BASE, KeyFrame, Propagated, Propagator
 from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
 from submission.masks.voting import MOST_MEMBERS, vote_tracks
@@ -21,7 +21,6 @@ from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest
 
 Choose = Literal["confidence", "area"]
-BASE = "cutie-base-mega"  # in weights.lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +81,7 @@ class Propagate(Expert):
         return {
             "choose": settings.choose,
             "key_frames": settings.key_frames,
-            "cutie": self.propagator.identity(),
+            **self.propagator.identity(),
             "model_code": prediction_code(__name__),
             "after": self.tools.store.identity(settings.after),
         }

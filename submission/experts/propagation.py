@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from submission.models.cutie.features import FrameFeatures
     from submission.models.cutie.model import Cutie, Step
 
+BASE = "cutie-base-mega"  # in weights.lock; Cutie's weights where a recipe names none
+
 
 @dataclass(frozen=True)
 class KeyFrame:
@@ -71,7 +73,7 @@ class Propagator:
         """Settings, the hash of the weights, precision and libraries."""
         return {
             "settings": {"short_side": self.short_side, **asdict(self.settings)},
-            "files": hash_files([self._file]),
+            "files": hash_files([self.file]),
             "dtype": self.tools.compute.dtype,
             "libraries": {name: version(name) for name in ("rf-cutie", "torch")},
         }
@@ -83,16 +85,19 @@ class Propagator:
 
     # --- what it does ----------------------------------------------------------------------------
     def propagate(
-        self, video: Video, session: VideoSession, keys: Sequence[KeyFrame]
-    ) -> list[Propagated]:
+        self, video: Video, session: VideoSession, keys: Sequence[KeyFrame],
+        model: "Cutie | None" = None,
+    ) -> list[Propagated]:  # fmt: skip
         """Return what becomes of each key frame, in order; they know nothing of each other.
+
+        `model` is what `load` gave, for a kind that keeps it with others; else it is kept here.
 
         Frames are looked at once for all that go at once. Where a GPU runs out of memory, half as
         many go at once from there on, and it is said.
         """
         import torch
 
-        model = self.tools.models.get(self._model_key, self._load)
+        model = model or self.tools.models.get(self._model_key, self.load)
         at_once = self.tools.compute.objects_at_once
         done: list[Propagated] = []
         while len(done) < len(keys):
@@ -145,19 +150,21 @@ class Propagator:
 
     # --- what it is made of ----------------------------------------------------------------------
     @cached_property
-    def _file(self) -> Path:
+    def file(self) -> Path:
+        """Of the weights; raises InputError where it is nowhere."""
         return weights_file(self.tools.checkpoints.find(self.checkpoint), "Cutie")
 
     @property
     def _model_key(self) -> str:
         return f"cutie {self.tools.checkpoints.locate(self.checkpoint)}"
 
-    def _load(self) -> "Cutie":
+    def load(self) -> "Cutie":
+        """Load the model."""
         from submission.models.cutie.loading import load
 
         compute = self.tools.compute
-        self.tools.reporter.detail(f"loading {self._file} on {compute.device} as {compute.dtype}")
-        return load(as_safetensors(self._file), compute.device, compute.dtype)
+        self.tools.reporter.detail(f"loading {self.file} on {compute.device} as {compute.dtype}")
+        return load(as_safetensors(self.file), compute.device, compute.dtype)
 
 
 class _SessionFrames:

@@ -5,10 +5,10 @@ weights that the paper tuned on MeViS were never published, so its 58.93 J&F is 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from submission.code_digest import prediction_code
+from submission.compute import Count
 from submission.dataset.records import Video
 from submission.errors import InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.experts.key_frames import Fusion, best_frames, fuse
+from submission.experts.propagation import BASE, KeyFrame, Propagator
 from submission.masks.store import Prediction
 from submission.masks.track import Track
 from submission.models.cutie.settings import STRIDE, CutieSettings
@@ -29,7 +31,7 @@ from submission.models.single_file import weights_file
 from submission.models.uninext.config import FRAME_SIZE
 from submission.models.uninext.tokenizer import BESIDE, VOCABULARY, find_vocabulary
 from submission.video.session import VideoSession
-from submission.video.transforms import AsIs, Frame, FrameRequest
+from submission.video.transforms import Frame, FrameRequest
 from submission.weights.converted import as_safetensors
 from submission.weights.hashes import hash_files
 
@@ -46,21 +48,12 @@ class Settings:
     """The keys of its [[expert]], beside name, kind and weight."""
 
     uninext: Annotated[str, Field(min_length=1)]  # a file, a folder, or a name in weights.lock
-    cutie: Annotated[str, Field(min_length=1)]  # the same
+    cutie: Annotated[str, Field(min_length=1)] = BASE  # the same
     short_side: Annotated[int, Field(ge=STRIDE)] = 480  # pixels; Cutie shrinks larger frames to it
-    mem_every: Annotated[int, Field(ge=1)] = CutieSettings.mem_every
-    max_mem_frames: Annotated[int, Field(ge=1)] = CutieSettings.max_mem_frames
+    mem_every: Count = CutieSettings.mem_every
+    max_mem_frames: Count = CutieSettings.max_mem_frames
     key_frames: Annotated[int, Field(ge=1, le=15)] = 1  # so many of the best are carried
     fusion: Fusion = "majority"
-
-    @property
-    def propagation(self) -> CutieSettings:
-        """What Cutie is told."""
-        return CutieSettings(
-            mem_every=self.mem_every,
-            max_mem_frames=self.max_mem_frames,
-            max_internal_size=self.short_side,
-        )
 
 
 def build(name: str, settings: Settings, tools: Tools) -> Expert:
@@ -91,15 +84,24 @@ class UninextCutie(Expert):
         self.name = name
         self.settings = settings
         self.tools = tools
+        self.propagator = Propagator(
+            tools, settings.cutie, settings.short_side,
+            CutieSettings(mem_every=settings.mem_every, max_mem_frames=settings.max_mem_frames),
+        )  # fmt: skip
 
     # --- what it does ----------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
         """Settings without paths, hashes of weights and vocabulary, precision, code, libraries."""
         settings = asdict(self.settings)
         del settings["uninext"], settings["cutie"]
-        files = {"uninext": self._uninext, "cutie": self._cutie, "vocabulary": self._vocabulary}
+        files = {
+            "uninext": self._uninext,
+            "cutie": self.propagator.file,
+            "vocabulary": self._vocabulary,
+        }
         return {
             "settings": settings,
+            "propagation": asdict(self.propagator.settings),
             "files": {role: self._hash(file) for role, file in files.items()},
             "dtype": self.tools.compute.dtype,
             "model_code": prediction_code(__name__),
@@ -116,7 +118,7 @@ class UninextCutie(Expert):
         sentences = [expression.sentence for expression in video.expressions]
         found = self._find(session, models.uninext, sentences, video.name)
         keys = [best_frames(one.bits, one.scores, self.settings.key_frames) for one in found]
-        carried = self._carry(session, models.cutie, found, keys, video.name)
+        carried = self._carry(video, session, models.cutie, found, keys)
         return self._answers(video, found, keys, carried)
 
     def _find(
@@ -140,95 +142,59 @@ class UninextCutie(Expert):
         self, model: "Uninext", image: Frame, read: "Sentences", size: tuple[int, int], video: str
     ) -> list["Detection"]:
         """Find what each sentence means on a frame, fewer together where memory is short."""
-        detections: list[Detection] = []
+        import torch
 
-        def detect() -> None:
-            detections[:] = model.detect(model.encode_image(image), read, size)
-
-        while not self._fits(detect, model.sentences_at_once, "sentences", video):
-            model.sentences_at_once = -(-model.sentences_at_once // 2)
-        return detections
+        while True:
+            try:
+                return model.detect(model.encode_image(image), read, size)
+            except torch.OutOfMemoryError as error:
+                if model.sentences_at_once == 1:
+                    raise InputError(
+                        "the GPU's memory does not hold a frame and one sentence; take a smaller "
+                        "checkpoint of UNINEXT"
+                    ) from error
+                model.sentences_at_once = -(-model.sentences_at_once // 2)
+                self.tools.reporter.warn(
+                    f"video {video}: out of GPU memory, going on with {model.sentences_at_once} "
+                    "sentences at once"
+                )
+            torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
 
     def _carry(
-        self, session: VideoSession, model: "Cutie", found: Sequence[Found],
-        keys: Sequence[Sequence[int]], video: str,
-    ) -> list[list[NDArray[np.uint8]]]:  # fmt: skip
-        """Carry each key frame's mask both ways: packed masks of each key frame by expression."""
-        length, height, width = session.shape
-        masks = [
-            {time: np.unpackbits(one.bits[time], axis=-1, count=width)}
+        self, video: Video, session: VideoSession, model: "Cutie", found: Sequence[Found],
+        keys: Sequence[Sequence[int]],
+    ) -> list[list[Track]]:  # fmt: skip
+        """Carry each key frame's mask both ways: the tracks of each expression's key frames."""
+        width = video.size[1]
+        wanted = [
+            KeyFrame(time, np.unpackbits(one.bits[time], axis=-1, count=width).astype(bool))
             for one, times in zip(found, keys, strict=True)
             for time in times
         ]
-        bits = np.zeros((len(masks), length, height, -(-width // 8)), np.uint8)
-        session.loader.prefetch([FrameRequest(tuple(range(length)), AsIs())] if masks else ())
-
-        def carry(start: int, end: int) -> None:
-            frames, some = SessionFrames(session), masks[start:end]
-            for step in model.propagate_each(frames, some, self.settings.propagation):
-                if not bool(step.probabilities.isfinite().all()):
-                    raise InputError(
-                        f"frame {step.time}: Cutie's probabilities are no finite numbers; {WIDER}"
-                    )
-                mask = (step.probabilities.argmax(0) > 0).cpu().numpy()
-                bits[start + step.candidate, step.time] = np.packbits(mask, axis=-1)
-
-        done, at_once = 0, max(1, len(masks))
-        while done < len(masks):
-            end = min(done + at_once, len(masks))
-            if self._fits(partial(carry, done, end), at_once, "masks", video):
-                done = end
-            else:
-                at_once = -(-at_once // 2)
-        rest = iter(bits)
-        return [[next(rest) for _ in times] for times in keys]
+        session.loader.prefetch(self.propagator.frames(video) if wanted else ())
+        carried = iter(self.propagator.propagate(video, session, wanted, model))
+        return [[next(carried).track() for _ in times] for times in keys]
 
     def _answers(
         self, video: Video, found: Sequence[Found], keys: Sequence[list[int]],
-        carried: Sequence[Sequence[NDArray[np.uint8]]],
+        carried: Sequence[Sequence[Track]],
     ) -> Predictions:  # fmt: skip
         width = video.size[1]
-        for expression, one, times, packed in zip(
+        for expression, one, times, tracks in zip(
             video.expressions, found, keys, carried, strict=True
         ):
             details: dict[str, Any] = {"key_frames": times, "confidence": one.scores}
             track = Track.encode_packed(one.bits, width)
             if times:
-                tracks = [Track.encode_packed(bits, width) for bits in packed]
                 track = fuse(tracks, track, self.settings.fusion)
             else:
                 details["why_empty"] = "UNINEXT found no mask in any frame"
             yield expression, Prediction(expression.sentence, track, details)
 
-    def _fits(self, work: Callable[[], None], at_once: int, what: str, video: str) -> bool:
-        """Do some work; False, said aloud, when a GPU has no memory for so much at once."""
-        import torch
-
-        try:
-            work()
-        except torch.OutOfMemoryError as error:
-            if at_once == 1:
-                raise InputError(
-                    "the GPU's memory does not hold a frame and one sentence; set a smaller "
-                    "short_side, or take a smaller checkpoint of UNINEXT"
-                ) from error
-            half = -(-at_once // 2)
-            self.tools.reporter.warn(
-                f"video {video}: out of GPU memory, going on with {half} {what} at once"
-            )
-        else:
-            return True
-        torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
-        return False
-
     # --- what it opens ---------------------------------------------------------------------------
     @cached_property
     def _uninext(self) -> Path:
         return weights_file(self.tools.checkpoints.find(self.settings.uninext), "UNINEXT")
-
-    @cached_property
-    def _cutie(self) -> Path:
-        return weights_file(self.tools.checkpoints.find(self.settings.cutie), "Cutie")
 
     @cached_property
     def _vocabulary(self) -> Path:
@@ -246,19 +212,14 @@ class UninextCutie(Expert):
         return hash_files([file], lambda one: say(f"hashing {one}"))[file.name]
 
     def _load(self) -> Models:
-        from submission.models.cutie.loading import load as load_cutie
-        from submission.models.uninext.loading import load as load_uninext
+        from submission.models.uninext.loading import load
 
         device, dtype = self.tools.compute.device, self.tools.compute.dtype
-        self.tools.reporter.detail(
-            f"loading {self._uninext} and {self._cutie} on {device} as {dtype}"
-        )
-        uninext = load_uninext(
-            as_safetensors(self._uninext), device, dtype, vocabulary=self._vocabulary
-        )
+        self.tools.reporter.detail(f"loading {self._uninext} on {device} as {dtype}")
+        uninext = load(as_safetensors(self._uninext), device, dtype, vocabulary=self._vocabulary)
         at_once = min(uninext.sentences_at_once, self.tools.compute.sentences_at_once)
         uninext.sentences_at_once = at_once
-        return Models(uninext, load_cutie(as_safetensors(self._cutie), device, dtype))
+        return Models(uninext, self.propagator.load())
 
     # --- what is said of it ----------------------------------------------------------------------
     def summary(self, videos: Sequence[Video]) -> str:
@@ -286,17 +247,3 @@ class UninextCutie(Expert):
             self._key,
             sum(file.stat().st_size for file in files),
         )
-
-
-class SessionFrames:
-    """The frames of a session at full size, one by one, as Cutie asks for them."""
-
-    def __init__(self, session: VideoSession) -> None:
-        self._session = session
-
-    def __len__(self) -> int:
-        return self._session.shape[0]
-
-    def __getitem__(self, time: int, /) -> Frame:
-        frame: Frame = self._session.frames(FrameRequest((time,), AsIs()))[0]
-        return frame

@@ -124,9 +124,14 @@ def _source(expert: Mapping[str, Any]) -> str:
 
 
 def _expert_fact(name: str, source: str, identity: Any) -> Fact:
-    """Name an expert's checkpoint or masks, and their hash; the hash of each file is `more`."""
-    known = identity or {}
-    files = known.get("files") or {"masks": known.get("masks", "unknown")}
+    """Name an expert's checkpoint, masks or kind, and the hash of its files, where it has any.
+
+    The hash of each file is `more`.
+    """
+    known = identity or {"masks": "unknown"}
+    given = known.get("masks")
+    if not (files := known.get("files") or (given and {"masks": given})):
+        return Fact(f"expert {name}", source)
     listed = "\n".join(f"{file}  {digest}" for file, digest in sorted(files.items()))
     digest = next(iter(files.values())) if len(files) == 1 else _sha256(listed)
     about = f"{len(files)} files, " if len(files) > 1 else ""

@@ -1,6 +1,10 @@
 """UNINEXT and Cutie together: key frames, fusion, and the whole way through the command line."""
 
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +21,8 @@ from submission.models.cutie import loading as cutie_loading
 from submission.models.cutie.settings import CutieSettings
 from submission.models.uninext import loading as uninext_loading
 from submission.models.uninext.config import FRAME_SIZE
+
+ROOT = Path(__file__).parents[2]
 
 
 # --- key frames and fusion -----------------------------------------------------------------------
@@ -177,10 +183,10 @@ def test_when_a_gpu_is_full_fewer_sentences_go_at_once(
             raise torch.OutOfMemoryError
         return detect(self, *words)
 
-    def want_one_mask(self, frames, masks, settings):
+    def want_one_mask(self, frames, masks, settings, **more):
         if len(masks) > 1:
             raise torch.OutOfMemoryError
-        return carry(self, frames, masks, settings)
+        return carry(self, frames, masks, settings, **more)
 
     recipe = write_recipe(tmp_path, checkpoints)
     assert call("predict", recipe, split, tmp_path / "free", "--quiet") == 0
@@ -189,12 +195,42 @@ def test_when_a_gpu_is_full_fewer_sentences_go_at_once(
     assert call("predict", recipe, split, tmp_path / "full", "--quiet") == 0
     said = capsys.readouterr().err
     assert "going on with 1 sentences at once" in said
-    assert "going on with 1 masks at once" in said
+    assert "going on with 1 of 3 candidates at once" in said
     stores = [PredictionStore(tmp_path / run / "predictions") for run in ("free", "full")]
     for video in split.videos:
         for one in video.expressions:
             ours, others = (store.read("uninext-cutie", video, one).track for store in stores)
             assert ours == others
+
+
+def test_the_page_names_the_expert_with_its_key_frames_and_files(split, checkpoints, tmp_path):
+    recipe = write_recipe(tmp_path, checkpoints)
+    assert call("submit", recipe, split, tmp_path / "run", "--quiet") == 0
+    page = (tmp_path / "run/report/index.html").read_text()
+    assert "uninext-cutie, 3 files, sha256 " in page
+    assert "sha256 unknown" not in page
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_ends_as_an_undisturbed_one(split, checkpoints, tmp_path):
+    recipe, run = write_recipe(tmp_path, checkpoints, "key_frames = 2"), tmp_path / "run"
+    words = ["submit", "--recipe", recipe, "--run", str(run), "--device", "cpu", "--quiet",
+             "--data", str(split.root), "--split", split.name]  # fmt: skip
+    command = [sys.executable, "-m", "submission", *words]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    undisturbed = (run / "submission.zip").read_bytes()
+    run.rename(tmp_path / "undisturbed")
+    process = subprocess.Popen(command, cwd=ROOT)
+    until = time.monotonic() + 120
+    while not list(run.glob("predictions/uninext-cutie/*/*.json")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < until, "the run makes no progress"
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    assert not (run / "submission.zip").exists()
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    assert (run / "submission.zip").read_bytes() == undisturbed
 
 
 # --- what is refused -----------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from models.uninext_cases import (
 from submission.models.uninext.config import read_config
 from submission.models.uninext.model import Sentences, paint
 from submission.models.uninext.network import lay_out_network
+from submission.models.uninext.released import RELEASED
 from submission.models.uninext.tensor_names import ALIAS, NOT_NEEDED, tensor_names
 
 CLOSE = 2e-5  # features, text, memory: what the public code keeps between builds
@@ -26,12 +27,15 @@ SCORES_CLOSE, MASK_CLOSE = 2e-3, 1e-3  # where queries swap; its own drift is as
 PIXELS = 100  # of the final mask; its own drift reaches 76
 
 ALONE = {"r50": 836, "convnext_large": 917, "vit_huge": 1024}  # tensors that inference needs
+NAMES = dict(zip(ALONE, ("UNINEXT-R50", "UNINEXT-ConvNeXt-L", "UNINEXT-ViT-H"), strict=True))
 
 
 @pytest.mark.parametrize("size", ALONE)
 def test_names_and_shapes_are_those_of_the_released_model(size):
     released = read_keys(size)
-    network = lay_out_network(read_config(released, size))
+    config = read_config(released, size)
+    assert config == RELEASED[NAMES[size]]
+    network = lay_out_network(config)
     ours = {name: tuple(value.shape) for name, value in network.named_parameters()}
     names = tensor_names(list(ours), network.config)
     assert len(set(names.values())) == len(ours)

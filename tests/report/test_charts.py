@@ -11,12 +11,16 @@ RECORD = {
             {"name": "sa2va", "checkpoint": "/weights/Sa2VA-26B"},
             {"name": "cutie", "masks": "/data/cutie.zip"},
             {"name": "lost", "checkpoint": "Sa2VA-8B"},
+            {"name": "seed", "kind": "uninext-cutie"},
+            {"name": "edges", "kind": "edges"},
         ],
     },
     "experts": {
         "sa2va": {"files": {"a.safetensors": "1" * 64, "config.json": "2" * 64}},
         "cutie": {"masks": "3" * 64},
         "lost": None,
+        "seed": {"files": {role: role[0] * 64 for role in ("cutie", "uninext", "vocabulary")}},
+        "edges": {"settings": {"steepness": 30}},
     },
     "code": {"version": "1.2", "revision": "abcdef0123456789-dirty"},
     "hardware": {"cpu": "Some CPU", "cores": 8, "gpus": ["Some GPU"]},
@@ -44,6 +48,8 @@ def test_the_record_line_names_all_that_made_the_run():
     assert facts["expert sa2va"].more == f"a.safetensors  {'1' * 64}\nconfig.json  {'2' * 64}"
     assert facts["expert cutie"].value == "cutie.zip, sha256 333333333333"
     assert facts["expert lost"].value == "Sa2VA-8B, sha256 unknown"
+    assert facts["expert seed"].value.startswith("uninext-cutie, 3 files, sha256 ")
+    assert facts["expert edges"].value == "edges"  # opens no file
     assert facts["code"].value == "1.2, abcdef012345 (changed)"
     assert facts["hardware"].value == "Some GPU, Some CPU, 8 cores"
     assert facts["time"].value == "predict 1 h 6 min, vote 2 min 10 s"
