@@ -174,7 +174,7 @@ def test_a_recipe_comes_back_from_the_record_of_a_run(tmp_path):
 
 def test_the_page_about_recipes_has_every_key_with_its_default(tmp_path):
     page = (Path(__file__).parents[1] / "docs" / "recipe.md").read_text(encoding="utf-8")
-    (text,) = re.findall(r"(?ms)^```toml\n(.*?)^```", page)
+    *_, text = re.findall(r"(?ms)^```toml\n(.*?)^```", page)  # the last: all keys
     full, short = (
         read_recipe(write(tmp_path, content))
         for content in (text, '[[expert]]\nname = "a"\ncheckpoint = "x"\n')
