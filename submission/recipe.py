@@ -26,6 +26,7 @@ from submission.gate.evidence import KINDS as EVIDENCE
 from submission.masks.voting import MOST_MEMBERS, Rule
 from submission.output.team import team_faults
 from submission.read_record import read_fields, read_record
+from submission.user_paths import expand
 
 PACKAGED = Path(__file__).parent / "recipes"
 SAMPLE = "sample"  # the packaged recipe of a call without arguments
@@ -173,7 +174,11 @@ def parse_recipe(values: Mapping[str, Any], path: Path) -> Recipe:
     tables = {key: _table(values, key, faults) for key in sorted(below - {"expert"})}
     root = tables["data"].get("root")
     if isinstance(root, str):
-        tables["data"] = {**tables["data"], "root": folder / Path(root).expanduser()}
+        try:
+            tables["data"] = {**tables["data"], "root": folder / expand(root)}
+        except InputError as error:
+            faults.append(Fault("[data] root", str(error)))
+            del tables["data"]["root"]
     for key, names in TABLES.items():
         given |= read_fields(Recipe, names, tables[key], f"[{key}] ", faults)
     asked = values.get("expert", [])
@@ -274,7 +279,7 @@ def _gate(table: Mapping[str, Any], folder: Path, faults: list[Fault]) -> Gate |
         return Gate.below(read.evidence, read.below)
     else:
         try:
-            return read_calibration(folder / Path(read.calibration).expanduser())
+            return read_calibration(folder / expand(read.calibration))
         except InputError as error:
             faults.append(Fault("[gate] calibration", str(error)))
     return None

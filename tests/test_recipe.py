@@ -212,3 +212,17 @@ def test_modes_of_sasasa2va_that_cannot_be_meant(tmp_path, keys, says):
     path.write_text(f'[[expert]]\nname = "a"\ncheckpoint = "SaSaSa2VA-4B"\n{keys}\n')
     with pytest.raises(FaultyInput, match=says):
         read_recipe(str(path))
+
+
+def test_homes_of_nobody_are_faults_of_the_recipe(tmp_path):
+    text = EXAMPLE.replace("data/mevis", "~nobody-of-that-name/data")
+    text = text.replace("masks/uninext-cutie", "~nobody-of-that-name/masks")
+    text += '[gate]\ncalibration = "~nobody-of-that-name/gate.json"\n'
+    with pytest.raises(FaultyInput) as caught:
+        read_recipe(write(tmp_path, text))
+    assert [fault.where for fault in caught.value.faults] == [
+        "[data] root",
+        "expert 2, masks",
+        "[gate] calibration",
+    ]
+    assert all("no home folder" in fault.what for fault in caught.value.faults)

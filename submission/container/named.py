@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
+from submission.user_paths import expand
 
 PATH_LIKE = ("/", "./", "../", "~")
 
@@ -15,7 +16,8 @@ def named_by(recipe: Path) -> tuple[Path, ...]:
 
     A string names one when it is written as a path, or when something of that name lies beside the
     recipe: so masks, own checkpoints, calibrations and data are found whatever kind of expert reads
-    them. Names in weights.lock and on the Hub are neither. Raises InputError for no TOML.
+    them. Names in weights.lock and on the Hub are neither. Raises InputError for no TOML, and for
+    the home folder of nobody.
     """
     try:
         values = tomllib.loads(recipe.read_text(encoding="utf-8-sig"))
@@ -24,7 +26,7 @@ def named_by(recipe: Path) -> tuple[Path, ...]:
     folder = recipe.absolute().parent
     named = [recipe.absolute()]
     for text in _strings(values):
-        path = folder / Path(text).expanduser()
+        path = folder / expand(text)
         if text.startswith(PATH_LIKE) or (text and _lies_there(path)):
             named.append(path)
     return tuple(dict.fromkeys(named))

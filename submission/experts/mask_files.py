@@ -11,7 +11,7 @@ from pydantic import Field
 from submission.cost.procedures import Stages
 from submission.cost.video import AtOnce
 from submission.dataset.records import Split, Video
-from submission.errors import Fault, InputError
+from submission.errors import Fault, FaultyInput, InputError
 from submission.experts.expert import Expert, Predictions, Tools
 from submission.masks.store import Prediction
 from submission.output.given_masks import look_at_masks, members_by_name, size_faults
@@ -28,6 +28,13 @@ class Settings:
     """The keys of its [[expert]], beside name, kind and weight."""
 
     masks: Annotated[str, Field(min_length=1)]  # a folder or zip of PNGs in the submission layout
+
+    def __post_init__(self) -> None:
+        try:
+            expand(self.masks)
+        except InputError as error:
+            fault = Fault("masks", str(error))
+            raise FaultyInput("the masks cannot be found:", [fault]) from None
 
 
 def build(name: str, settings: Settings, tools: Tools) -> Expert:

@@ -1,6 +1,7 @@
 """The store gives back what was written and refuses what belongs to something else."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -129,6 +130,18 @@ def test_each_answer_is_read_once_to_be_compared_and_again_when_it_changed(
     with pytest.raises(StoreMismatch, match="all the dogs"):
         later.unanswered("a", split)
     assert read[4:] == [path]
+
+
+def test_a_change_that_keeps_the_size_and_a_fault_seen_before_are_told(full_store, split):
+    later = PredictionStore(full_store.folder)
+    assert later.unanswered("a", split) == []
+    path = later.path("a", "dogs", "2")
+    path.write_text(path.read_text().replace("both dogs", "both cats"))
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    for _ in range(2):
+        with pytest.raises(StoreMismatch, match="both cats"):
+            later.unanswered("a", split)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,17 @@ def test_everything_is_written_when_the_block_ends(store, split):
     assert writer.faults == []
 
 
+def test_answers_that_are_there_are_not_written_again(store, split):
+    kept = []
+    for _ in range(2):
+        with PredictionWriter(store) as writer:
+            for video in split.videos:
+                writer.write("a", video, answers(video))
+        files = sorted(store.folder.rglob("*.json"))
+        kept.append([(path, path.stat().st_ino, path.stat().st_mtime_ns) for path in files])
+    assert kept[0] == kept[1] != []
+
+
 def test_the_model_goes_on_while_an_answer_is_written(store, split):
     go_on = threading.Event()
     with PredictionWriter(store) as writer:

@@ -1,6 +1,8 @@
 """PNG files hold exactly the mask, in the two ways that the judge reads alike."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from PIL import Image
 
 from submission.dataset.images import BrokenImage
 from submission.masks.track import Track
-from submission.output.png_files import encode_png, read_mask, write_track
+from submission.output.png_files import encode_png, read_mask, read_packed_rows, write_track
 
 RNG = np.random.default_rng(7)
 SHAPES = [(1, 1), (5, 8), (24, 41), (7, 129)]  # rows that fill their bytes and rows that do not
@@ -98,3 +100,37 @@ def test_a_cut_png_is_refused(end):
     content = encode_png(RNG.random((24, 41)) < 0.5)
     with pytest.raises(BrokenImage):
         read_mask(content[:end])
+
+
+def one_bit_png(lines, width, height, spoil=lambda stream: stream):
+    """A 1-bit grey PNG of these bytes; each line begins with the number of its filter."""
+
+    def chunk(kind, content):
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", spoil(zlib.compress(lines))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in chunks)
+
+
+def test_a_one_bit_png_with_filters_of_another_writer_is_read_rightly():
+    plain = one_bit_png(bytes([0, 0b10110000, 0, 0b01010000]), 4, 2)
+    up = one_bit_png(bytes([0, 0b10110000, 2, (0b01010000 - 0b10110000) % 256]), 4, 2)
+    expected = [[True, False, True, True], [False, True, False, True]]
+    assert read_packed_rows(plain) is not None
+    assert read_packed_rows(up) is None  # left to Pillow, which undoes the filter
+    assert read_mask(plain).tolist() == read_mask(up).tolist() == expected
+
+
+def test_a_stream_without_its_end_is_not_read_fast():
+    lines = bytes([0, 0b10110000, 0, 0b01010000])
+    assert read_packed_rows(one_bit_png(lines, 4, 2, lambda stream: stream[:-4])) is None
+    assert read_packed_rows(one_bit_png(lines, 4, 2)) is not None
+
+
+def test_a_picture_of_too_many_pixels_is_not_read_fast():
+    side = 1 << 13
+    lines = bytes((1 + side // 8) * (side + 1))
+    assert read_packed_rows(one_bit_png(lines[: -(1 + side // 8)], side, side)) is not None
+    assert read_packed_rows(one_bit_png(lines, side, side + 1)) is None
