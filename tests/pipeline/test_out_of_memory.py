@@ -53,9 +53,14 @@ def make_expert(model: Model, seg: str = "first") -> Sa2VAExpert:
     return Sa2VAExpert("a", Settings(checkpoint="x", seg=seg), tools)
 
 
-def ask(model: Model, sentences: int, **settings) -> list:
+def segment(model: Model, session: Session, sentences: int, seg: str = "first") -> list:
+    expert, asked = make_expert(model, seg), ["s"] * sentences
+    return expert._segment(session, asked, expert.settings.call(), "clip", several=False)
+
+
+def ask(model: Model, sentences: int) -> list:
     session = Session()
-    answers = make_expert(model, **settings)._segment(session, ["s"] * sentences, "clip")
+    answers = segment(model, session, sentences)
     assert session.released == len(model.tried) - 1
     return answers
 
@@ -83,7 +88,7 @@ def test_a_video_that_never_fits_leaves_the_limits_for_the_others():
     model = Model(fits=0)
     before = model.limits
     with pytest.raises(InputError, match="does not hold 30 frames of 40 x 20 even one at a time"):
-        make_expert(model)._segment(Session(), ["s"] * 3, "clip")
+        segment(model, Session(), 3)
     assert model.tried[-1] == Limits(1, 1, 1)
     assert model.limits == before
 
@@ -91,5 +96,5 @@ def test_a_video_that_never_fits_leaves_the_limits_for_the_others():
 def test_a_union_of_several_objects_may_have_more_than_sentences():
     model = Model(fits=0)
     with pytest.raises(InputError):
-        make_expert(model, seg="union")._segment(Session(), ["s"], "clip")
+        segment(model, Session(), 1, seg="union")
     assert model.tried[-1].objects_at_once == 1
