@@ -4,13 +4,13 @@ The same keys as submission/models/sa2va/internvl/config.py, which builds the ne
 test compares the two.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
+from submission.models.sa2va.config_file import language_config, read_values
 from submission.models.sam2.sizes import GroundingConfig, read_grounding
 
 Q_POOLED_STAGES = 3  # stages of the trunk that begin by halving the map
@@ -62,19 +62,21 @@ class Sizes:
 def read_sizes(folder: Path) -> Sizes:
     """Read `folder/config.json`; raise InputError when it is missing or lacks a size."""
     path = folder / "config.json"
+    values = read_values(folder)
     try:
-        return parse_sizes(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise InputError(f"{folder}: there is no config.json; fetch the whole checkpoint") from None
+        return parse_sizes(values)
     except KeyError as error:
         raise InputError(f"{path}: the key {error} is missing; fetch the file again") from None
     except (AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: {error}; fetch the file again") from None
+        raise InputError(f"{path}: {error}") from None
 
 
 def parse_sizes(values: Mapping[str, Any]) -> Sizes:
-    """Turn the content of config.json into sizes; raise KeyError for a missing one."""
-    vision, language = values["vision_config"], values["llm_config"]
+    """Turn the content of config.json into sizes; raise KeyError for a missing one.
+
+    Raises ValueError for a family that is not built.
+    """
+    language, vision = language_config(values), values["vision_config"]
     heads = language["num_attention_heads"]
     return Sizes(
         VisionSizes(

@@ -24,6 +24,7 @@ from submission.experts.selected_frames import SelectedFrames
 from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
 from submission.models.sa2va.internvl.images import image_requests
+from submission.models.sa2va.internvl.prompt import TEMPLATES
 from submission.models.sa2va.procedures import PROCEDURES, idle_faults
 from submission.models.sa2va.settings import Choices, presence_faults
 from submission.models.sa2va.settings import Settings as CallSettings
@@ -54,6 +55,7 @@ class Settings(Choices):
     sam2: str = ""  # SAM 2.0 large beside a Sa2VA checkpoint, for a procedure that needs both
     quantize: Literal["none", "int8"] = "none"  # approximation: the language model in eight bits
 
+    template: str = ""  # the chat template of a checkpoint whose config.json states none
     # mode "q_frame": a JSON file with 100 frames for each expression (selected_frames.py)
     selected_frames: Annotated[str, Field(min_length=1)] | None = None
 
@@ -64,6 +66,9 @@ class Settings(Choices):
 
     def _faults(self) -> Iterator[Fault]:
         yield from super()._faults()
+        if self.template and self.template not in TEMPLATES:
+            known = ", ".join(TEMPLATES)
+            yield Fault("template", f'it is "{self.template}"; known: {known}')
         if self.procedure not in PROCEDURES:
             return
         yield from idle_faults(self)
@@ -95,6 +100,7 @@ def build(name: str, settings: Settings, tools: Tools) -> Expert:
         if isinstance(entry.settings, Settings)
         and entry.settings.checkpoint == settings.checkpoint
         and entry.settings.quantize == settings.quantize
+        and entry.settings.template == settings.template
     ]
     return Sa2VAExpert(name, settings, tools, settings.sam2 or max(same, default=""))
 
@@ -260,7 +266,7 @@ class Sa2VAExpert(Expert):
             model = load(
                 self._folder, compute.device, compute.dtype, limits=limits, quantize=quantize,
                 sam2=self.tools.checkpoints.find_sam2(self.sam2) if self.sam2 else None,
-                attention=compute.attention,
+                attention=compute.attention, template=self.settings.template,
             )  # fmt: skip
         say(f"memory attention runs on {model.attention}")
         return model
@@ -324,7 +330,7 @@ class Sa2VAExpert(Expert):
     @cached_property
     def _model_key(self) -> str:
         folder = self.tools.checkpoints.locate(self.settings.checkpoint)
-        return f"{folder} {self.sam2} {self.settings.quantize}"
+        return f"{folder} {self.sam2} {self.settings.quantize} {self.settings.template}"
 
     @cached_property
     def _encoder(self) -> str:

@@ -1,11 +1,15 @@
 """config.json: what is read from it, and what is refused by name."""
 
+import json
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from models.checkpoints import TINY, copy_checkpoint
 
+from submission.cost.sizes import read_sizes
 from submission.errors import InputError
 from submission.models.sa2va.internvl.config import read_config
 from submission.models.sa2va.loading import load
@@ -44,8 +48,8 @@ def test_every_norm_of_the_vision_encoder_has_the_stated_epsilon(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{", r"config\.json: not valid JSON: .*line 1 column 2"),
-        ("[]", r"config\.json: "),
+        ("{", r"config\.json: broken JSON at line 1, column 2"),
+        ("[]", r"config\.json: it holds a list; it must be a JSON object"),
         ("{}", r"config\.json: the key 'llm_config' is missing"),
     ],
 )
@@ -60,10 +64,13 @@ def test_a_broken_config(tmp_path, text, says):
     ("path", "value", "says"),
     [
         ("llm_config.architectures", ["Phi3ForCausalLM"], "known: InternLM2ForCausalLM, Qwen2"),
-        ("llm_config.architectures", [], r"config\.json: "),
+        ("llm_config.architectures", [], r"architectures is \[\]; known: InternLM2ForCausalLM"),
+        ("llm_config.architectures", None, r"architectures is None; known: InternLM2ForCausalLM"),
+        ("llm_config", None, r"llm_config is null; it must be an object"),
         ("llm_config.use_sliding_window", True, "only full attention"),
         ("template", "vicuna", "known: internlm2_chat, qwen_chat, phi3_chat"),
-        ("template", None, r"config\.json: "),
+        ("template", None, r"names no template.*in the recipe: template = one of internlm2_chat"),
+        ("template", 3, "template is 3; known: internlm2_chat"),
         ("use_llm_lora", 64, "merge the LoRA weights"),
         ("use_backbone_lora", 16, "merge the LoRA weights"),
         ("ps_version", "v1", "only 'v2' is supported"),
@@ -86,3 +93,104 @@ def test_configs_that_this_kit_does_not_build(tmp_path, path, value, says):
     with pytest.raises(InputError, match=says) as error:
         load(copy_checkpoint(TINY, tmp_path / "changed", change), "cpu", "float32")
     assert "config.json" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"text_config": {"model_type": "qwen2_5_vl_text"},
+          "vision_config": {"model_type": "qwen2_5_vl"}}, "a Sa2VA on Qwen-VL"),
+        ({"vision_config": {"model_type": "clip_vision_model"}}, "a Sa2VA on LLaVA"),
+        ({"architectures": ["LlavaForConditionalGeneration"]}, "a Sa2VA on LLaVA"),
+        ({"llm_config": {}, "sam3_config": {}}, "a Sa2VA with SAM 3 in place of SAM 2"),
+    ],
+)  # fmt: skip
+def test_families_that_are_not_built_are_named(tmp_path, values, says):
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    for read in (partial(read_config, has_tuned_decoder=False), read_sizes):
+        with pytest.raises(InputError, match=says) as error:
+            read(tmp_path)
+        assert "config.json" in str(error.value)
+
+
+# --- oddities of the released files: what is learnt of another becomes a row -------------------
+QWEN_EOS, LLM_EOS = "<|im_end|>", 151643
+ROPE = {"factor": 2.0, "rope_type": "dynamic", "type": "dynamic"}
+Values = dict[str, Any]
+
+
+def _newer_dump(config: Values, tensors: Values) -> None:
+    """As transformers 4.56 writes it, on InternVL3: defaults are left out, names are doubled."""
+    llm = config["llm_config"]
+    llm |= {"layer_types": ["full_attention"] * llm["num_hidden_layers"], "rope_scaling": ROPE,
+            "max_window_layers": 70, "sliding_window": None, "moe_config": None,
+            "use_bfloat16": True, "dtype": "bfloat16"}  # fmt: skip
+    del llm["tie_word_embeddings"]
+    config |= {"image_fold": None, "system_message": None, "pad2square": False}
+
+
+def _experts_that_are_none(config: Values, tensors: Values) -> None:
+    config["vision_config"] |= {"model_type": "intern_vit_6b", "moe_coeff_ratio": 0.5,
+                                "moe_intermediate_size": 768, "num_experts": 8,
+                                "num_routed_experts": 4, "use_moe": False}  # fmt: skip
+
+
+def _another_end(config: Values, tensors: Values) -> None:
+    config["llm_config"] |= {"bos_token_id": LLM_EOS, "eos_token_id": LLM_EOS}
+
+
+def _two_precisions(config: Values, tensors: Values) -> None:
+    for key, value in tensors.items():
+        narrow = torch.bfloat16 if key.startswith("vision_model.") else torch.float32
+        tensors[key] = value.to(narrow)
+
+
+def _no_template(config: Values, tensors: Values) -> None:
+    del config["template"]
+
+
+def _null_template(config: Values, tensors: Values) -> None:
+    config["template"] = None
+
+
+def _with_mark(folder: Path) -> None:
+    content = (folder / "config.json").read_bytes()
+    (folder / "config.json").write_bytes(b"\xef\xbb\xbf" + content)
+
+
+def _no_generation_config(folder: Path) -> None:
+    (folder / "generation_config.json").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "spoil", "asked"),
+    [
+        (_newer_dump, None, {}),
+        (_experts_that_are_none, None, {}),
+        (_another_end, None, {}),
+        (_two_precisions, None, {}),
+        (_no_template, None, {"template": "phi3_chat"}),
+        (_null_template, None, {"template": "phi3_chat"}),
+        (None, _with_mark, {}),
+        (None, _no_generation_config, {}),
+    ],
+)
+def test_oddities_of_the_released_files(tmp_path, sa2va, change, spoil, asked):
+    folder = copy_checkpoint(TINY, tmp_path / "odd", change)
+    if spoil is not None:
+        spoil(folder)
+    model = load(folder, "cpu", "float32", **asked)
+    assert model.config.template == asked.get("template", sa2va.config.template)
+    assert model.tokenizer.eos_id == sa2va.tokenizer.find(QWEN_EOS) != LLM_EOS
+    assert model.config.llm.rope_parameters["rope_theta"] == 1e6
+    if change is _newer_dump:
+        assert model.config.llm.rope_parameters == {"rope_theta": 1e6} | _without(ROPE, "type")
+    for name, value in model.network.state_dict().items():
+        narrow = change is _two_precisions and name.startswith("vision.")
+        wanted = sa2va.network.state_dict()[name]
+        assert value.dtype == wanted.dtype, name
+        assert torch.equal(value, wanted.bfloat16().float() if narrow else wanted), name
+
+
+def _without(values: Values, key: str) -> Values:
+    return {name: value for name, value in values.items() if name != key}

@@ -1,6 +1,5 @@
 """Open a checkpoint folder: configuration, tokenizer, weights, onto a device."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from submission.device import settle_for_model
 from submission.errors import InputError
 from submission.models.checkpoint import fill, has_tuned_decoder
 from submission.models.quantized import keep_in_int8
+from submission.models.sa2va.config_file import read_values
 from submission.models.sa2va.internvl import backbone as internvl
 from submission.models.sa2va.model import Limits, Sa2VA
 from submission.models.sa2va.network import lay_out
@@ -37,6 +37,7 @@ def load(
     limits: Limits | None = None,
     quantize: str = "none",
     attention: str = "auto",
+    template: str = "",
 ) -> Sa2VA:
     """Load a Sa2VA or Sa2VA-i checkpoint (InternVL type) from a folder of released files.
 
@@ -46,6 +47,7 @@ def load(
     language model's layers keep their weights in eight bits, rounded while they are read
     (quantized.py).
     `attention` names the kernel of memory attention on a GPU: "auto", "flash" or "cudnn".
+    `template` names the chat template of a checkpoint whose config.json states none.
     Raises InputError when the folder is not a complete, consistent checkpoint, or the device has
     no such kernel.
     """
@@ -60,7 +62,7 @@ def load(
     if sam2 is not None and tuned:
         raise InputError(f"{folder}: a Sa2VA-i checkpoint already holds SAM 2's decoder; drop sam2")
     backbone = find_backbone(folder)
-    config = backbone.read_config(folder, has_tuned_decoder=tuned or sam2 is not None)
+    config = _read_config(backbone, folder, template, tuned=tuned or sam2 is not None)
     tokenizer = load_tokenizer(folder, backbone.TOKENS)
     _refuse_foreign_tokenizer(folder, tokenizer, backbone.TOKENS, int(config.llm.vocab_size))
     network = lay_out(config)
@@ -77,13 +79,19 @@ def load(
 
 
 def find_backbone(folder: Path) -> Any:
-    """Return the module of the first backbone that recognises the folder's config.json."""
-    try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        values = None  # the reader says what is wrong with the file
-    known = values if isinstance(values, dict) else {}
-    return next(module for module in BACKBONES if module.recognises(known))
+    """Return the module of the first backbone that recognises the folder's config.json.
+
+    Raises InputError where that is missing or no JSON object.
+    """
+    values = read_values(folder)
+    return next(module for module in BACKBONES if module.recognises(values))
+
+
+def _read_config(backbone: Any, folder: Path, template: str, *, tuned: bool) -> Any:
+    if template and not getattr(backbone, "TEMPLATES", ()):
+        raise InputError(f"{folder}: this model has no chat template to choose; drop template")
+    named = {"template": template} if template else {}
+    return backbone.read_config(folder, has_tuned_decoder=tuned, **named)
 
 
 def _refuse_foreign_tokenizer(

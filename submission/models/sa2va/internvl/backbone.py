@@ -18,8 +18,9 @@ from submission.models.sa2va.network import Network
 from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens
 from submission.video.frame_loader import FrameLoader
 
-__all__ = ["TOKENS", "Backbone", "read_config", "recognises", "tensor_sources"]
+__all__ = ["TEMPLATES", "TOKENS", "Backbone", "read_config", "recognises", "tensor_sources"]
 
+TEMPLATES = tuple(prompt.TEMPLATES)  # chat templates that a call may name
 TOKENS = (prompt.IMAGE_START, prompt.IMAGE_END, prompt.IMAGE_CONTEXT, SEG)
 
 

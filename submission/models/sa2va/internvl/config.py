@@ -3,7 +3,6 @@
 What a checkpoint says of SAM 2, or leaves unsaid, is read in submission/models/sam2/sizes.py.
 """
 
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,10 +24,16 @@ from transformers import (
 
 from submission.errors import InputError
 from submission.models.counting import empty
+from submission.models.sa2va.config_file import (
+    architecture_of,
+    language_config,
+    read_values,
+    template_of,
+)
+from submission.models.sa2va.internvl.prompt import TEMPLATES
 from submission.models.sa2va.internvl.vision import VisionTokenizer
 from submission.models.sam2.sizes import GroundingConfig, read_grounding
 
-TEMPLATES = ("internlm2_chat", "qwen_chat", "phi3_chat")
 LLM_CONFIGS: dict[str, type[PretrainedConfig]] = {
     "InternLM2ForCausalLM": LlamaConfig,  # a Llama whose q, k and v are stored fused
     "Qwen2ForCausalLM": Qwen2Config,
@@ -93,47 +98,34 @@ class Sa2VAConfig:
         return vision, LLM_CLASSES[self.llm_architecture](self.llm)
 
 
-def read_config(folder: Path, *, has_tuned_decoder: bool) -> Sa2VAConfig:
-    """Read `folder/config.json`.
+def read_config(folder: Path, *, has_tuned_decoder: bool, template: str = "") -> Sa2VAConfig:
+    """Read `folder/config.json`; `template` goes before the one that it states.
 
     Raises InputError for a missing or broken file and for a kind of model that this kit does not
     build, naming the key.
     """
     path = folder / "config.json"
+    values = read_values(folder)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            f"{folder}: there is no config.json; a checkpoint is a folder with config.json, "
-            "tokenizer files and *.safetensors"
-        ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid JSON: {error}; fetch the file again") from None
-    try:
-        return parse_config(values, has_tuned_decoder=has_tuned_decoder)
+        return parse_config(values, has_tuned_decoder=has_tuned_decoder, template=template)
     except KeyError as error:
         raise InputError(f"{path}: the key {error} is missing") from None
     except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise InputError(f"{path}: {error}") from None
 
 
-def parse_config(values: Mapping[str, Any], *, has_tuned_decoder: bool) -> Sa2VAConfig:
+def parse_config(
+    values: Mapping[str, Any], *, has_tuned_decoder: bool, template: str = ""
+) -> Sa2VAConfig:
     """Turn the content of config.json into a Sa2VAConfig.
 
     Raises KeyError for a missing key and ValueError for a value that this kit does not support.
     """
     _refuse_unsupported(values)
-    llm = values["llm_config"]
-    architecture = llm["architectures"][0]
-    if architecture not in LLM_CONFIGS:
-        raise ValueError(
-            f"llm_config.architectures is {architecture!r}; known: {', '.join(LLM_CONFIGS)}"
-        )
-    template = values["template"].replace("-", "_")
-    if template not in TEMPLATES:
-        raise ValueError(f"template is {template!r}; known: {', '.join(TEMPLATES)}")
+    llm = language_config(values)
+    architecture = architecture_of(llm, LLM_CONFIGS)
     return Sa2VAConfig(
-        template=template,
+        template=template_of(values, TEMPLATES, template),
         llm_architecture=architecture,
         vision=_vision_config(values["vision_config"]),
         llm=_llm_config(architecture, llm),
