@@ -258,7 +258,7 @@ def test_sizes_are_those_of_which_the_network_is_built(name):
 
 @pytest.mark.parametrize(
     ("content", "what"),
-    [(None, "no config.json"), ("{}", "vision_config"), ("{", "fetch the file again")],
+    [(None, "no config.json"), ("{}", "llm_config"), ("{", "broken JSON at line 1")],
 )
 def test_a_config_that_cannot_be_read_is_named(tmp_path, content, what):
     if content is not None:
