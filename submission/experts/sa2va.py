@@ -1,12 +1,12 @@
 """An expert that is one configuration of Sa2VA, from a checkpoint."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -23,11 +23,14 @@ from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.experts.selected_frames import SelectedFrames
 from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
-from submission.models.sa2va.internvl.images import image_requests
+from submission.models.sa2va.images import image_requests
 from submission.models.sa2va.internvl.prompt import TEMPLATES
 from submission.models.sa2va.procedures import PROCEDURES, idle_faults
-from submission.models.sa2va.settings import Choices, presence_faults
+from submission.models.sa2va.qwenvl import images as qwenvl
+from submission.models.sa2va.settings import QWEN_VL_ONLY, Choices, presence_faults
 from submission.models.sa2va.settings import Settings as CallSettings
+from submission.models.sam2.sizes import read_grounding
+from submission.strict_json import read_object
 from submission.user_paths import expand
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest, Squash
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     from submission.models.sam2.image_features import FrameFeatures
 
 P_YES_DIGITS = 9  # a sure model's are close to 0 and 1
+CONFIG_BYTES = 1 << 24  # of a config.json; released ones have 6 kB
+Read = TypeVar("Read")
 INT8 = 'set quantize = "int8" for it (an approximation, docs/engine.md)'
 
 
@@ -131,6 +136,9 @@ class Sa2VAExpert(Expert):
             del settings[path_key]
         if not self.settings.ask:
             del settings["ask"]  # predictions of before it existed are the same ones
+        for item in fields(Choices):  # and so for these
+            if item.name in QWEN_VL_ONLY and settings[item.name] == item.default:
+                del settings[item.name]
         return {
             "settings": settings,
             "files": files,
@@ -155,11 +163,19 @@ class Sa2VAExpert(Expert):
         shown: list[FrameRequest] = []
         looked_at: dict[int, None] = {}
         for call, _ in self._calls(video):
-            images = self.procedure.images(length, call)
-            shown += image_requests(images, self._sizes.vision.image)
+            shown += self._image_requests(self.procedure.images(length, call), call)
             looked_at |= dict.fromkeys(step.frame for step in self.procedure.steps(length, call))
-        whole = FrameRequest(tuple(looked_at), Squash(self._sizes.grounding.image_size))
+        whole = FrameRequest(tuple(looked_at), Squash(read_grounding(self._values).image_size))
         return (*dict.fromkeys(shown), whole)
+
+    def _image_requests(
+        self, images: Sequence[tuple[int, ...]], call: CallSettings
+    ) -> tuple[FrameRequest, ...]:
+        try:
+            return image_requests(self._values, images, call)
+        except KeyError as error:
+            where = f"{self.settings.checkpoint}: config.json"
+            raise InputError(f"{where}: the key {error} is missing; fetch it again") from None
 
     def predict(self, video: Video, session: VideoSession) -> Predictions:
         """Answer all expressions of a video at once, or those at once that see the same frames."""
@@ -298,13 +314,19 @@ class Sa2VAExpert(Expert):
         weights = weight_bytes(self._sizes, self._asking, self._value_bytes)
         return Resources(self._model_key, weights, lambda: None)
 
-    def work(self, video: Video, at_once: AtOnce) -> Stages:
+    def work(self, video: Video, at_once: AtOnce) -> Stages | None:
+        if not self._is_counted:
+            return None
         return ours(self._sizes, _clip(video), self._asking, at_once)
 
-    def public_work(self, video: Video) -> Stages:
+    def public_work(self, video: Video) -> Stages | None:
+        if not self._is_counted:
+            return None
         return public(self._sizes, _clip(video), self._asking)
 
-    def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float:
+    def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float | None:
+        if not self._is_counted:
+            return None
         return peak_memory(
             self._sizes, _clip(video), self._asking, at_once, gpu_bytes=gpu_bytes,
             value_bytes=self._value_bytes,
@@ -340,17 +362,34 @@ class Sa2VAExpert(Expert):
         return hash_tensors(folder, IMAGE_ENCODER, again=again) or str(folder)
 
     @cached_property
+    def _values(self) -> Mapping[str, Any]:
+        """The content of config.json."""
+        return self._configured(
+            lambda folder: read_object(folder / "config.json", most=CONFIG_BYTES), dict
+        )
+
+    @cached_property
     def _sizes(self) -> Sizes:
-        """From config.json, or from the table of released sizes before it is fetched."""
+        return self._configured(read_sizes, parse_sizes)
+
+    def _configured(
+        self, read: Callable[[Path], Read], take: Callable[[dict[str, Any]], Read]
+    ) -> Read:
+        """Read from the folder, or take the table of released sizes before it is fetched."""
         name, finder = self.settings.checkpoint, self.tools.checkpoints
         try:
-            return read_sizes(finder.locate(name))
+            return read(finder.locate(name))
         except InputError as error:
             if name in RELEASED:
-                return parse_sizes(config_json(name))
+                return take(config_json(name))
             if finder.is_locked(name):
                 raise InputError(f"{error}; run {finder.command('fetch', name)}") from error
             raise
+
+    @property
+    def _is_counted(self) -> bool:
+        """Whether work and memory of this kind of checkpoint can be told: not yet of Qwen-VL."""
+        return not qwenvl.recognises(self._values)
 
     @property
     def _asking(self) -> Asking:

@@ -22,7 +22,7 @@ from submission.whole_files import write_json
 READERS = 4  # files at a time; hashlib lets go of the interpreter lock
 BLOCK = 1 << 20  # bytes read at a time
 RECORD = ".sha256.json"  # beside the files of a fetched checkpoint
-CHECKPOINT_SUFFIXES = (".json", ".model", ".pt", ".safetensors", ".txt")
+CHECKPOINT_SUFFIXES = (".jinja", ".json", ".model", ".pt", ".safetensors", ".txt")
 
 NO_CACHE = Path(os.devnull) / "no-home"  # below a file: nothing can be read or written there
 

@@ -21,9 +21,9 @@ from submission.errors import Fault, InputError
 EMPTY_SHA256 = sha256(b"").hexdigest()  # a file of 0 bytes is pinned by this, not unresolved
 LARGEST = 2**53  # bytes; more than any disk holds, and JSON's numbers are exact up to here
 
-# What the loader reads: configuration, tokenizer and weights. Code (*.py), pictures and pickled
-# weights beside them are not fetched.
-NEEDED_SUFFIXES = (".json", ".model", ".safetensors", ".txt")
+# What the loader reads: configuration, tokenizer, chat template and weights. Code (*.py), pictures
+# and pickled weights beside them are not fetched.
+NEEDED_SUFFIXES = (".jinja", ".json", ".model", ".safetensors", ".txt")
 # Meta's repository holds the same weights twice, and the loader reads Meta's own file; of BERT only
 # the vocabulary is needed, because UNINEXT's file holds its text encoder.
 NEEDED_ONLY = {

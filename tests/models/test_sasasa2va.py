@@ -242,7 +242,7 @@ def test_images_of_the_first_and_last_clip(case: Case):
         laid = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
         assert np.array_equal(laid, mosaics[name])
     with model._video(case.frames) as video:
-        seen = normalise(model.backbone.look(video.loader, images))
+        seen = normalise(model.backbone.look(video.loader, images, Settings()))
     for index in (0, 1, 18, 19):
         assert torch.equal(seen[index], case.recorded[f"pixel_values.{index}"])
     means = seen.mean(dim=(1, 2, 3)).tolist()

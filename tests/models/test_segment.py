@@ -148,8 +148,8 @@ def test_a_special_token_in_a_sentence_is_text(sa2va_i, frames, word):
 
 def test_the_shared_prefix_is_known_by_construction(sa2va_i):
     """Even where the end of an image stands in the question as a token."""
-    plain = sa2va_i.backbone.prompt(3, "\nPlease segment it.")
-    tricky = sa2va_i.backbone.prompt(3, "\nPlease segment </img> it.")
+    plain = sa2va_i.backbone.prompt(3, "\nPlease segment it.", (8, 8), Settings())
+    tricky = sa2va_i.backbone.prompt(3, "\nPlease segment </img> it.", (8, 8), Settings())
     assert tricky.shared == plain.shared
     assert tricky.ids[: tricky.shared] == plain.ids[: plain.shared]
 

@@ -6,17 +6,20 @@ loading.py is the one line. What is shared behind one prefix (language.py), proc
 not know which it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from transformers import PreTrainedModel
 
+from submission.errors import Fault
 from submission.models.sa2va.language import Prefix
 from submission.models.sa2va.network import Config, Network
+from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import Tokenizer
 from submission.video.frame_loader import FrameLoader
 
@@ -59,11 +62,24 @@ class Backbone(Protocol):
     def context(self) -> int:
         """The most tokens that the language model was trained to read."""
 
-    def look(self, loader: FrameLoader, images: Sequence[tuple[int, ...]]) -> NDArray[np.uint8]:
+    def faults(self, settings: Settings) -> Iterator[Fault]:
+        """The settings that make no sense with this kind of checkpoint, or have no effect."""
+
+    def look(
+        self, loader: FrameLoader, images: Sequence[tuple[int, ...]], settings: Settings
+    ) -> NDArray[np.uint8]:
         """Return the images that these frames make, uint8 RGB (M, h, w, 3), in this order."""
 
-    def prompt(self, images: int, question: str) -> Prompt:
-        """Return the prompt that shows so many images and asks `question` after them."""
+    def prompt(
+        self, images: int, question: str, size: tuple[int, int], settings: Settings
+    ) -> Prompt:
+        """Return the prompt that shows so many images and asks `question` after them.
+
+        `size` is height and width of the video's frames, in pixels.
+        """
+
+    def for_masks(self, states: Tensor, settings: Settings) -> Tensor:
+        """Return of [SEG] states (n, C), as `language.model` gives them, what makes masks."""
 
     def has_stopped(self, ids: Sequence[int]) -> bool:
         """Tell whether an answer ends here, beside the tokenizer's own end."""

@@ -9,6 +9,7 @@ start again after the prefix; so nothing is padded and no sentence knows of anot
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,12 +58,21 @@ class Prefix:
     next_position: int  # of the token behind it; some models count an image by its sides
 
 
-def read_prefix(llm: PreTrainedModel, embeddings: Tensor) -> Prefix:
-    """Run prompt embeddings (N, C) through the language model and keep its cache."""
+def read_prefix(
+    llm: PreTrainedModel, embeddings: Tensor, positions: Tensor | None = None, **more: Any
+) -> Prefix:
+    """Run prompt embeddings (N, C) through the language model and keep its cache.
+
+    `positions` (axes, N) are those of a model that does not count tokens; `more` goes to the model.
+    """
     cache = DynamicCache(config=llm.config)
     with sdpa_kernel(KERNELS):
-        llm.model(inputs_embeds=embeddings[None], past_key_values=cache, use_cache=True)
-    return Prefix(cache, len(embeddings), len(embeddings))
+        llm.model(
+            inputs_embeds=embeddings[None], past_key_values=cache, use_cache=True,
+            position_ids=None if positions is None else positions[:, None], **more,
+        )  # fmt: skip
+    behind = len(embeddings) if positions is None else int(positions.max()) + 1
+    return Prefix(cache, len(embeddings), behind)
 
 
 def answer(
@@ -75,7 +85,7 @@ def answer(
     """Answer every question (token ids after the prefix) greedily, all of them step by step.
 
     `forced` gives each answer's token ids instead of the model's own choice (teacher forcing). The
-    state of a [SEG] token is the last layer's, after the final norm, at the step that reads the
+    state of a [SEG] token is what `model` gives at the step that reads the
     token; a [SEG] at the very end of an answer is never read and has none, as in the reference.
     The cache is given back as it was. Raises NotFinite when the model's choice is no number.
     """

@@ -14,12 +14,13 @@ from submission.models.sa2va.config_file import read_values
 from submission.models.sa2va.internvl import backbone as internvl
 from submission.models.sa2va.model import Limits, Sa2VA
 from submission.models.sa2va.network import lay_out
+from submission.models.sa2va.qwenvl import backbone as qwenvl
 from submission.models.sa2va.tokenizer import Tokenizer, find_tokens, load_tokenizer
 from submission.models.sam2.attention_kernel import choose_kernel
 from submission.models.weight_files import shard_files
 
 # One folder for each kind of vision-language model, in the order of asking.
-BACKBONES: tuple[Any, ...] = (internvl,)
+BACKBONES: tuple[Any, ...] = (qwenvl, internvl)
 QUANTIZE = ("none", "int8")
 
 
@@ -39,7 +40,7 @@ def load(
     attention: str = "auto",
     template: str = "",
 ) -> Sa2VA:
-    """Load a Sa2VA or Sa2VA-i checkpoint (InternVL type) from a folder of released files.
+    """Load a Sa2VA or Sa2VA-i checkpoint from a folder of released files.
 
     `device` "auto" is the GPU when there is one; `dtype` "auto" is bfloat16 on a GPU that has it,
     else float32. `sam2`, Meta's SAM 2.0 large (a file or its folder), beside a Sa2VA checkpoint

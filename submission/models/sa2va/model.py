@@ -135,9 +135,10 @@ class Sa2VA:
         if not sentences:
             return []
         images = procedure.images(loader.shape[0], settings)
-        prompts = self._prompts(sentences, len(images), procedure.question)
-        asked = self._prompts(sentences, len(images), existence_question) if settings.ask else []
-        seen = self.backbone.look(loader, images)
+        say = partial(self._prompts, sentences, len(images), loader.shape[1:], settings)
+        prompts = say(procedure.question)
+        asked = say(existence_question) if settings.ask else []
+        seen = self.backbone.look(loader, images, settings)
         return self._numbers(
             partial(self._answer, seen, prompts, asked, answers, settings.max_new_tokens)
         )
@@ -200,7 +201,7 @@ class Sa2VA:
         self, sentences: Sequence[str], procedure: Procedure, settings: Settings,
         answers: Sequence[str] | None,
     ) -> None:  # fmt: skip
-        if faults := list(idle_faults(settings)):
+        if faults := [*idle_faults(settings), *self.backbone.faults(settings)]:
             raise FaultyInput("These settings of Sa2VA have faults:", faults)
         if procedure.policy.needs_original_decoder and not self.config.has_tuned_decoder:
             raise InputError(
@@ -212,10 +213,11 @@ class Sa2VA:
             raise InputError(f"{len(answers)} answers for {len(sentences)} sentences")
 
     def _prompts(
-        self, sentences: Sequence[str], images: int, question: Callable[[str], str]
-    ) -> list[Prompt]:
+        self, sentences: Sequence[str], images: int, size: tuple[int, int], settings: Settings,
+        question: Callable[[str], str],
+    ) -> list[Prompt]:  # fmt: skip
         plain = (spell_out(sentence, self.tokenizer.added) for sentence in sentences)
-        prompts = [self.backbone.prompt(images, question(words)) for words in plain]
+        prompts = [self.backbone.prompt(images, question(words), size, settings) for words in plain]
         longest = max(len(prompt.ids) for prompt in prompts)
         if longest >= self.backbone.context:
             raise InputError(
@@ -286,7 +288,9 @@ class Sa2VA:
                 owners.append(index)
         if not states:
             return [], torch.empty(0)
-        embeddings = self.network.seg_projector(torch.stack(states))
+        embeddings = self.network.seg_projector(
+            self.backbone.for_masks(torch.stack(states), settings)
+        )
         return owners, embeddings.unflatten(0, (len(owners), -1))
 
     def _ground(

@@ -14,6 +14,9 @@ from submission.video.sampling import PromptFrames, Sampling
 ProcedureName = Literal["sa2va", "sa2va-i", "sasasa2va"]
 Seg = Literal["first", "union"]
 Mode = Literal["uniform", "uniform_plus", "wrap_around", "wrap_around_plus", "q_frame"]
+HiddenState = Literal["as trained", "before the norm", "after the norm"]
+SystemTurn = Literal["as stored", "none"]
+CELL = 28 * 28  # pixels of a visual token of Qwen2.5-VL, in which its public limits are stated
 SELECTED = 100  # frames that SaSaSa2VA's language model sees, some of them several times
 
 
@@ -34,6 +37,11 @@ class Choices:
     memory_stride: int = 1  # approximation: every n-th of the recent memory maps is seen
     ask: bool = False  # also: is it there at all? yes or no, for a gate (docs/gate.md)
     mode: Mode = "uniform"  # SaSaSa2VA: which frames it sees, and which [SEG] prompts which frame
+    # Qwen-VL checkpoints only; the defaults are those of the public code.
+    min_pixels: int = 512 * CELL  # area of a key frame: smaller ones are enlarged
+    max_pixels: int = 2048 * CELL  # larger ones are shrunk: fewer tokens, less memory
+    hidden_state: HiddenState = "as trained"  # of a [SEG]: on which side of the final norm
+    system_turn: SystemTurn = "as stored"  # the checkpoint's chat template may open with one
 
     def __post_init__(self) -> None:
         if faults := list(self._faults()):
@@ -49,9 +57,11 @@ class Choices:
         for key, names in _NAMES.items():
             if (value := getattr(self, key)) not in names:
                 yield Fault(key, f"it is {value!r}; known: {', '.join(names)}")
-        for key in ("frames", "max_new_tokens"):
+        for key in ("frames", "max_new_tokens", "min_pixels", "max_pixels"):
             if (value := getattr(self, key)) < 1:
                 yield Fault(key, f"it is {value}; it must be at least 1")
+        if self.min_pixels > self.max_pixels:
+            yield Fault("min_pixels", f"it is {self.min_pixels}, above max_pixels")
         try:
             self.approximation  # noqa: B018  # it checks its own numbers
         except FaultyInput as error:
@@ -97,4 +107,7 @@ _NAMES: dict[str, tuple[Any, ...]] = {
     "prompt_frames": get_args(PromptFrames),
     "seg": get_args(Seg),
     "mode": get_args(Mode),
+    "hidden_state": get_args(HiddenState),
+    "system_turn": get_args(SystemTurn),
 }
+QWEN_VL_ONLY = ("min_pixels", "max_pixels", "hidden_state", "system_turn")

@@ -1,20 +1,22 @@
 """InternVL under Sa2VA: square images, one a line, and a language model that counts tokens."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from transformers import PreTrainedModel
 
+from submission.errors import Fault
 from submission.models.sa2va.backbone import Prompt
 from submission.models.sa2va.internvl import prompt, vision
 from submission.models.sa2va.internvl.config import Sa2VAConfig, read_config
-from submission.models.sa2va.internvl.images import Images, image_requests
+from submission.models.sa2va.internvl.images import Images, faults, recognises, square_requests
 from submission.models.sa2va.internvl.tensor_names import tensor_sources
 from submission.models.sa2va.language import Prefix, read_prefix
 from submission.models.sa2va.network import Network
+from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens
 from submission.video.frame_loader import FrameLoader
 
@@ -22,14 +24,6 @@ __all__ = ["TEMPLATES", "TOKENS", "Backbone", "read_config", "recognises", "tens
 
 TEMPLATES = tuple(prompt.TEMPLATES)  # chat templates that a call may name
 TOKENS = (prompt.IMAGE_START, prompt.IMAGE_END, prompt.IMAGE_CONTEXT, SEG)
-
-
-def recognises(config: Mapping[str, Any]) -> bool:
-    """Tell from the content of config.json whether this backbone reads the checkpoint.
-
-    Always: it is asked last, and its reader names what it does not know.
-    """
-    return True
 
 
 class Backbone:
@@ -55,15 +49,20 @@ class Backbone:
     def context(self) -> int:
         return int(self.config.llm.max_position_embeddings)
 
-    def look(self, loader: FrameLoader, images: Images) -> NDArray[np.uint8]:
+    def faults(self, settings: Settings) -> Iterator[Fault]:
+        return faults(settings)
+
+    def look(self, loader: FrameLoader, images: Images, settings: Settings) -> NDArray[np.uint8]:
         side = self.config.image_size
         seen = np.empty((len(images), side, side, 3), np.uint8)
         lengths = np.array([len(image) for image in images])
-        for request in image_requests(images, side):
+        for request in square_requests(images, side):
             seen[lengths == request.transform.frames_per_image] = loader.frames(request)
         return seen
 
-    def prompt(self, images: int, question: str) -> Prompt:
+    def prompt(
+        self, images: int, question: str, size: tuple[int, int], settings: Settings
+    ) -> Prompt:
         """Count the images' own `</img>`: they come first, whatever the question says."""
         text = prompt.build_prompt(
             self.config.template, question, images, self.config.tokens_per_frame
@@ -76,6 +75,9 @@ class Backbone:
     def has_stopped(self, ids: Sequence[int]) -> bool:
         stop_words = prompt.TEMPLATES[self.config.template].stop_words
         return prompt.ends_with_stop_word(self.tokenizer.decode(ids), stop_words)
+
+    def for_masks(self, states: Tensor, settings: Settings) -> Tensor:
+        return states
 
     def read_images(self, images: NDArray[np.uint8], ids: Sequence[int]) -> Prefix:
         pixels = vision.normalise(images)

@@ -1,0 +1,122 @@
+"""Qwen-VL under Sa2VA: images of any aspect, and a language model that counts them by their sides.
+
+One way for Qwen2.5-VL and Qwen3-VL; they differ in their vision encoder, in features that Qwen3-VL
+adds after the first layers (DeepStack), and in whether masks want the state before the final norm.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from submission.errors import Fault
+from submission.models.sa2va.backbone import Prompt
+from submission.models.sa2va.language import Prefix, read_prefix
+from submission.models.sa2va.network import Network
+from submission.models.sa2va.qwenvl import images as seen
+from submission.models.sa2va.qwenvl import prompt, vision
+from submission.models.sa2va.qwenvl.config import QwenVLConfig, read_config
+from submission.models.sa2va.qwenvl.images import recognises
+from submission.models.sa2va.qwenvl.positions import positions_of
+from submission.models.sa2va.qwenvl.tensor_names import tensor_sources
+from submission.models.sa2va.settings import Settings
+from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens
+from submission.video.frame_loader import FrameLoader
+
+__all__ = ["TOKENS", "Backbone", "read_config", "recognises", "tensor_sources"]
+
+TOKENS = (prompt.IMAGE_START, prompt.IMAGE, prompt.IMAGE_END, SEG)
+
+
+class Backbone:
+    """The half of Sa2VA that sees and speaks, as Qwen-VL does."""
+
+    def __init__(
+        self, network: Network, config: QwenVLConfig, tokenizer: Tokenizer, device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:  # fmt: skip
+        self.network = network
+        self.config = config
+        self.tokenizer = tokenizer
+        self.device = device
+        self.dtype = dtype
+        self._special_ids = find_tokens(tokenizer, TOKENS)
+        self.seg_id = self._special_ids[SEG]
+        self._levels = vision.levels(config.mean, config.std)
+        self._patch = config.patch
+        self._merge = config.merge
+
+    @property
+    def language(self) -> PreTrainedModel:
+        return self.network.language
+
+    @property
+    def context(self) -> int:
+        return int(self.config.llm.max_position_embeddings)
+
+    def faults(self, settings: Settings) -> Iterator[Fault]:
+        return seen.faults(settings)
+
+    def look(
+        self, loader: FrameLoader, images: Sequence[tuple[int, ...]], settings: Settings
+    ) -> NDArray[np.uint8]:
+        (request,) = seen.image_requests(self.config.values, images, settings)
+        return loader.frames(request)
+
+    def prompt(
+        self, images: int, question: str, size: tuple[int, int], settings: Settings
+    ) -> Prompt:
+        """Count the images' own ends: they come first, whatever the question says."""
+        text = prompt.build_prompt(self.config.template, question, images, settings.system_turn)
+        rows, columns = self._cells(seen.resize_of(self.config.values, settings).size(*size))
+        image, end = self._special_ids[prompt.IMAGE], self._special_ids[prompt.IMAGE_END]
+        ids: list[int] = []
+        for token in self.tokenizer.encode(text):
+            ids += [token] * (rows * columns if token == image else 1)
+        ends = [place for place, token in enumerate(ids) if token == end]
+        return Prompt(ids, ends[images - 1] + 1)
+
+    def has_stopped(self, ids: Sequence[int]) -> bool:
+        return ids[-1] in self.config.ends
+
+    def for_masks(self, states: Tensor, settings: Settings) -> Tensor:
+        """Qwen3-VL's masks were trained on the state before the final norm, Qwen2.5-VL's after."""
+        wanted = settings.hidden_state
+        if wanted == "as trained":
+            wanted = "before the norm" if self.config.is_qwen3 else "after the norm"
+        return states if wanted == "before the norm" else self._norm(states)
+
+    def read_images(self, images: NDArray[np.uint8], ids: Sequence[int]) -> Prefix:
+        cells = self._cells(images.shape[1:3])
+        grid = cells[0] * self._merge, cells[1] * self._merge
+        all_seen = [
+            vision.see(self.network.vision, patches.to(self.device, self.dtype), grid)
+            for patches in (
+                vision.cut(image, self._levels, self._patch, self._merge) for image in images
+            )
+        ]
+        start = torch.tensor(ids, device=self.device)
+        embeddings = self.language.get_input_embeddings()(start)
+        image = self._special_ids[prompt.IMAGE]
+        shown = start == image
+        embeddings[shown] = torch.cat([one.tokens for one in all_seen]).to(embeddings.dtype)
+        places = torch.from_numpy(positions_of(ids, image, cells)).to(self.device)
+        deep = [torch.cat(layer) for layer in zip(*(one.deep for one in all_seen), strict=True)]
+        if not deep:
+            return read_prefix(self.language, embeddings, places)
+        return read_prefix(
+            self.language, embeddings, places, visual_pos_masks=shown[None],
+            deepstack_visual_embeds=deep,
+        )  # fmt: skip
+
+    def _norm(self, states: Tensor) -> Tensor:
+        normed: Tensor = self.language.lm_head.norm(states)
+        return normed
+
+    def _cells(self, size: Sequence[int]) -> tuple[int, int]:
+        """Rows and columns of visual tokens of an image of this height and width."""
+        cell = self._patch * self._merge
+        return size[0] // cell, size[1] // cell
