@@ -14,6 +14,7 @@ from models.qwenvl_cases import CASES, NOT_THERE, ORACLE, Case, cases
 from models.trace import hooked
 
 from submission.errors import FaultyInput, InputError
+from submission.models.counting import count, without_values
 from submission.models.sa2va.images import image_requests
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.network import lay_out
@@ -324,3 +325,26 @@ def test_parameters_are_those_counted_on_the_released_files(name):
     assert values - 256 == SIZES[name][-1]  # the count leaves the one buffer out
     if name == "Qwen3-VL-4B":
         assert 4 * values == 20_228_290_760  # bytes of data, all float32
+
+
+@pytest.mark.parametrize(("name", "tokens"), [("Qwen3-VL-4B", 1508), ("Qwen2_5-VL-3B", 2040)])
+def test_tokens_and_work_of_five_frames_of_1080p(name, tokens):
+    config = true_config(name)
+    assert config.prefix_tokens(5, (1080, 1920)) == 5 * (tokens + 2) + 3
+    encoder = without_values(lay_out(config)).vision
+    one, two = (count(lambda n=n: config.encode_nothing(encoder, n, (1080, 1920))) for n in (1, 2))
+    layer = 4 * 1280**2 + 3 * 1280 * 3420 if "2_5" in name else 4 * 1024**2 + 2 * 1024 * 4096
+    at_least = 2 * 4 * tokens * layer * config.vision.depth
+    assert at_least < one.flop - one.attention < 1.2 * at_least
+    assert two.flop == 2 * one.flop
+    assert (one.attention < 0.2 * one.flop) == ("2_5" in name)  # most layers look within windows
+
+
+@cases("input_ids")
+def test_tokens_before_the_question_are_foretold(case: Case):
+    """But for the words before the first image, which the stand-in tokenizer cuts finer."""
+    if case.settings.min_pixels != Settings().min_pixels:
+        pytest.skip("recorded with smaller images")
+    images, size = len(case.record["sample_idx"]), case.frames.shape[1:3]
+    prompt = case.model.backbone.prompt(images, "", size, case.settings)
+    assert 0 <= prompt.shared - case.model.config.prefix_tokens(images, size) <= 4

@@ -132,8 +132,9 @@ def test_a_prompt_longer_than_the_language_model_knows_is_refused(sa2va, frames,
 def test_a_special_token_in_a_sentence_is_text(sa2va_i, frames, word):
     """It changes its own question only: what is shared with other sentences stays as it is."""
     sentences = [f"the disc {word} on the left", SENTENCES[1]]
-    prompts = sa2va_i._prompts(sentences, 2, PROCEDURES["sa2va"].question)
-    plain = sa2va_i._prompts(SENTENCES[1:2], 2, PROCEDURES["sa2va"].question)[0]
+    shown = 2, (8, 8), Settings(), PROCEDURES["sa2va"].question
+    prompts = sa2va_i._prompts(sentences, *shown)
+    plain = sa2va_i._prompts(SENTENCES[1:2], *shown)[0]
     assert prompts[0].ids[: prompts[0].shared] == plain.ids[: plain.shared]
     assert prompts[1] == plain
     token = sa2va_i.tokenizer.find(word)
