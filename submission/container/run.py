@@ -22,8 +22,7 @@ LEFT_TO_THE_HOST = 2 * 2**30  # bytes of memory
 STRANGER = 10001  # user and group of the image, for a caller who is root: nothing runs as root
 LOCK_INSIDE = "/opt/mevis/submission/weights/weights.lock"
 # Places of the image's own; what a recipe names must not cover them.
-OF_THE_IMAGE = ("/bin", "/data", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/runs",
-                "/sbin", "/sys", "/usr", "/weights")  # fmt: skip
+OF_THE_IMAGE = ("/bin", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/sbin", "/sys", "/usr")
 
 OnOutput = Callable[[bytes | None, bytes | None], None]  # standard output, standard error
 
@@ -56,7 +55,7 @@ class ContainerRun:
         ]
         if self.runs.exists() and not self.runs.is_dir():
             faults.append(Fault(str(self.runs), "not a folder; the results would go there"))
-        for path in self.named:
+        for path in self._named_outside():
             if not path.exists():
                 faults.append(Fault(str(path), "no such file or folder; the recipe names it"))
             elif _place(path).startswith(tuple(f"{own}/" for own in OF_THE_IMAGE)):
@@ -73,9 +72,20 @@ class ContainerRun:
                 mounts[name] = (str(folder.resolve()), "ro")
         if self.lock is not None:
             mounts[LOCK_INSIDE] = (str(self.lock.resolve()), "ro")
-        for path in self.named:
+        for path in self._named_outside():
             mounts[_place(path)] = (str(path.resolve()), "ro")
         return mounts
+
+    def _named_outside(self) -> list[Path]:
+        """What is named, less the places below a folder that this container sees anyway.
+
+        A recipe that was written for the container names `/weights/small-5`: that is a place in the
+        folder mounted at /weights, whatever this machine may have of the same name.
+        """
+        seen = ["/runs/"]
+        seen += ["/data/"] if self.data else []
+        seen += ["/weights/"] if self.weights else []
+        return [path for path in self.named if not f"{_place(path)}/".startswith(tuple(seen))]
 
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments of the Docker SDK's `containers.create`.

@@ -179,6 +179,16 @@ def test_everything_a_recipe_names_is_mounted_where_it_lies(tmp_path):
     assert {mode for place, (_, mode) in what.mounts().items() if place != "/runs"} == {"ro"}
 
 
+def test_a_place_inside_is_no_file_of_this_machine(tmp_path):
+    named = (Path("/weights/small-5"), Path("/data/valid"), Path("/runs/other"))
+    folders = {"data": tmp_path, "weights": tmp_path}
+    what = ContainerRun("kit", (), tmp_path, named=named, **folders)
+    assert not what.faults()
+    assert set(what.mounts()) == {"/runs", "/data", "/weights"}
+    unmounted = ContainerRun("kit", (), tmp_path, named=named)
+    assert [fault.where for fault in unmounted.faults()] == ["/weights/small-5", "/data/valid"]
+
+
 def test_what_would_cover_the_image_is_refused(tmp_path):
     what = ContainerRun("kit", (), tmp_path, named=(Path("/usr/bin"),))
     assert "cover a place of the image" in str(what.faults()[0])
