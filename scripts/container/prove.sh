@@ -208,7 +208,8 @@ is_confined_without_hardening() {
 
 refuses_cuda() { # one sentence and exit status 2
     local said status=0
-    said=$(as_stranger submit --device cuda 2>&1 >/dev/null) || status=$?
+    said=$(as_stranger --recipe "$WORK/mounts/mounted.toml" submit --split valid_u --device cuda \
+        2>&1 >/dev/null) || status=$?
     say "$said"
     [ $status -eq 2 ] && [ "$(grep -c 'finds no usable GPU' <<<"$said")" -eq 1 ] &&
         ! grep -q Traceback <<<"$said"
