@@ -8,6 +8,7 @@ changes the shapes of matrix products and with them the last bits of float32; a 
 then differ in single pixels, because memory is rounded to bfloat16 (tests bound this).
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -42,7 +43,9 @@ from submission.video.frame_loader import FrameLoader
 
 DEFAULTS = Settings()
 Result = TypeVar("Result")
-RESIZERS = 2  # threads; Pillow resizes outside the interpreter lock
+# Threads that resize the frames of an array: Pillow works outside the interpreter lock.
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+RESIZERS = min(16, CORES)
 Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB
 
 
