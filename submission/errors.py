@@ -53,6 +53,21 @@ class FaultyResult(SubmissionError):
     exit_status = 1
 
 
+def join_errors(errors: Sequence[InputError], summary: str) -> InputError:
+    """Return one error that tells all of these; a single one stays as it is."""
+    if len(errors) == 1:
+        return errors[0]
+    return FaultyInput(summary, [fault for error in errors for fault in faults_of(error)])
+
+
+def faults_of(error: InputError) -> list[Fault]:
+    """Return what an error tells, a fault for each thing that is wrong."""
+    if isinstance(error, FaultyInput):
+        return list(error.faults)
+    where, colon, what = str(error).partition(": ")
+    return [Fault(where, what) if colon else Fault("error", where)]
+
+
 def list_faults(summary: str, faults: Sequence[Fault], advice: str = "") -> str:
     """Return a summary line, one line for each of the first faults, and what to do next."""
     lines = [summary, *(f"  {fault}" for fault in faults[:FAULTS_SHOWN])]

@@ -65,7 +65,11 @@ class MaskFiles(Expert):
         except InputError as error:
             return [Fault("masks", str(error))]
         found = [*given.faults, *size_faults(self._files, split, given.members)]
-        return [Fault(f"{self.path}: {fault.where}", fault.what) for fault in found]
+        faults = [Fault(f"{self.path}: {fault.where}", fault.what) for fault in found]
+        if given.faults and not self.may_lack:
+            hint = 'masks may lack whole expressions with [vote] missing = "skip"'
+            faults.append(Fault(str(self.path), hint))
+        return faults
 
     def outdated(self, stored: Any) -> bool:
         """Other masks under the same name are imported again: no model has to work for that."""

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from submission.code_digest import prediction_code
 from submission.compute import Count
-from submission.dataset.records import Expression, Video
-from submission.errors import InputError
+from submission.dataset.records import Expression, Split, Video
+from submission.errors import Fault, InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.experts.propagation import BASE, KeyFrame, Propagated, Propagator
 from submission.masks.store import CONFIDENCE_DIGITS, Prediction
@@ -100,6 +100,9 @@ class Propagate(Expert):
         keys = [key for choice in choices for key in choice.keys]
         results = self.propagator.propagate(video, session, keys)
         return self._answers(video, asked, choices, results)
+
+    def faults(self, split: Split) -> Sequence[Fault]:
+        return self.propagator.faults()
 
     def after(self) -> tuple[str, ...]:
         return (self.settings.after,)

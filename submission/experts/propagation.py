@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from submission.dataset.records import Video
-from submission.errors import InputError
+from submission.errors import Fault, InputError
 from submission.experts.expert import Resources, Tools
+from submission.experts.opened import faults_of_opening
 from submission.masks.store import CONFIDENCE_DIGITS
 from submission.masks.track import Track
 from submission.models.cutie.settings import CutieSettings
@@ -77,6 +78,10 @@ class Propagator:
             "dtype": self.tools.compute.dtype,
             "libraries": {name: version(name) for name in ("rf-cutie", "torch")},
         }
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the file, seen without reading its values."""
+        return faults_of_opening(self.tools.checkpoints, self.checkpoint, _open)
 
     def resources(self) -> Resources:
         """The model; its image features are shared by experts that see frames alike."""
@@ -237,3 +242,9 @@ class _Result:
 def _means(sums: NDArray[np.float32]) -> Iterator[float | None]:
     for _, inside, pixels in sums:
         yield round(float(inside / pixels), CONFIDENCE_DIGITS) if pixels else None
+
+
+def _open(path: Path) -> None:
+    from submission.models.cutie.loading import open_checkpoint
+
+    open_checkpoint(path)

@@ -20,6 +20,7 @@ from submission.cost.video import Asking, AtOnce, Clip
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
+from submission.experts.opened_sa2va import checkpoint_faults
 from submission.experts.selected_frames import SelectedFrames
 from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
@@ -154,8 +155,14 @@ class Sa2VAExpert(Expert):
         return {"selected_frames": hash_files([self.selected.path])[self.selected.path.name]}
 
     def faults(self, split: Split) -> Sequence[Fault]:
-        """What is wrong with the file of selected frames."""
-        return self.selected.faults(split.videos) if self.selected else ()
+        """What is wrong with selected frames, checkpoint, settings and lengths of sentences."""
+        if self.selected and (faults := self.selected.faults(split.videos)):
+            return faults
+        settings = self.settings
+        return list(checkpoint_faults(
+            self.tools.checkpoints, settings.checkpoint, self.sam2, settings.template, split,
+            self._calls,
+        ))  # fmt: skip
 
     def frames(self, video: Video) -> tuple[FrameRequest, ...]:
         """Key frames for the language model, and all frames for SAM 2, prompted ones first."""

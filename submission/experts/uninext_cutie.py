@@ -19,10 +19,11 @@ from pydantic import Field
 
 from submission.code_digest import prediction_code
 from submission.compute import Count
-from submission.dataset.records import Video
-from submission.errors import InputError
+from submission.dataset.records import Split, Video
+from submission.errors import Fault, InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.experts.key_frames import Fusion, best_frames, fuse
+from submission.experts.opened import faults_of_opening
 from submission.experts.propagation import BASE, KeyFrame, Propagator
 from submission.masks.store import Prediction
 from submission.masks.track import Track
@@ -107,6 +108,18 @@ class UninextCutie(Expert):
             "model_code": prediction_code(__name__),
             "libraries": {name: version(name) for name in ("rf-cutie", "torch", "transformers")},
         }
+
+    def faults(self, split: Split) -> Sequence[Fault]:
+        """What is wrong with both files and the vocabulary, seen without reading values."""
+        finder, name = self.tools.checkpoints, self.settings.uninext
+        return [*faults_of_opening(finder, name, self._open), *self.propagator.faults()]
+
+    def _open(self, path: Path) -> None:
+        from submission.models.uninext.loading import open_checkpoint
+
+        beside = None if self._own_vocabulary else self.tools.checkpoints.openable(BESIDE)
+        if words := self._own_vocabulary or (beside and beside / VOCABULARY):
+            open_checkpoint(path, words)  # without, the vocabulary is still to come
 
     def frames(self, video: Video) -> tuple[FrameRequest, ...]:
         """All frames as UNINEXT sees them; at full size, for Cutie, they are asked for later."""
@@ -197,11 +210,17 @@ class UninextCutie(Expert):
         return weights_file(self.tools.checkpoints.find(self.settings.uninext), "UNINEXT")
 
     @cached_property
-    def _vocabulary(self) -> Path:
-        """BERT's vocabulary beside UNINEXT's file, else the one that weights.lock names."""
+    def _own_vocabulary(self) -> Path | None:
+        """BERT's vocabulary beside UNINEXT's file."""
         with suppress(InputError):
-            return find_vocabulary(self._uninext)
-        return self.tools.checkpoints.find(BESIDE) / VOCABULARY
+            folder = self.tools.checkpoints.locate(self.settings.uninext)
+            return find_vocabulary(weights_file(folder, "UNINEXT"))
+        return None
+
+    @cached_property
+    def _vocabulary(self) -> Path:
+        """The one beside UNINEXT's file, else the one that weights.lock names."""
+        return self._own_vocabulary or self.tools.checkpoints.find(BESIDE) / VOCABULARY
 
     @property
     def _key(self) -> str:
@@ -235,7 +254,8 @@ class UninextCutie(Expert):
         )
 
     def checkpoints(self) -> tuple[str, ...]:
-        return self.settings.uninext, self.settings.cutie
+        words = () if self._own_vocabulary else (BESIDE,)
+        return self.settings.uninext, self.settings.cutie, *words
 
     def resources(self) -> Resources:
         """Both files in memory; 0 bytes while they are not there."""

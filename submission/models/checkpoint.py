@@ -6,6 +6,7 @@ then tensors go to the device one at a time, so that the peak is the model plus 
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from submission.models.sa2va.tensor_names import (
     Source,
     expected_shapes,
 )
-from submission.models.weight_files import open_tensors, read_shapes
+from submission.models.weight_files import Shapes, open_tensors
 
 # A table that some exports store although it is computed: read past, never used.
 COMPUTED = re.compile(r"\.rotary_emb\.inv_freq$")
@@ -33,63 +34,78 @@ DECODER, OUR_TRACKING_DECODER = "sam_mask_decoder.", "grounding.sam_mask_decoder
 SAM21_MARKS = ("no_obj_embed_spatial", "obj_ptr_tpos_proj.weight")
 
 
-def has_tuned_decoder(files: Iterable[Path]) -> bool:
+@dataclass(frozen=True)
+class Filling:
+    """Where each parameter's value comes from, with all names and shapes compared."""
+
+    files: tuple[Path, ...]
+    sources: Mapping[str, Source]
+    decoder: Mapping[str, Tensor]  # SAM 2's original one, given beside a Sa2VA checkpoint
+
+
+def has_tuned_decoder(headers: Mapping[Path, Shapes]) -> bool:
     """Tell from the stored names whether this is a Sa2VA-i checkpoint (two mask decoders)."""
-    return any(key.startswith(TUNED_DECODER) for file in files for key in read_shapes(file))
+    return any(key.startswith(TUNED_DECODER) for shapes in headers.values() for key in shapes)
 
 
-def fill(
+def prepare_filling(
     network: Network,
     config: Config,
-    sources: dict[str, Source],
-    files: list[Path],
-    device: torch.device,
-    dtype: torch.dtype,
+    sources: Mapping[str, Source],
+    headers: Mapping[Path, Shapes],
     original_sam2: Path | None = None,
-) -> None:
-    """Read the weights into a network that was laid out without values.
+) -> Filling:
+    """Compare a network that was laid out without values with the headers of its files.
 
-    `sources` is its backbone's table of where each parameter lies. Values are converted to `dtype`;
-    the position table of SAM 2's prompt encoder stays float32.
-    A layer that keeps eight bits rounds its weight as soon as it is read.
-    With `original_sam2` (SAM 2.0 large as Meta released it) a Sa2VA checkpoint fills a Sa2VA-i
-    network: its fine-tuned decoder reads the prompts, the original one tracks.
-    Raises FaultyInput, before anything is read, when names or shapes do not fit.
+    `sources` is its backbone's table of where each parameter lies. With `original_sam2` (SAM 2.0
+    large as Meta released it) a Sa2VA checkpoint fills a Sa2VA-i network: its fine-tuned decoder
+    reads the prompts, the original one tracks. No value is read. Raises FaultyInput when names or
+    shapes do not fit.
     """
     decoder: dict[str, Tensor] = {}
     if original_sam2 is not None:
         decoder = _read_original_decoder(original_sam2, network)
         sources = _without_tracking_decoder(sources)
-    sources = _checked_sources(network, config, sources, files)
-    for key, value in decoder.items():
+    sources = _checked_sources(network, config, sources, headers)
+    return Filling(tuple(headers), sources, decoder)
+
+
+def fill(network: Network, filling: Filling, device: torch.device, dtype: torch.dtype) -> None:
+    """Read the weights into a network that was laid out without values.
+
+    Values are converted to `dtype`; the position table of SAM 2's prompt encoder stays float32.
+    A layer that keeps eight bits rounds its weight as soon as it is read.
+    """
+    for key, value in filling.decoder.items():
         place(network, f"grounding.{key}", value.to(device), dtype)
     users: dict[str, list[tuple[str, Rows | None]]] = {}
-    for name, source in sources.items():
+    for name, source in filling.sources.items():
         users.setdefault(source.key, []).append((name, source.rows))
-    for key, value in read_tensors(files, device):
+    for key, value in read_tensors(filling.files, device):
         for name, rows in users.get(key, []):
             place(network, name, value if rows is None else rows(value), dtype)
     move_tables(network, device)
 
 
 def _checked_sources(
-    network: Network, config: Config, sources: dict[str, Source], files: list[Path]
-) -> dict[str, Source]:
+    network: Network, config: Config, sources: Mapping[str, Source],
+    headers: Mapping[Path, Shapes],
+) -> Mapping[str, Source]:  # fmt: skip
     """Compare all names and shapes with the files; let a tied output layer be filled twice."""
+    folder = next(iter(headers)).parent
     found: dict[str, tuple[int, ...]] = {}
     twice: list[Fault] = []
-    for file in files:
-        shapes = read_shapes(file)
+    for file, shapes in headers.items():
         twice += [Fault(key, f"is in {file.name} and in an earlier shard") for key in shapes
                   if key in found]  # fmt: skip
         found |= shapes
     if twice:
-        raise FaultyInput(f"{files[0].parent}: tensors are stored twice:", twice)
+        raise FaultyInput(f"{folder}: tensors are stored twice:", twice)
     expected = expected_shapes(network, sources)
     if config.tie_word_embeddings and sources[OUTPUT_LAYER].key not in found:
         del expected[sources[OUTPUT_LAYER].key]
         sources = {**sources, OUTPUT_LAYER: sources[INPUT_EMBEDDING]}
-    check_shapes(found, expected, f"{files[0].parent}: the weights do not fit config.json:")
+    check_shapes(found, expected, f"{folder}: the weights do not fit config.json:")
     return sources
 
 

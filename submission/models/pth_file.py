@@ -39,6 +39,14 @@ def read_names(path: Path) -> Iterable[str]:
     return read_shapes(path) if path.suffix == ".safetensors" else _read_table(path)
 
 
+def read_without_values(path: Path) -> dict[str, Tensor]:
+    """The same table as `read_weights`, without looking at values: a header's worth of reading."""
+    if path.suffix == ".safetensors" and path.is_file():
+        shapes = read_shapes(path)
+        return {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
+    return _read_table(path)
+
+
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Return name to tensor (CPU, mapped where the format allows) of a .pth or .safetensors file.
 

@@ -1,13 +1,13 @@
 """The safetensors files of a checkpoint folder; what lies there instead is recognised and said."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 
-from submission.errors import Fault, FaultyInput, InputError
+from submission.errors import Fault, FaultyInput, InputError, join_errors
 from submission.mistaken_files import LOOKED_AT, mistaken_for
 from submission.strict_json import read_json
 
@@ -15,6 +15,7 @@ INDEX_FILE = "model.safetensors.index.json"
 SINGLE_FILE = "model.safetensors"
 PICKLES = ("*.bin", "*.pt", "*.pth")
 LARGEST_INDEX = 1 << 26  # bytes; that of 26B has 200 kB
+Shapes = Mapping[str, tuple[int, ...]]  # of the tensors of a file, by name
 
 
 def shard_files(folder: Path) -> list[Path]:
@@ -32,6 +33,20 @@ def shard_files(folder: Path) -> list[Path]:
     if (folder / SINGLE_FILE).is_file():
         return [folder / SINGLE_FILE]
     raise InputError(f"{folder}: {_instead(folder)}")
+
+
+def read_headers(files: Iterable[Path]) -> dict[Path, Shapes]:
+    """Names and shapes in each file; raises InputError, or FaultyInput with all that are none."""
+    headers: dict[Path, Shapes] = {}
+    errors: list[InputError] = []
+    for file in files:
+        try:
+            headers[file] = read_shapes(file)
+        except InputError as error:
+            errors.append(error)
+    if errors:
+        raise join_errors(errors, "These files of weights cannot be read:")
+    return headers
 
 
 def read_shapes(file: Path) -> dict[str, tuple[int, ...]]:

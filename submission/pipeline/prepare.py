@@ -1,6 +1,6 @@
 """Settle a run, once: device, precision, limits, what is left to do, and who goes with whom.
 
-Nothing is loaded and no checkpoint is verified: plan prints what comes out, predict works it off.
+No model is loaded: plan prints what comes out, predict works it off.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -10,13 +10,13 @@ from typing import Any
 from submission.compute import Compute
 from submission.dataset.records import Split, Video
 from submission.device import Place, gpu_at_hand, memory_of, settle_device, settle_dtype
-from submission.errors import Fault, FaultyInput
 from submission.experts.expert import Expert, Tools
 from submission.experts.model_cache import ModelCache
 from submission.experts.registry import build_experts
 from submission.experts.scheduling import Schedule, schedule
 from submission.masks.store import PredictionStore
 from submission.pipeline.limits import fit_limits, warn_of_cpu
+from submission.pipeline.opening import refuse_faults, verify_checkpoints
 from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.weights.checkpoints import CheckpointFinder
@@ -47,10 +47,12 @@ class Prepared:
 
 def prepare(
     recipe: Recipe, split: Split, store: PredictionStore, weights: Weights, reporter: Reporter, *,
-    hash_all: bool = False,
+    hash_all: bool = False, to_run: bool = False,
 ) -> Prepared:  # fmt: skip
     """Settle what a recipe means for a split, a store and the machine at hand.
 
+    Every expert opens its files, but no values of weights; `to_run` also wants all checkpoints
+    there and as the lock says.
     Whatever is stored counts as answered; that it belongs to this recipe is seen when work starts.
     Raises FaultyInput with what all experts find wrong with their files, InputError for a device
     that is not there, and where the weights of one expert alone do not fit; says which limits were
@@ -63,7 +65,9 @@ def prepare(
     may_lack = recipe.missing == "skip"
     tools = Tools(recipe.folder, compute, finder, store, reporter, recipe.experts, may_lack)
     experts = build_experts(tools)
-    _refuse_faults(experts, split, may_lack)
+    refuse_faults(experts, split, finder, to_run=to_run)
+    if to_run:
+        verify_checkpoints(experts, finder)
     outdated = {
         expert.name: stored
         for expert in experts
@@ -83,19 +87,6 @@ def prepare(
     return Prepared(
         split, compute, gpu, tuple(experts), todo, done, plan, tools.models, on_gpu, outdated
     )
-
-
-def _refuse_faults(experts: Sequence[Expert], split: Split, may_lack: bool) -> None:
-    faults = [
-        Fault(f"expert {expert.name}: {fault.where}", fault.what)
-        for expert in experts
-        for fault in expert.faults(split)
-    ]
-    if faults:
-        advice = "Mend them and run the same command again; nothing was started."
-        if not may_lack:
-            advice += ' Masks may lack whole expressions with [vote] missing = "skip".'
-        raise FaultyInput("These experts cannot answer the split:", faults, advice)
 
 
 def _left_to_do(

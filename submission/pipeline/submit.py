@@ -115,7 +115,7 @@ class Run:
             self._predict()
 
     def _predict(self) -> None:
-        prepared, store = self._prepare(), self.folder.store
+        prepared, store = self._prepare(to_run=True), self.folder.store
         for expert in prepared.experts:
             for words in expert.warnings():
                 self.reporter.warn(f"expert {expert.name} {words}")
@@ -130,10 +130,10 @@ class Run:
                 self.reporter.detail(result.in_words())
             result.refuse_faults()
 
-    def _prepare(self) -> Prepared:
+    def _prepare(self, *, to_run: bool = False) -> Prepared:
         return prepare(
             self.recipe, self.split, self.folder.store, self.weights, self.reporter,
-            hash_all=self.hash_all,
+            hash_all=self.hash_all, to_run=to_run,
         )  # fmt: skip
 
     def vote(self) -> None:

@@ -1,15 +1,18 @@
 """Turn the words of a recipe into checkpoints: verified by the lock, or the user's own folders."""
 
+from collections.abc import Callable, Hashable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from submission.errors import InputError
 from submission.progress import Reporter
 from submission.weights.folders import Weights, find_own, locate
 from submission.weights.hashes import recall
 from submission.weights.sizes import in_words
-from submission.weights.verify import open_locked
+from submission.weights.verify import open_locked, to_come
 
 SAM2_FILE = "sam2_hiera_large.pt"  # as Meta released it
+Opened = TypeVar("Opened")
 
 
 class CheckpointFinder:
@@ -23,6 +26,7 @@ class CheckpointFinder:
         self.hash_all = hash_all  # trust no remembered hash
         self._reporter = reporter
         self._verified: dict[str, Path] = {}
+        self._opened: dict[Hashable, Any] = {}
 
     def is_locked(self, name: str) -> bool:
         """Whether weights.lock has a checkpoint of this name."""
@@ -34,6 +38,25 @@ class CheckpointFinder:
         Raises InputError for a name that is neither in the lock nor a folder.
         """
         return locate(name, self._recipe_folder, self._weights)
+
+    def openable(self, name: str) -> Path | None:
+        """Return the folder of a name, unverified; None for one in the lock that is still to come.
+
+        Raises InputError as `locate`.
+        """
+        return None if self.to_come(name) else self.locate(name)
+
+    def to_come(self, name: str) -> str:
+        """Say why a checkpoint in the lock cannot be opened yet, and what brings it; else ""."""
+        locked = self._weights.lock.find(name)
+        return to_come(locked, self._weights) if locked else ""
+
+    def once(self, key: Hashable, open_it: Callable[[], Opened]) -> Opened:
+        """Return what opening gave, for experts that open the same: it is done once."""
+        if key not in self._opened:
+            self._opened[key] = open_it()
+        found: Opened = self._opened[key]
+        return found
 
     def command(self, verb: str, *names: str) -> str:
         """Return the command line that fetches or verifies checkpoints of the lock."""

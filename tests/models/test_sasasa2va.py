@@ -25,6 +25,7 @@ from submission.models.sa2va.procedures import (
     grounded_alike,
     selected_frames,
 )
+from submission.models.sa2va.prompts import make_prompts
 from submission.models.sa2va.settings import Settings
 
 WAY = PROCEDURES["sasasa2va"]
@@ -251,7 +252,9 @@ def test_images_of_the_first_and_last_clip(case: Case):
 
 @cases("input_ids", "output_ids")
 def test_prompt_and_answer_ids(case: Case):
-    (prompt,) = case.model._prompts([case.sentence], 20, (8, 8), Settings(), WAY.question)
+    (prompt,) = make_prompts(
+        case.model.backbone, [case.sentence], 20, (8, 8), Settings(), WAY.question
+    )
     assert prompt.ids == case.recorded["input_ids"].tolist()
     ids = case.model.tokenizer.encode_answer(case.answer)
     assert ids == case.recorded["output_ids"].tolist()

@@ -13,6 +13,7 @@ from submission.models.sa2va.answer import Answer
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.prompts import make_prompts
 from submission.models.sa2va.settings import Settings
 
 NAMES = ("sa2va", "sa2va-i")
@@ -122,8 +123,12 @@ def test_refused_calls(sa2va_i, frames, change, says):
 
 def test_a_prompt_longer_than_the_language_model_knows_is_refused(sa2va, frames, monkeypatch):
     monkeypatch.setattr(sa2va.config.llm, "max_position_embeddings", 100)
-    with pytest.raises(InputError, match="set frames lower"):
+    with pytest.raises(InputError, match="set frames = 3 or lower") as error:
         sa2va.segment(frames, SENTENCES, Settings(frames=5))
+    assert all(f'"{sentence}": its prompt has ' in str(error.value) for sentence in SENTENCES)
+    question = PROCEDURES["sa2va"].question
+    for images in (1, 3):
+        make_prompts(sa2va.backbone, SENTENCES[:2], images, (120, 160), Settings(), question)
     one = Settings(frames=1)
     assert len(sa2va.segment(frames[:1], SENTENCES[:1], one, answers=ANSWERS[:1])) == 1
 
@@ -133,8 +138,8 @@ def test_a_special_token_in_a_sentence_is_text(sa2va_i, frames, word):
     """It changes its own question only: what is shared with other sentences stays as it is."""
     sentences = [f"the disc {word} on the left", SENTENCES[1]]
     shown = 2, (8, 8), Settings(), PROCEDURES["sa2va"].question
-    prompts = sa2va_i._prompts(sentences, *shown)
-    plain = sa2va_i._prompts(SENTENCES[1:2], *shown)[0]
+    prompts = make_prompts(sa2va_i.backbone, sentences, *shown)
+    plain = make_prompts(sa2va_i.backbone, SENTENCES[1:2], *shown)[0]
     assert prompts[0].ids[: prompts[0].shared] == plain.ids[: plain.shared]
     assert prompts[1] == plain
     token = sa2va_i.tokenizer.find(word)

@@ -6,8 +6,8 @@ import torch
 
 from submission.device import settle_for_model
 from submission.models.cutie.model import Cutie
-from submission.models.cutie.network import EVERY, read_network
-from submission.models.pth_file import read_names
+from submission.models.cutie.network import EVERY, compare, read_network
+from submission.models.pth_file import read_names, read_without_values
 from submission.models.single_file import files_of_weights, weights_file
 
 
@@ -18,6 +18,14 @@ def recognises(path: Path) -> bool:
     """
     files = files_of_weights(path)
     return len(files) == 1 and EVERY in read_names(files[0])
+
+
+def open_checkpoint(path: Path) -> None:
+    """Compare names and shapes of a file, or of the folder that holds it; no value is read.
+
+    Raises InputError, or FaultyInput with all that differ.
+    """
+    compare(read_without_values(file := weights_file(path, "Cutie")), file)
 
 
 def load(

@@ -31,13 +31,22 @@ def read_network(file: Path, device: torch.device) -> tuple[nn.Module, Size]:
     be read or is of something else, FaultyInput when names or shapes differ.
     """
     tensors = read_weights(file)
-    size = size_of(tensors, file)
-    network = lay_out(size)
-    check(tensors, network.state_dict(), file)
+    network, size = compare(tensors, file)
     # Copies: what was read may still be the file itself, mapped into memory.
     values = {key: value.to(device, copy=True) for key, value in tensors.items()}
     network.load_state_dict(values, strict=True, assign=True)
     return network.to(device).requires_grad_(False).eval(), size
+
+
+def compare(tensors: Mapping[str, Tensor], file: Path) -> tuple[Any, Size]:
+    """Return the network without values that a file's tensors are for, and its size.
+
+    Raises InputError for those of another model, FaultyInput when names or shapes differ.
+    """
+    size = size_of(tensors, file)
+    network = lay_out(size)
+    check(tensors, network.state_dict(), file)
+    return network, size
 
 
 def size_of(tensors: Mapping[str, Tensor], file: Path) -> Size:

@@ -1,9 +1,9 @@
 """What differs between the vision-language models that Sa2VA is built on: five things, no more.
 
 A backbone is a folder beside this file with a module `backbone` that has `recognises`,
-`read_config`, `tensor_sources`, `TOKENS` and a class `Backbone`; its name in BACKBONES in
-loading.py is the one line. What is shared behind one prefix (language.py), procedures and SAM 2 do
-not know which it is.
+`read_config`, `tensor_sources`, `TOKENS`, and the classes `Prompting` and `Backbone`; its name in
+BACKBONES in loading.py is the one line. What is shared behind one prefix (language.py), procedures
+and SAM 2 do not know which it is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,23 +40,11 @@ class Prompt:
         return self.ids[self.shared :]
 
 
-class Backbone(Protocol):
-    """A vision-language model: images and a question in, tokens and their states out."""
+class Prompting(Protocol):
+    """What a vision-language model is asked with: known from config.json and tokenizer alone."""
 
-    network: Network
-    config: Config
     tokenizer: Tokenizer
-    device: torch.device
-    dtype: torch.dtype
     seg_id: int  # the token whose state becomes the prompt of the mask decoder
-
-    @property
-    def language(self) -> PreTrainedModel:
-        """The language model; its `model` gives the states of which a [SEG]'s makes a mask.
-
-        `lm_head` reads the same states. So a backbone whose masks want the state before the final
-        norm has that norm in its `lm_head`.
-        """
 
     @property
     def context(self) -> int:
@@ -64,11 +52,6 @@ class Backbone(Protocol):
 
     def faults(self, settings: Settings) -> Iterator[Fault]:
         """The settings that make no sense with this kind of checkpoint, or have no effect."""
-
-    def look(
-        self, loader: FrameLoader, images: Sequence[tuple[int, ...]], settings: Settings
-    ) -> NDArray[np.uint8]:
-        """Return the images that these frames make, uint8 RGB (M, h, w, 3), in this order."""
 
     def prompt(
         self, images: int, question: str, size: tuple[int, int], settings: Settings
@@ -78,11 +61,33 @@ class Backbone(Protocol):
         `size` is height and width of the video's frames, in pixels.
         """
 
-    def for_masks(self, states: Tensor, settings: Settings) -> Tensor:
-        """Return of [SEG] states (n, C), as `language.model` gives them, what makes masks."""
-
     def has_stopped(self, ids: Sequence[int]) -> bool:
         """Tell whether an answer ends here, beside the tokenizer's own end."""
+
+
+class Backbone(Prompting, Protocol):
+    """A vision-language model: images and a question in, tokens and their states out."""
+
+    network: Network
+    config: Config
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def language(self) -> PreTrainedModel:
+        """The language model; its `model` gives the states of which a [SEG]'s makes a mask.
+
+        `lm_head` reads the same states. So a backbone whose masks want the state before the final
+        norm has that norm in its `lm_head`.
+        """
+
+    def look(
+        self, loader: FrameLoader, images: Sequence[tuple[int, ...]], settings: Settings
+    ) -> NDArray[np.uint8]:
+        """Return the images that these frames make, uint8 RGB (M, h, w, 3), in this order."""
+
+    def for_masks(self, states: Tensor, settings: Settings) -> Tensor:
+        """Return of [SEG] states (n, C), as `language.model` gives them, what makes masks."""
 
     def read_images(self, images: NDArray[np.uint8], ids: Sequence[int]) -> Prefix:
         """Let the language model read the shared ids, with images (M, h, w, 3) in their places.

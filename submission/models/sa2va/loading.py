@@ -1,27 +1,32 @@
 """Open a checkpoint folder: configuration, tokenizer, weights, onto a device."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from submission.device import settle_for_model
-from submission.errors import InputError
-from submission.models.checkpoint import fill, has_tuned_decoder
+from submission.errors import Fault, InputError, join_errors
+from submission.models.checkpoint import Filling, fill, has_tuned_decoder, prepare_filling
 from submission.models.quantized import keep_in_int8
+from submission.models.sa2va.backbone import Prompting
 from submission.models.sa2va.config_file import read_values
 from submission.models.sa2va.internvl import backbone as internvl
 from submission.models.sa2va.model import Limits, Sa2VA
-from submission.models.sa2va.network import lay_out
+from submission.models.sa2va.network import Network, lay_out
+from submission.models.sa2va.procedures import decoder_faults
 from submission.models.sa2va.qwenvl import backbone as qwenvl
-from submission.models.sa2va.tokenizer import Tokenizer, find_tokens, load_tokenizer
+from submission.models.sa2va.settings import Settings
+from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens, load_tokenizer
 from submission.models.sam2.attention_kernel import choose_kernel
-from submission.models.weight_files import shard_files
+from submission.models.weight_files import read_headers, shard_files
 
 # One folder for each kind of vision-language model, in the order of asking.
 BACKBONES: tuple[Any, ...] = (qwenvl, internvl)
 QUANTIZE = ("none", "int8")
+Result = TypeVar("Result")
 
 
 def recognises(path: Path) -> bool:
@@ -53,30 +58,90 @@ def load(
     no such kernel.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such checkpoint folder")
     place, precision = settle_for_model(device, dtype)
     if quantize not in QUANTIZE:
         raise InputError(f"quantize is {quantize!r}; known: {', '.join(QUANTIZE)}")
-    files = shard_files(folder)
-    tuned = has_tuned_decoder(files)
-    if sam2 is not None and tuned:
-        raise InputError(f"{folder}: a Sa2VA-i checkpoint already holds SAM 2's decoder; drop sam2")
-    backbone = find_backbone(folder)
-    config = _read_config(backbone, folder, template, tuned=tuned or sam2 is not None)
-    tokenizer = load_tokenizer(folder, backbone.TOKENS)
-    _refuse_foreign_tokenizer(folder, tokenizer, backbone.TOKENS, int(config.llm.vocab_size))
-    network = lay_out(config)
+    opened = open_checkpoint(folder, sam2=sam2, template=template)
+    network, config = opened.network, opened.config
     if attention != "auto":  # one that is not there is refused before the weights are read
         keys = torch.empty(config.grounding.hidden_size, dtype=precision, device=place)
         choose_kernel(keys, attention)
         network.grounding.attention = attention
     if quantize == "int8":
         keep_in_int8(network.language.model)
-    original = None if sam2 is None else _sam2_file(Path(sam2))
-    sources = backbone.tensor_sources(network, config)
-    fill(network, config, sources, files, place, precision, original)
-    return Sa2VA(backbone.Backbone(network, config, tokenizer, place, precision), limits)
+    fill(network, opened.filling, place, precision)
+    backbone = opened.module.Backbone(network, config, opened.tokenizer, place, precision)
+    return Sa2VA(backbone, limits)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A checkpoint folder of which everything was read but the values of its weights."""
+
+    module: Any  # its backbone's
+    config: Any
+    tokenizer: Tokenizer
+    network: Network  # without values
+    filling: Filling
+
+    @property
+    def prompting(self) -> Prompting:
+        """What its model is asked with."""
+        prompting: Prompting = self.module.Prompting(self.config, self.tokenizer)
+        return prompting
+
+    def faults(self, settings: Settings) -> Iterator[Fault]:
+        """The settings that contradict the checkpoint."""
+        yield from self.prompting.faults(settings)
+        yield from decoder_faults(settings, has_tuned_decoder=self.config.has_tuned_decoder)
+
+
+def open_checkpoint(folder: Path, *, sam2: str | Path | None = None, template: str = "") -> Opened:
+    """Read what lies in a checkpoint folder, but no value: a second, whatever its size.
+
+    Arguments as of `load`. Raises InputError, or FaultyInput with everything that is wrong, in
+    config.json, tokenizer, index and headers together.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such checkpoint folder")
+    wrong: list[InputError] = []
+    headers = _try(wrong, lambda: read_headers(shard_files(folder)))
+    if headers is None and not (folder / "config.json").exists():
+        raise wrong[0]  # no checkpoint at all: what it is instead is said
+    module: Any = _try(wrong, find_backbone, folder)
+    tuned = headers is not None and has_tuned_decoder(headers)
+    original = None
+    if sam2 is not None and tuned:
+        words = "a Sa2VA-i checkpoint already holds SAM 2's decoder; drop sam2"
+        wrong.append(InputError(f"{folder}: {words}"))
+    elif sam2 is not None:
+        original = _try(wrong, _sam2_file, Path(sam2))
+    config = module and _try(
+        wrong, _read_config, module, folder, template, tuned=tuned or sam2 is not None
+    )
+    tokenizer = _try(wrong, load_tokenizer, folder, module.TOKENS if module else (SEG,))
+    if config and tokenizer:
+        vocabulary = int(config.llm.vocab_size)
+        _try(wrong, _refuse_foreign_tokenizer, folder, tokenizer, module.TOKENS, vocabulary)
+    network = lay_out(config) if config else None
+    filling = None
+    if network and headers:
+        sources = module.tensor_sources(network, config)
+        filling = _try(wrong, prepare_filling, network, config, sources, headers, original)
+    if wrong or tokenizer is None or network is None or filling is None:
+        raise join_errors(wrong, f"{folder}: this checkpoint has faults:")
+    return Opened(module, config, tokenizer, network, filling)
+
+
+def _try(
+    wrong: list[InputError], step: Callable[..., Result], *args: Any, **named: Any
+) -> Result | None:
+    """Do a step; keep what is wrong, so that it is told with the faults of others."""
+    try:
+        return step(*args, **named)
+    except InputError as error:
+        wrong.append(error)
+    return None
 
 
 def find_backbone(folder: Path) -> Any:

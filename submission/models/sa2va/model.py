@@ -31,11 +31,12 @@ from submission.models.sa2va.procedures import (
     PROCEDURES,
     Procedure,
     Step,
+    decoder_faults,
     existence_question,
     idle_faults,
 )
+from submission.models.sa2va.prompts import make_prompts
 from submission.models.sa2va.settings import Settings
-from submission.models.sa2va.tokenizer import spell_out
 from submission.models.sam2.image_features import FrameFeatures, Keeping
 from submission.models.sam2.memory_attention import kernel_of
 from submission.models.sam2.tracker import Found, Tracker
@@ -134,11 +135,13 @@ class Sa2VA:
         Of the settings, replies hang on what `asked_alike` (procedures.py) returns, and no more.
         """
         procedure = PROCEDURES[settings.procedure]
-        self._refuse_contradictions(sentences, procedure, settings, answers)
+        self._refuse_contradictions(sentences, settings, answers)
         if not sentences:
             return []
         images = procedure.images(loader.shape[0], settings)
-        say = partial(self._prompts, sentences, len(images), loader.shape[1:], settings)
+        say = partial(
+            make_prompts, self.backbone, sentences, len(images), loader.shape[1:], settings
+        )
         prompts = say(procedure.question)
         asked = say(existence_question) if settings.ask else []
         seen = self.backbone.look(loader, images, settings)
@@ -201,33 +204,17 @@ class Sa2VA:
             yield self.watch(FrameLoader(frames.__getitem__, frames.shape[:3], pool))
 
     def _refuse_contradictions(
-        self, sentences: Sequence[str], procedure: Procedure, settings: Settings,
-        answers: Sequence[str] | None,
-    ) -> None:  # fmt: skip
-        if faults := [*idle_faults(settings), *self.backbone.faults(settings)]:
+        self, sentences: Sequence[str], settings: Settings, answers: Sequence[str] | None
+    ) -> None:
+        faults = [
+            *idle_faults(settings),
+            *self.backbone.faults(settings),
+            *decoder_faults(settings, has_tuned_decoder=self.config.has_tuned_decoder),
+        ]
+        if faults:
             raise FaultyInput("These settings of Sa2VA have faults:", faults)
-        if procedure.policy.needs_original_decoder and not self.config.has_tuned_decoder:
-            raise InputError(
-                f"procedure {settings.procedure} needs a second mask decoder: take a Sa2VA-i "
-                "checkpoint, or give the original SAM 2.0 large weights beside the Sa2VA one "
-                "(sam2 = ... in the recipe)"
-            )
         if answers is not None and len(answers) != len(sentences):
             raise InputError(f"{len(answers)} answers for {len(sentences)} sentences")
-
-    def _prompts(
-        self, sentences: Sequence[str], images: int, size: tuple[int, int], settings: Settings,
-        question: Callable[[str], str],
-    ) -> list[Prompt]:  # fmt: skip
-        plain = (spell_out(sentence, self.tokenizer.added) for sentence in sentences)
-        prompts = [self.backbone.prompt(images, question(words), size, settings) for words in plain]
-        longest = max(len(prompt.ids) for prompt in prompts)
-        if longest >= self.backbone.context:
-            raise InputError(
-                f"{images} images make a prompt of {longest} tokens, more than the "
-                f"{self.backbone.context} this language model was trained for; set frames lower"
-            )
-        return prompts
 
     def _answer(
         self, images: Frames, prompts: Sequence[Prompt], asked: Sequence[Prompt],

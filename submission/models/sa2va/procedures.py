@@ -201,6 +201,17 @@ def idle_faults(choices: Any) -> Iterator[Fault]:
             yield Fault(item.name, f'it has no effect with procedure = "{choices.procedure}"')
 
 
+def decoder_faults(settings: Settings, *, has_tuned_decoder: bool) -> Iterator[Fault]:
+    """A procedure that needs two mask decoders, where the checkpoint has one."""
+    if PROCEDURES[settings.procedure].policy.needs_original_decoder and not has_tuned_decoder:
+        yield Fault(
+            "procedure",
+            f'"{settings.procedure}" needs a second mask decoder: take a Sa2VA-i checkpoint, or '
+            "give the original SAM 2.0 large weights beside the Sa2VA one (sam2 = ... in the "
+            "recipe)",
+        )
+
+
 def asked_alike(length: int, sentences: Sequence[str], settings: Settings) -> Hashable:
     """Return all that decides what one language model answers in a video of `length` frames."""
     way = PROCEDURES[settings.procedure]

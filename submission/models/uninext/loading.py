@@ -9,7 +9,7 @@ from torch import Tensor
 from submission.device import settle_for_model
 from submission.errors import InputError
 from submission.models.checkpoint import check_shapes, move_tables, place
-from submission.models.pth_file import read_names, read_weights
+from submission.models.pth_file import read_names, read_weights, read_without_values
 from submission.models.single_file import files_of_weights, weights_file
 from submission.models.uninext.config import TRANSFORMER, read_config
 from submission.models.uninext.model import Uninext
@@ -51,12 +51,29 @@ def load(
     file = weights_file(Path(path), "UNINEXT")
     target, precision = settle_for_model(device, dtype)
     stored = read_weights(file)
-    config = read_config({key: tuple(value.shape) for key, value in stored.items()}, file)
-    words = Path(vocabulary) if vocabulary else find_vocabulary(file)
-    tokenizer = SentenceTokenizer(words, config.text.vocabulary)
-    network = lay_out_network(config)
+    network, tokenizer = _lay_out(stored, file, vocabulary)
     fill(network, stored, target, precision, file)
     return Uninext(network, tokenizer, target, sentences_at_once or SENTENCES_AT_ONCE[target.type])
+
+
+def open_checkpoint(path: Path, vocabulary: str | Path | None = None) -> None:
+    """Compare a file, or that of a folder, and its vocabulary; no value is read.
+
+    Arguments as of `load`. Raises InputError, or FaultyInput with all that differ.
+    """
+    file = weights_file(path, "UNINEXT")
+    stored = read_without_values(file)
+    network, _ = _lay_out(stored, file, vocabulary)
+    _compare(network, stored, file)
+
+
+def _lay_out(
+    stored: Mapping[str, Tensor], file: Path, vocabulary: str | Path | None
+) -> tuple[UninextNetwork, SentenceTokenizer]:
+    """Return the network without values, and what reads sentences for it."""
+    config = read_config({key: tuple(value.shape) for key, value in stored.items()}, file)
+    words = Path(vocabulary) if vocabulary else find_vocabulary(file)
+    return lay_out_network(config), SentenceTokenizer(words, config.text.vocabulary)
 
 
 def fill(
@@ -70,6 +87,18 @@ def fill(
 
     Raises FaultyInput, before a value is read, when names or shapes do not fit.
     """
+    names, tensors = _compare(network, stored, where)
+    _check_aliases(stored, where)
+    for name, key in names.items():
+        dtype = backbone_dtype if name.startswith("backbone.") else torch.float32
+        place(network, name, tensors[key].to(device), dtype)
+    move_tables(network, device)
+
+
+def _compare(
+    network: UninextNetwork, stored: Mapping[str, Tensor], where: object
+) -> tuple[Mapping[str, str], dict[str, Tensor]]:
+    """Return where each parameter lies, and the tensors that are needed."""
     ours = {name: tuple(value.shape) for name, value in network.named_parameters()}
     names = tensor_names(list(ours), network.config)
     tensors = needed(stored, names)
@@ -78,11 +107,7 @@ def fill(
         {names[name]: shape for name, shape in ours.items()},
         f"{where}: the weights are not those of UNINEXT's video models:",
     )
-    _check_aliases(stored, where)
-    for name, key in names.items():
-        dtype = backbone_dtype if name.startswith("backbone.") else torch.float32
-        place(network, name, tensors[key].to(device), dtype)
-    move_tables(network, device)
+    return names, tensors
 
 
 def _check_aliases(stored: Mapping[str, Tensor], where: object) -> None:

@@ -4,7 +4,7 @@ One way for Qwen2.5-VL and Qwen3-VL; they differ in their vision encoder, in fea
 adds after the first layers (DeepStack), and in whether masks want the state before the final norm.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from submission.errors import Fault
-from submission.models.sa2va.backbone import Prompt
 from submission.models.sa2va.language import Prefix, read_prefix
 from submission.models.sa2va.network import Network
 from submission.models.sa2va.qwenvl import images as seen
@@ -21,66 +19,37 @@ from submission.models.sa2va.qwenvl import prompt, vision
 from submission.models.sa2va.qwenvl.config import QwenVLConfig, read_config
 from submission.models.sa2va.qwenvl.images import recognises
 from submission.models.sa2va.qwenvl.positions import positions_of
+from submission.models.sa2va.qwenvl.prompting import TOKENS, Prompting
 from submission.models.sa2va.qwenvl.tensor_names import tensor_sources
 from submission.models.sa2va.settings import Settings
-from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens
+from submission.models.sa2va.tokenizer import Tokenizer
 from submission.video.frame_loader import FrameLoader
 
-__all__ = ["TOKENS", "Backbone", "read_config", "recognises", "tensor_sources"]
-
-TOKENS = (prompt.IMAGE_START, prompt.IMAGE, prompt.IMAGE_END, SEG)
+__all__ = ["TOKENS", "Backbone", "Prompting", "read_config", "recognises", "tensor_sources"]
 
 
-class Backbone:
+class Backbone(Prompting):
     """The half of Sa2VA that sees and speaks, as Qwen-VL does."""
 
     def __init__(
         self, network: Network, config: QwenVLConfig, tokenizer: Tokenizer, device: torch.device,
         dtype: torch.dtype,
     ) -> None:  # fmt: skip
+        super().__init__(config, tokenizer)
         self.network = network
-        self.config = config
-        self.tokenizer = tokenizer
         self.device = device
         self.dtype = dtype
-        self._special_ids = find_tokens(tokenizer, TOKENS)
-        self.seg_id = self._special_ids[SEG]
         self._levels = vision.levels(config.mean, config.std)
-        self._patch = config.patch
-        self._merge = config.merge
 
     @property
     def language(self) -> PreTrainedModel:
         return self.network.language
-
-    @property
-    def context(self) -> int:
-        return int(self.config.llm.max_position_embeddings)
-
-    def faults(self, settings: Settings) -> Iterator[Fault]:
-        return seen.faults(settings)
 
     def look(
         self, loader: FrameLoader, images: Sequence[tuple[int, ...]], settings: Settings
     ) -> NDArray[np.uint8]:
         (request,) = seen.image_requests(self.config.values, images, settings)
         return loader.frames(request)
-
-    def prompt(
-        self, images: int, question: str, size: tuple[int, int], settings: Settings
-    ) -> Prompt:
-        """Count the images' own ends: they come first, whatever the question says."""
-        text = prompt.build_prompt(self.config.template, question, images, settings.system_turn)
-        rows, columns = self._cells(seen.resize_of(self.config.values, settings).size(*size))
-        image, end = self._special_ids[prompt.IMAGE], self._special_ids[prompt.IMAGE_END]
-        ids: list[int] = []
-        for token in self.tokenizer.encode(text):
-            ids += [token] * (rows * columns if token == image else 1)
-        ends = [place for place, token in enumerate(ids) if token == end]
-        return Prompt(ids, ends[images - 1] + 1)
-
-    def has_stopped(self, ids: Sequence[int]) -> bool:
-        return ids[-1] in self.config.ends
 
     def for_masks(self, states: Tensor, settings: Settings) -> Tensor:
         """Qwen3-VL's masks were trained on the state before the final norm, Qwen2.5-VL's after."""
@@ -90,12 +59,13 @@ class Backbone:
         return states if wanted == "before the norm" else self._norm(states)
 
     def read_images(self, images: NDArray[np.uint8], ids: Sequence[int]) -> Prefix:
-        cells = self._cells(images.shape[1:3])
-        grid = cells[0] * self._merge, cells[1] * self._merge
+        cells = self.cells(images.shape[1:3])
+        grid = cells[0] * self.config.merge, cells[1] * self.config.merge
         all_seen = [
             vision.see(self.network.vision, patches.to(self.device, self.dtype), grid)
             for patches in (
-                vision.cut(image, self._levels, self._patch, self._merge) for image in images
+                vision.cut(image, self._levels, self.config.patch, self.config.merge)
+                for image in images
             )
         ]
         start = torch.tensor(ids, device=self.device)
@@ -115,8 +85,3 @@ class Backbone:
     def _norm(self, states: Tensor) -> Tensor:
         normed: Tensor = self.language.lm_head.norm(states)
         return normed
-
-    def _cells(self, size: Sequence[int]) -> tuple[int, int]:
-        """Rows and columns of visual tokens of an image of this height and width."""
-        cell = self._patch * self._merge
-        return size[0] // cell, size[1] // cell
