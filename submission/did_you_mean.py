@@ -6,5 +6,23 @@ from difflib import get_close_matches
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return words to put behind an error, such as '; did you mean "frames"?', or nothing."""
-    found = get_close_matches(word, list(known), n=1)
-    return f'; did you mean "{found[0]}"?' if found else ""
+    found = nearest(word, known)
+    return f'; did you mean "{found}"?' if found else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that is most like this one, None where none is.
+
+    Case, "_" for "-" and an owner in front ("OWNER/NAME", as on the Hub) make no difference.
+    """
+    plain = {_plain(name): name for name in known}
+    asked = _plain(word)
+    for spelt in (asked, asked.rpartition("/")[2]):
+        if spelt in plain:
+            return plain[spelt]
+    found = get_close_matches(asked.rpartition("/")[2], plain, n=1)
+    return plain[found[0]] if found else None
+
+
+def _plain(word: str) -> str:
+    return word.strip().casefold().replace("_", "-").replace(" ", "-")

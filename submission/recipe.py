@@ -26,6 +26,7 @@ from submission.gate.evidence import KINDS as EVIDENCE
 from submission.masks.voting import MOST_MEMBERS, Rule
 from submission.output.team import team_faults
 from submission.read_record import read_fields, read_record
+from submission.toml_text import parse_toml
 from submission.user_paths import expand
 
 PACKAGED = Path(__file__).parent / "recipes"
@@ -105,14 +106,14 @@ def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
     if name_or_path in packaged_recipes():
         path = PACKAGED / f"{name_or_path}.toml"
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
-        known = ", ".join(packaged_recipes())
+        known = packaged_recipes()
         raise InputError(
-            f"{name_or_path}: no such recipe; give a .toml file, or one of the packaged: {known}"
+            f"{name_or_path}: no such recipe{did_you_mean(name_or_path, known)}; give a .toml "
+            f"file, or one of the packaged: {', '.join(known)}"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from None
+    values = parse_toml(content, path)
     for change in changes:
         _change(values, change)
     return parse_recipe(values, path)

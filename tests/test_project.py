@@ -16,7 +16,7 @@ PACKAGE = ROOT / "submission"
 
 # Each room imports itself and rooms to its left only; torch stays out of all of them.
 WITHOUT_TORCH = (
-    "errors", "mistaken_files", "ordinary_files", "strict_json", "json_members",
+    "errors", "did_you_mean", "mistaken_files", "ordinary_files", "strict_json", "json_members",
     "whole_files",
     "dataset", "masks", "output", "score",
 )  # fmt: skip

@@ -45,6 +45,24 @@ def write(folder: Path, text: str) -> str:
     return str(path)
 
 
+@pytest.mark.parametrize("path", ["C:\\Users\\me", "C:\\data", "C:\\temp\\new"])
+def test_a_windows_path_gets_a_hint_and_in_single_quotes_it_is_a_text(tmp_path, path):
+    text = EXAMPLE.replace('"data/mevis"', f'"{path}"')
+    with pytest.raises(InputError, match=r"my\.toml: .*write the path in single quotes"):
+        read_recipe(write(tmp_path, text))
+    quoted = EXAMPLE.replace('"data/mevis"', f"'{path}'")
+    assert read_recipe(write(tmp_path, quoted)).root == tmp_path / path
+
+
+def test_a_byte_order_mark_is_no_fault_and_other_errors_get_no_hint(tmp_path):
+    assert read_recipe(write(tmp_path, f"\ufeff{EXAMPLE}")).name == "pvuw4"
+    with pytest.raises(InputError, match="not valid TOML") as error:
+        read_recipe(write(tmp_path, f"{EXAMPLE}\npng = "))
+    assert "backslash" not in str(error.value)
+    with pytest.raises(InputError, match="a web page instead of the file"):
+        read_recipe(write(tmp_path, "<!DOCTYPE html><html>"))
+
+
 def test_the_documented_recipe_is_read(tmp_path):
     recipe = read_recipe(write(tmp_path, EXAMPLE))
     first, given = recipe.experts

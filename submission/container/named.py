@@ -1,11 +1,10 @@
 """What a recipe names on this machine: the files and folders that a container has to see, too."""
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from submission.errors import InputError
+from submission.toml_text import parse_toml
 from submission.user_paths import expand
 
 PATH_LIKE = ("/", "./", "../", "~")
@@ -19,10 +18,7 @@ def named_by(recipe: Path) -> tuple[Path, ...]:
     them. Names in weights.lock and on the Hub are neither. Raises InputError for no TOML, and for
     the home folder of nobody.
     """
-    try:
-        values = tomllib.loads(recipe.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{recipe}: not valid TOML: {error}") from None
+    values = parse_toml(recipe.read_bytes(), recipe)
     folder = recipe.absolute().parent
     named = [recipe.absolute()]
     for text in _strings(values):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from submission.dataset.records import Split, Video
+from submission.did_you_mean import did_you_mean
 from submission.errors import Fault, FaultyInput, InputError
 
 Shard = tuple[int, int]  # (i, n): the i-th of n parts, counted from 1
@@ -54,7 +55,10 @@ def _refuse_unknown(split: Split, videos: Sequence[str]) -> None:
     if unknown:
         raise FaultyInput(
             f"--videos: the split {split.name} does not have {len(unknown)} of these videos:",
-            [Fault(name, f"no such video in {split.meta_file}") for name in unknown],
+            [
+                Fault(name, f"no such video in {split.meta_file}{did_you_mean(name, known)}")
+                for name in unknown
+            ],
             f"The first videos of the split are {', '.join(sorted(known)[:5])}.",
         )
 

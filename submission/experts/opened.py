@@ -19,6 +19,9 @@ def faults_of_opening(
     where = f"checkpoint {name}"
     try:
         path = finder.openable(name)
+    except InputError as error:  # its name is nowhere
+        return [Fault("checkpoint", str(error).removeprefix("checkpoint "))]
+    try:
         if path is not None:
             finder.once((path, open_it.__module__), lambda: open_it(path))
     except InputError as error:

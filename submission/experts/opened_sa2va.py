@@ -28,8 +28,8 @@ def checkpoint_faults(
     try:
         folder = finder.openable(name)
         beside = finder.openable(sam2) if sam2 else None
-    except InputError as error:
-        yield Fault(where, str(error))
+    except InputError as error:  # its name is nowhere
+        yield Fault("checkpoint", str(error).removeprefix("checkpoint "))
         return
     if folder is None or (sam2 and beside is None):
         return

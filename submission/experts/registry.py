@@ -15,6 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
+from submission.did_you_mean import did_you_mean
 from submission.errors import InputError
 from submission.experts.expert import Expert, Tools
 
@@ -35,10 +36,11 @@ def find_kind(name: str) -> ModuleType:
         return import_module(KINDS[name])
     points = {point.name: point for point in _entry_points()}
     if name not in points:
-        known = ", ".join([*KINDS, *points])
+        known = [*KINDS, *points]
         raise InputError(
-            f'there is no kind of expert "{name}"; known: {known}. Others come with their package: '
-            f"install it (docs/experts.md)"
+            f'there is no kind of expert "{name}"{did_you_mean(name, known)}; known: '
+            f"{', '.join(known)}. Others come with their package: "
+            "install it (docs/experts.md)"
         )
     return _open(points[name])
 

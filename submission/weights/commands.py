@@ -37,7 +37,7 @@ class ByteCount:
 def lock_weights(names: Sequence[str], weights: Weights, update: bool) -> None:
     """Pin what is unresolved, print the difference and write the lock."""
     lock = weights.lock
-    items = [lock.take(name) for name in dict.fromkeys(names)]
+    items = list(dict.fromkeys(lock.take(name) for name in names))
     hub = None if all(item.is_by_hand for item in items) else Hub()
     for old in items:
         if hub is None or old.is_by_hand:
@@ -61,8 +61,7 @@ def fetch_weights(
     if connections < 1:
         raise InputError(f"--connections is {connections}; it must be at least 1")
     fetch(names, weights, reporter, connections=connections)
-    for name in dict.fromkeys(names):
-        item = weights.lock.take(name)
+    for item in dict.fromkeys(weights.lock.take(name) for name in names):
         print(f"{_facts(item)} verified: {weights.place(item)}")
 
 
@@ -71,7 +70,7 @@ def verify_weights(names: Sequence[str], weights: Weights, reporter: Reporter) -
 
     Raises FaultyResult with everything that differs or that the lock leaves unresolved.
     """
-    items = [weights.lock.take(name) for name in dict.fromkeys(names)] or [
+    items = list(dict.fromkeys(weights.lock.take(name) for name in names)) or [
         item for item in weights.lock.checkpoints if weights.place(item).is_dir()
     ]
     if not items:

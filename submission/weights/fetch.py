@@ -40,7 +40,7 @@ def fetch(
     Raises FaultyInput for what the lock leaves unresolved, InputError for no room, no network and
     what the Hub refuses, and FaultyResult naming each file that came with wrong content.
     """
-    named = [weights.lock.take(name) for name in dict.fromkeys(names)]
+    named = dict.fromkeys(weights.lock.take(name) for name in names)
     for item in named:
         if item.is_by_hand:
             refuse_absent(item, weights)

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from submission.did_you_mean import did_you_mean
 from submission.errors import InputError
 from submission.user_paths import expand
 from submission.weights.hashes import NO_CACHE, cache_folder
@@ -67,8 +68,9 @@ def find_own(name: str, recipe_folder: Path, weights: Weights) -> Path:
         if place.exists():
             return place.resolve()
     looked = ", ".join(dict.fromkeys(str(place) for place in places))
-    known = ", ".join(item.name for item in weights.lock.checkpoints)
+    known = [item.name for item in weights.lock.checkpoints]
     raise InputError(
-        f"checkpoint {name!r} is nowhere: looked for {looked}; give the folder that holds its "
-        f"config.json, or a name in {weights.lock.path.name}: {known}"
+        f"checkpoint {name!r} is nowhere{did_you_mean(name, known)}; looked for {looked}; give the "
+        f"folder that holds its config.json, or a name in {weights.lock.path.name}: "
+        f"{', '.join(known)}"
     )

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StrictInt, StrictStr
 from pydantic.config import with_config
 
 from submission.dataset.names import name_fault
+from submission.did_you_mean import did_you_mean
 from submission.errors import Fault, InputError
 
 EMPTY_SHA256 = sha256(b"").hexdigest()  # a file of 0 bytes is pinned by this, not unresolved
@@ -160,11 +161,20 @@ class Lock:
         return next((item for item in self.checkpoints if item.name == name), None)
 
     def take(self, name: str) -> LockedCheckpoint:
-        """Return the checkpoint of that name; raise InputError naming those that exist."""
-        if found := self.find(name):
+        """Return the checkpoint of that name, or of that repository on the Hub.
+
+        Raises InputError naming the nearest and those that exist.
+        """
+        if found := self.find(name) or self._find_repo(name):
             return found
-        known = ", ".join(item.name for item in self.checkpoints) or "none"
-        raise InputError(f"{self.path} names no checkpoint {name!r}; it names: {known}")
+        known = [item.name for item in self.checkpoints]
+        raise InputError(
+            f"{self.path} names no checkpoint {name!r}{did_you_mean(name, known)}; it names: "
+            f"{', '.join(known) or 'none'}"
+        )
+
+    def _find_repo(self, repo: str) -> LockedCheckpoint | None:
+        return next((item for item in self.checkpoints if repo and item.repo == repo), None)
 
     def replacing(self, changed: LockedCheckpoint) -> "Lock":
         """Return the lock with one checkpoint changed, in its place."""

@@ -1,7 +1,6 @@
 """Read and write weights.lock: strictly, with all faults at once; what is written can be read."""
 
 import json
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from submission.errors import Fault, FaultyInput, InputError
+from submission.toml_text import parse_toml
 from submission.weights.lock import Lock, LockedCheckpoint, LockedFile
 from submission.whole_files import write_bytes
 
@@ -47,12 +47,7 @@ def read_lock(path: Path) -> Lock:
 
 def parse_lock(content: bytes, path: Path) -> Lock:
     """Check the content of a lock; `path` names it in errors, which are those of `read_lock`."""
-    try:
-        values = tomllib.loads(content.decode("utf-8-sig"))
-    except RecursionError:
-        raise InputError(f"{path}: not valid TOML: nested too deeply") from None
-    except ValueError as error:  # no TOML, no UTF-8, or a number that Python refuses to read
-        raise InputError(f"{path}: not valid TOML: {error}") from None
+    values = parse_toml(content, path)
     faults: list[Fault] = []
     checkpoints: Sequence[LockedCheckpoint] = ()
     try:

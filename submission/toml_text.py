@@ -1,0 +1,50 @@
+"""Read TOML that people write: a byte-order mark is no fault, and a Windows path gets a hint."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+from submission.errors import InputError
+from submission.mistaken_files import mistaken_for
+
+HINT = (
+    "a backslash in double quotes begins an escape: write the path in single quotes, or with / "
+    "(C:\\data is /mnt/c/data in WSL)"
+)
+ESCAPED = re.compile(r'"[^"]*\\')  # in a line
+SPOILT = re.compile(r"[A-Za-z]:.*[\b\t\n\f\r\x1b]")  # a drive, and what "\temp" or "\new" became
+
+
+def parse_toml(content: bytes, where: object) -> dict[str, Any]:
+    """Return the tables of `content`; `where` names the file in errors.
+
+    Raises InputError for what is no TOML, and for a path that its escapes have spoilt.
+    """
+    try:
+        values = tomllib.loads(content.decode("utf-8-sig"))
+    except RecursionError:
+        raise InputError(f"{where}: not valid TOML: nested too deeply") from None
+    except ValueError as error:  # no TOML, no UTF-8, or a number that Python refuses to read
+        reason = mistaken_for(content) or f"not valid TOML: {error}{_hint(content, str(error))}"
+        raise InputError(f"{where}: {reason}") from None
+    for text in _strings(values):
+        if SPOILT.match(text):
+            raise InputError(f"{where}: {text!r} is no path: {HINT}")
+    return values
+
+
+def _hint(content: bytes, error: str) -> str:
+    line = re.search(r"at line (\d+)", error)
+    lines = content.decode("utf-8-sig", "replace").split("\n")
+    if line and ESCAPED.search(lines[int(line[1]) - 1]):
+        return f"; {HINT}"
+    return ""
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _strings(one)

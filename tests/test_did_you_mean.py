@@ -1,0 +1,58 @@
+"""Words that are nearly right: the right one is said, and nothing where none is near."""
+
+from contextlib import suppress
+
+import pytest
+
+from submission.cli import main
+from submission.did_you_mean import did_you_mean, nearest
+from submission.errors import InputError
+from submission.weights.folders import Weights, find_own
+from submission.weights.lock_file import default_lock, read_lock
+
+LOCKED = [item.name for item in read_lock(default_lock()).checkpoints]
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("ByteDance/Sa2VA-8B", "Sa2VA-8B"),
+        ("sa2va-8b", "Sa2VA-8B"),
+        ("Sa2VA_8B", "Sa2VA-8B"),
+        ("kumuji/sa2va_i_26b", "Sa2VA-i-26B"),
+        ("Sa2VA-InternVL3-8", "Sa2VA-InternVL3-8B"),
+        ("sam2-hiera-larg", "SAM2-hiera-large"),
+    ],
+)
+def test_the_nearest_checkpoint(word, name, tmp_path):
+    assert nearest(word, LOCKED) == name
+    words = f'; did you mean "{name}"'
+    weights = Weights(read_lock(default_lock()), tmp_path)
+    with pytest.raises(InputError, match=words):
+        find_own(word, tmp_path, weights)
+    if "ByteDance" in word:
+        assert weights.lock.take(word).name == name  # as the Hub has it
+    else:
+        with pytest.raises(InputError, match=words):
+            weights.lock.take(word)
+
+
+def test_nothing_is_said_where_nothing_is_near():
+    assert did_you_mean("LLaVA", LOCKED) == ""
+    assert did_you_mean("frames", []) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "right"),
+    [
+        (["wieghts"], "weights"),
+        (["weights", "lst"], "list"),
+        (["submit", "--recipe", "single_24GB"], "single-24gb"),
+        (["submit", "--videos", "1", "--set", "expert.first_5.frames=1"], "first5"),
+        (["submit", "--set", "vote.rull=paper"], "rule"),
+    ],
+)
+def test_verbs_recipes_experts_and_keys(words, right, capsys):
+    with suppress(SystemExit):  # argparse's own
+        assert main(words) == 2
+    assert f'did you mean "{right}"?' in capsys.readouterr().err
