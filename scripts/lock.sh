@@ -20,8 +20,8 @@ resolve() { # resolve OUTPUT INPUT...
 }
 
 resolve build.txt requirements/build.in
-resolve cpu.txt pyproject.toml --extra dev requirements/torch-cpu-needs.in \
+resolve cpu.txt pyproject.toml --extra dev --extra ray requirements/torch-cpu-needs.in \
     --override requirements/without-torch.txt --override requirements/left-out.txt \
     --no-emit-package torch
-resolve cuda.txt pyproject.toml --extra dev --override requirements/left-out.txt
+resolve cuda.txt pyproject.toml --extra dev --extra ray --override requirements/left-out.txt
 resolve tools.txt requirements/tools.in

@@ -8,6 +8,7 @@ from pydantic import Field
 IMAGES_AT_ONCE = {"cpu": 4, "cuda": 8}  # on a CPU more gain nothing
 
 Count = Annotated[int, Field(ge=1)]
+Workers = Literal["auto"] | Annotated[int, Field(ge=0)]
 Gigabytes = Annotated[float, Field(ge=0)]
 
 
@@ -24,6 +25,10 @@ class Compute:
     share_features: Literal["auto", "off"] = "auto"  # by experts with an equal image encoder
     features_gb: Gigabytes = 8.0  # image features of one video that may be kept, on GPU or host
     frames_gb: Gigabytes = 2.0  # decoded frames that may wait in host memory
+    workers: Workers = 0  # processes over Ray that answer videos; 0: this process, without Ray
+    gpus_per_worker: Annotated[float, Field(gt=0, le=1)] = 1.0  # 0.5: two on one GPU
+    ready_within_s: Annotated[float, Field(gt=0)] = 600.0  # for which no worker may be there
+    ray: str = ""  # a running cluster, "auto" for that of RAY_ADDRESS; empty: one on this machine
 
     def images_on(self, device: str) -> int:
         """Images that pass SAM 2's encoder at once on a device, such as "cuda:1"."""

@@ -35,8 +35,13 @@ NOT_IMPORTED = {"scripts", "tests"}
 
 # What reaches the network, and where it may: Hub, container engine, the server that judges.
 NETWORK = {"aiohttp", "docker", "http", "httpx", "httpx2", "huggingface_hub", "requests", "socket"}
-NETWORK |= {"ftplib", "smtplib", "ssl", "urllib.request", "urllib3"}
-MAY_USE_THE_NETWORK = ("weights/hub.py", "container/", "upload/transport.py")
+NETWORK |= {"ray", "ftplib", "smtplib", "ssl", "urllib.request", "urllib3"}
+MAY_USE_THE_NETWORK = (
+    "weights/hub.py",
+    "container/",
+    "upload/transport.py",
+    "cluster/ray_session.py",
+)
 
 
 # --- imports -------------------------------------------------------------------------------------
@@ -343,7 +348,8 @@ def test_the_locks_hold_every_dependency_in_the_same_version_and_no_torchvision_
     assert cpu.pop("torch") == f"{cuda['torch']}+cpu"
     assert cpu.items() <= cuda.items()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["dev"], *extras["ray"]]
     assert {re.split(r"[<>=~]", line)[0] for line in wanted} <= set(cuda)
 
 

@@ -3,7 +3,8 @@
     python only_for_development.py pyproject.toml
 
 The locks hold what runs the kit and what develops it; the image keeps the first only. Needed is
-what `dependencies` names and what those packages ask for in turn, on this system and this Python.
+what `dependencies` and the extra `ray` name and what those packages ask for in turn, on this system
+and this Python.
 """
 
 import re
@@ -54,4 +55,5 @@ def normal(name: str) -> str:
 if __name__ == "__main__":
     project = tomllib.loads(Path(sys.argv[1]).read_text())["project"]
     installed = {normal(one.metadata["Name"]) for one in distributions()}
-    print("\n".join(sorted(installed - needed([*project["dependencies"], *ALSO_KEPT]))))
+    runs = [*project["dependencies"], *project["optional-dependencies"]["ray"], *ALSO_KEPT]
+    print("\n".join(sorted(installed - needed(runs))))

@@ -9,7 +9,7 @@ belongs to the recipe, checkpoint, sentence and video that are asked for, or it 
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,15 @@ class PredictionStore:
             )
         else:
             write_json(path, wanted)
+
+    def lacks(self, experts: Iterable[str], split: Split) -> bool:
+        """Tell whether any of these experts has an answer still to give; nothing is opened."""
+        return any(
+            not self.path(expert, video.name, expression.id).exists()
+            for expert in experts
+            for video in split.videos
+            for expression in video.expressions
+        )
 
     def identity(self, expert: str) -> Any:
         """Return the identity record of an expert's answers, None when there is none."""

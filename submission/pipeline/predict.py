@@ -34,6 +34,7 @@ class Predicted:
     written: float = 0.0  # seconds of encoding and writing, most of it behind the model
     decoded: int = 0  # frames, each time they were decoded
     faults: list[Fault] = field(default_factory=list)  # videos that could not be answered
+    ran_on: dict[str, str] = field(default_factory=dict)  # by expert: what its model ran on
 
     def add_to(self, seconds: dict[str, float]) -> None:
         """Add the waits to the seconds of a run record."""
@@ -89,22 +90,24 @@ def predict(
     result = Predicted()
     passes = prepared.schedule.passes
     told = 0  # faults of what was read so far: they need not wait for the models
-    budget = round(prepared.compute.frames_gb * 1e9) // 2  # half for this video, half for the next
-    with PredictionWriter(store) as writer, _decoders() as decoders:
-        feeder = _Feeder(source, decoders, budget)
+    budget = budget_of(prepared)
+    with PredictionWriter(store) as writer, decoding() as decoders:
+        feeder = Feeder(source, decoders, budget)
         for number, one in enumerate(passes, 1):
             names = [expert.name for expert in one.experts]
-            reporter.stage(f"predict {number}/{len(passes)} {_listed(names)}")
+            reporter.stage(f"predict {number}/{len(passes)} {listed(names)}")
             writer.flush()  # an expert of this pass may read what those before it have stored
-            told = _tell(writer.faults, told, reporter)
+            told = tell_faults(writer.faults, told, reporter)
             prepared.models.keep_together(one.models)
             _predict_pass(one, prepared, feeder, writer, reporter, result)
     result.writing, result.written = writer.waited, writer.busy
     result.faults += writer.faults
+    ran_on = {expert.name: expert.ran_on() for expert in prepared.experts}
+    result.ran_on = {name: words for name, words in ran_on.items() if words}
     return result
 
 
-def _tell(faults: Sequence[Fault], told: int, reporter: Reporter) -> int:
+def tell_faults(faults: Sequence[Fault], told: int, reporter: Reporter) -> int:
     """Warn of answers that could not be had since the last time; the others go on."""
     if news := faults[told:]:
         reporter.warn(list_faults("these videos cannot be answered so far:", news))
@@ -112,7 +115,7 @@ def _tell(faults: Sequence[Fault], told: int, reporter: Reporter) -> int:
 
 
 @contextmanager
-def _decoders() -> Iterator[Executor]:
+def decoding() -> Iterator[Executor]:
     """Threads that decode; what was not begun is dropped when the block ends early."""
     pool = ThreadPoolExecutor(DECODERS)
     try:
@@ -122,7 +125,7 @@ def _decoders() -> Iterator[Executor]:
 
 
 @dataclass(frozen=True)
-class _Feeder:
+class Feeder:
     """Makes the frames of videos ahead, in threads that all videos share."""
 
     source: FrameSource
@@ -137,23 +140,23 @@ class _Feeder:
         return loader
 
 
+def budget_of(prepared: Prepared) -> int:
+    """Bytes of frames that may wait for one video: half for this one, half for the next."""
+    return round(prepared.compute.frames_gb * 1e9) // 2
+
+
 def _predict_pass(
-    one: Pass, prepared: Prepared, feeder: _Feeder, writer: PredictionWriter, reporter: Reporter,
+    one: Pass, prepared: Prepared, feeder: Feeder, writer: PredictionWriter, reporter: Reporter,
     result: Predicted,
 ) -> None:  # fmt: skip
     """Go through the videos once, with all experts of the pass that have to answer each."""
     started = time.monotonic()
-    rounds = _rounds(one, prepared)
+    rounds = rounds_of(one, prepared)
     total = sum(len(video.expressions) * len(experts) for video, experts in rounds)
     expressions, masks = 0, 0
     for number, (video, experts, loader) in enumerate(_read_ahead(rounds, feeder), 1):
-        session = VideoSession(loader, several=len(experts) > 1)
-        for expert in experts:
-            try:
-                writer.write(expert.name, video, _predictions(expert, video, session))
-            except InputError as error:
-                where = f"expert {expert.name}, video {video.name}"
-                result.faults.append(Fault(where, str(error)))
+        for expert, answers in ask(experts, video, loader, result.faults):
+            writer.write(expert.name, video, answers)
             expressions += len(video.expressions)
             masks += video.num_masks
             rate = masks / (time.monotonic() - started)
@@ -163,7 +166,29 @@ def _predict_pass(
             )
         result.frames += loader.waited
         result.decoded += loader.decoded
-        session.close()
+
+
+def ask(
+    experts: Sequence[Expert], video: Video, loader: FrameLoader, faults: list[Fault]
+) -> Iterator[tuple[Expert, Predictions]]:
+    """Let experts look at a video one after another, and give the answers of each.
+
+    One that cannot answer it gives none, and a fault is added.
+    """
+    session = VideoSession(loader, several=len(experts) > 1)
+    for expert in experts:
+        answers: Predictions = iter(())
+        try:
+            answers = _predictions(expert, video, session)
+        except InputError as error:
+            faults.append(fault_of(expert.name, video.name, error))
+        yield expert, answers
+    session.close()
+
+
+def fault_of(expert: str, video: str, error: InputError) -> Fault:
+    """Say which expert has no answer for which video, and why."""
+    return Fault(f"expert {expert}, video {video}", str(error))
 
 
 def _predictions(expert: Expert, video: Video, session: VideoSession) -> Predictions:
@@ -172,7 +197,7 @@ def _predictions(expert: Expert, video: Video, session: VideoSession) -> Predict
     return iter(list(predictions)) if isgeneratorfunction(expert.predict) else predictions
 
 
-def _rounds(one: Pass, prepared: Prepared) -> list[tuple[Video, list[Expert]]]:
+def rounds_of(one: Pass, prepared: Prepared) -> list[tuple[Video, list[Expert]]]:
     """The videos of a pass, each with the experts that have to answer it."""
     asked: dict[str, tuple[Video, list[Expert]]] = {}
     for expert in one.experts:
@@ -182,7 +207,7 @@ def _rounds(one: Pass, prepared: Prepared) -> list[tuple[Video, list[Expert]]]:
 
 
 def _read_ahead(
-    rounds: Sequence[tuple[Video, list[Expert]]], feeder: _Feeder
+    rounds: Sequence[tuple[Video, list[Expert]]], feeder: Feeder
 ) -> Iterator[tuple[Video, list[Expert], FrameLoader]]:
     """Give each video while the frames of the next are being made."""
     ahead = feeder.begin(*rounds[0])
@@ -193,6 +218,6 @@ def _read_ahead(
         yield video, experts, loader
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Return a few names in full and of many the first two."""
     return " ".join(names) if len(names) < 4 else f"{names[0]} {names[1]} + {len(names) - 2} more"

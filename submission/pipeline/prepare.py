@@ -5,7 +5,7 @@ No model is loaded: plan prints what comes out, predict works it off.
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from submission.compute import Compute
 from submission.dataset.records import Split, Video
@@ -21,6 +21,30 @@ from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where models run: settled on the machine that has them, which may be another one."""
+
+    device: str  # "cpu", "cuda" or "cuda:1"
+    dtype: Literal["float32", "bfloat16"]
+    gpu: Place | None = None  # None for a CPU
+    free: float | None = None  # bytes for models; None: asked of the device when it matters
+
+    def free_bytes(self) -> float:
+        """Bytes of memory that are free for models."""
+        return memory_of(self.device) if self.free is None else self.free
+
+
+# Before it is known where models run: what is wrong with recipe and files is seen all the same.
+NOT_KNOWN_YET = Site("cuda", "bfloat16", free=float("inf"))
+
+
+def settle_site(compute: Compute) -> Site:
+    """Settle device and precision of [compute] on this machine; nothing of its memory is taken."""
+    device = settle_device(compute.device)
+    return Site(device, settle_dtype(compute.dtype, device), gpu_at_hand(device))
 
 
 @dataclass(frozen=True)
@@ -47,9 +71,9 @@ class Prepared:
 
 def prepare(
     recipe: Recipe, split: Split, store: PredictionStore, weights: Weights, reporter: Reporter, *,
-    hash_all: bool = False, to_run: bool = False,
+    hash_all: bool = False, to_run: bool = False, site: Site | None = None,
 ) -> Prepared:  # fmt: skip
-    """Settle what a recipe means for a split, a store and the machine at hand.
+    """Settle what a recipe means for a split, a store and a site: this machine, if none is given.
 
     Every expert opens its files, but no values of weights; `to_run` also wants all checkpoints
     there and as the lock says.
@@ -58,9 +82,8 @@ def prepare(
     that is not there, and where the weights of one expert alone do not fit; says which limits were
     chosen, and warns of what may not fit.
     """
-    device = settle_device(recipe.compute.device)
-    dtype = settle_dtype(recipe.compute.dtype, device)
-    compute = replace(recipe.compute, device=device, dtype=dtype)
+    site = site or settle_site(recipe.compute)
+    compute = replace(recipe.compute, device=site.device, dtype=site.dtype)
     finder = CheckpointFinder(recipe.folder, weights, hash_all, reporter)
     may_lack = recipe.missing == "skip"
     tools = Tools(recipe.folder, compute, finder, store, reporter, recipe.experts, may_lack)
@@ -74,18 +97,18 @@ def prepare(
         if (stored := store.identity(expert.name)) is not None and expert.outdated(stored)
     }
     todo, done = _left_to_do(experts, split, store, outdated)
-    if (gpu := gpu_at_hand(device)) is not None:
-        compute = fit_limits(experts, todo, compute, gpu, reporter)
+    if site.gpu is not None:
+        compute = fit_limits(experts, todo, compute, site.gpu, reporter)
         experts = build_experts(replace(tools, compute=compute))
         on_gpu = compute, tuple(experts)
     else:
-        if recipe.compute.device == "auto":
+        if site.device == "cpu" and recipe.compute.device == "auto":
             warn_of_cpu(experts, todo, compute, reporter)
         on_gpu = recipe.compute, tuple(build_experts(replace(tools, compute=recipe.compute)))
     busy = [expert for expert in experts if todo[expert.name]]
-    plan = schedule(busy, lambda: memory_of(device), share=compute.share_features == "auto")
+    plan = schedule(busy, site.free_bytes, share=compute.share_features == "auto")
     return Prepared(
-        split, compute, gpu, tuple(experts), todo, done, plan, tools.models, on_gpu, outdated
+        split, compute, site.gpu, tuple(experts), todo, done, plan, tools.models, on_gpu, outdated
     )
 
 

@@ -17,7 +17,8 @@ from submission.pipeline.check import CHECK_UNITS, check_run
 from submission.pipeline.pack import PACK_UNITS, pack
 from submission.pipeline.plan import Plan, make_plan
 from submission.pipeline.predict import claim_all, predict
-from submission.pipeline.prepare import Prepared, prepare
+from submission.pipeline.predict_together import Team, open_team, predict_together
+from submission.pipeline.prepare import NOT_KNOWN_YET, Prepared, Site, prepare
 from submission.pipeline.report import report
 from submission.pipeline.score import SCORE_UNITS, score_run
 from submission.pipeline.truth import settle_truth, warn_of_other_files
@@ -115,25 +116,51 @@ class Run:
             self._predict()
 
     def _predict(self) -> None:
-        prepared, store = self._prepare(to_run=True), self.folder.store
+        with self._team() as team:
+            self._predict_with(team)
+
+    @contextmanager
+    def _team(self) -> Iterator[Team | None]:
+        """The workers, where the recipe asks for some and there is something left to do."""
+        compute, store = self.recipe.compute, self.folder.store
+        names = [expert.name for expert in self.recipe.experts]
+        # On a cluster only a worker knows with what precision the answers were made.
+        if not compute.ray and not (compute.workers and store.lacks(names, self.split)):
+            yield None
+            return
+        # What is wrong here is told before Ray starts; with --verify, bytes are hashed only once.
+        self._prepare(NOT_KNOWN_YET, to_run=not self.hash_all)
+        with open_team(
+            self.recipe, self.split, self.weights, self.reporter, hash_all=self.hash_all
+        ) as team:
+            yield team
+
+    def _predict_with(self, team: Team | None) -> None:
+        prepared, store = self._prepare(team.site if team else None, to_run=True), self.folder.store
         for expert in prepared.experts:
             for words in expert.warnings():
                 self.reporter.warn(f"expert {expert.name} {words}")
         claim_all(prepared, store, self.reporter)
         self.reporter.plan(prepared.num_masks)
         with self._timed("predict") as record:
-            result = predict(prepared, open_frames(self.split), store, self.reporter)
+            if team is None:
+                result = predict(prepared, open_frames(self.split), store, self.reporter)
+            else:
+                try:
+                    result = predict_together(prepared, team, store, self.reporter)
+                finally:
+                    record.workers = team.to_json()
+                    team.tell_losses(self.reporter)
             result.add_to(record.seconds)
-            ran_on = {expert.name: expert.ran_on() for expert in prepared.experts}
-            record.attention |= {name: words for name, words in ran_on.items() if words}
+            record.attention |= result.ran_on
             if prepared.num_masks:
                 self.reporter.detail(result.in_words())
             result.refuse_faults()
 
-    def _prepare(self, *, to_run: bool = False) -> Prepared:
+    def _prepare(self, site: Site | None = None, *, to_run: bool = False) -> Prepared:
         return prepare(
             self.recipe, self.split, self.folder.store, self.weights, self.reporter,
-            hash_all=self.hash_all, to_run=to_run,
+            hash_all=self.hash_all, to_run=to_run, site=site,
         )  # fmt: skip
 
     def vote(self) -> None:
@@ -184,7 +211,8 @@ class Run:
                 "a shard alone cannot be submitted: run predict --shard i/n for every i with the "
                 "same --run, and then submit without --shard"
             )
-        settle_device(self.recipe.compute.device)  # refuses a wrong one before anything is written
+        if not self.recipe.compute.ray:  # refuse a wrong one before anything is written
+            settle_device(self.recipe.compute.device)
         with self._held():
             return self._submit()
 

@@ -45,6 +45,7 @@ class RunRecord:
         self.path = run / NAME
         self.seconds: dict[str, float] = {}  # by stage, of this call
         self.attention: dict[str, str] = {}  # by expert: the kernel that ran in this call
+        self.workers: dict[str, Any] = {}  # where several worked: who, what each did, and losses
         uploads = _uploads(self.path)
         self._call_file = new_call_file(run)
         self._made_for = {"recipe": _digest(recipe), "experts": _digest(experts)}
@@ -56,19 +57,23 @@ class RunRecord:
             "experts": experts,
             "checkpoints": checkpoints,
             "code": describe_code(),
-            "libraries": _versions(),
+            "libraries": versions(),
         } | ({"uploads": uploads} if uploads else {})
         self.save()
 
     def save(self, **results: Any) -> None:
         """Write this call's file and the record of all calls, with what `results` adds."""
-        self._values |= {"hardware": _hardware(), "updated": _now(), **results}
+        self._values |= {"hardware": describe_hardware(), "updated": _now(), **results}
         shared = ("started", "updated", "command", "data", "code", "libraries", "hardware")
-        call = {name: self._values[name] for name in shared} | {
-            "made_for": self._made_for,
-            "seconds": self.seconds,
-            "attention": self.attention,
-        }
+        call = (
+            {name: self._values[name] for name in shared}
+            | {
+                "made_for": self._made_for,
+                "seconds": self.seconds,
+                "attention": self.attention,
+            }
+            | ({"workers": self.workers} if self.workers else {})
+        )
         write_call(self._call_file, call)
         calls = read_calls(self.path.parent)
         self._values |= {
@@ -167,7 +172,8 @@ def code_revision(folder: Path = Path(__file__).parent) -> str:
     return described.stdout.strip() or "unknown"
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that have a say in results."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -177,7 +183,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _hardware() -> dict[str, Any]:
+def describe_hardware() -> dict[str, Any]:
+    """CPU, cores and, where torch is at work, the GPUs of this machine."""
     hardware: dict[str, Any] = {"machine": platform.machine(), "cores": os.cpu_count()}
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -2,7 +2,9 @@
 
 import argparse
 from dataclasses import asdict, replace
+from typing import Any, Literal
 
+from submission.compute import Compute
 from submission.errors import InputError
 from submission.pipeline.submit import Run
 from submission.progress import Reporter
@@ -43,11 +45,23 @@ def add_run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         verb.add_argument("--device", help="auto, cpu, cuda or cuda:1 (default: the recipe's)")
         verb.add_argument("--dtype", choices=["auto", "float32", "bfloat16"],
                           help="precision (default: the recipe's)")  # fmt: skip
+        verb.add_argument("--workers", metavar="N|auto", type=_workers,
+                          help="answer videos in N processes over Ray, one for each GPU with auto "
+                          "(default: the recipe's, which is this process alone)")  # fmt: skip
+        verb.add_argument("--ray", metavar="ADDRESS",
+                          help="use the workers of a running Ray cluster; auto: the one that "
+                          "RAY_ADDRESS names")  # fmt: skip
         verb.add_argument("--dry-run", action="store_true",
                           help="check recipe and data, print the plan and stop")  # fmt: skip
         add_lock(verb)
         verb.add_argument("--verify", action="store_true",
                           help="hash checkpoints anew, trust no remembered hash")  # fmt: skip
+
+
+def _workers(text: str) -> "int | Literal['auto']":
+    if text == "auto" or (text.isascii() and text.isdigit()):
+        return "auto" if text == "auto" else int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor auto")
 
 
 def _submit(arguments: Arguments, reporter: Reporter) -> None:
@@ -123,6 +137,16 @@ def _report(arguments: Arguments, reporter: Reporter) -> None:
     reporter.result(f"report   {page}")
 
 
+def _workers_of(arguments: Arguments, compute: Compute) -> dict[str, Any]:
+    """Where videos are answered, as the call has it; a cluster alone means all of its workers."""
+    address = getattr(arguments, "ray", None) or compute.ray
+    asked = getattr(arguments, "workers", None)
+    workers = compute.workers if asked is None else asked
+    if address and asked == 0:
+        raise InputError(f"--workers 0 is this process alone, and --ray {address} is a cluster")
+    return {"ray": address, "workers": (workers or "auto") if address else workers}
+
+
 def _make_run(arguments: Arguments, reporter: Reporter, recipe: Recipe | None = None) -> Run:
     """The run that a call means; its recipe is the one that is named, where none is given."""
     if arguments.recipe is None and (arguments.data or arguments.split):
@@ -135,6 +159,7 @@ def _make_run(arguments: Arguments, reporter: Reporter, recipe: Recipe | None = 
         recipe.compute,
         device=getattr(arguments, "device", None) or recipe.compute.device,
         dtype=getattr(arguments, "dtype", None) or recipe.compute.dtype,
+        **_workers_of(arguments, recipe.compute),
     )
     return Run(
         replace(recipe, compute=compute), selection(arguments), arguments.run, reporter,

@@ -1,0 +1,234 @@
+"""What a worker does: settle the run where it is, say what it is, and answer one video at a time.
+
+It reads data and weights at the paths that the driver names, and writes nothing: answers go back
+as run lengths. Knows nothing of Ray: an actor holds one, and so does a test.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from submission.cluster.crew import Facts
+from submission.compute import Compute
+from submission.dataset.frames import DECODERS, open_frames
+from submission.dataset.mevis import read_split
+from submission.dataset.records import Expression, Split, Video
+from submission.device import Place
+from submission.errors import Fault, InputError
+from submission.experts.expert import Expert, Predictions
+from submission.masks.store import Prediction, PredictionStore
+from submission.pipeline.agreement import agreement
+from submission.pipeline.predict import Feeder, ask, budget_of, fault_of
+from submission.pipeline.prepare import Prepared, Site, prepare, settle_site
+from submission.pool import num_cores
+from submission.progress import Reporter
+from submission.recipe import Recipe, as_json, from_json
+from submission.run.record import describe_hardware
+from submission.weights.folders import Weights
+from submission.weights.lock_file import default_lock, read_lock
+
+Answers = list[tuple[Expression, Prediction]]
+ByExpert = Mapping[str, Mapping[str, Prediction]]  # expert -> expression -> what is stored
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker is asked: a video, who is to answer it, and what these read of others."""
+
+    video: str
+    experts: tuple[str, ...]
+    together: Mapping[str, float]  # models that may stand side by side, with their bytes
+    stored: ByExpert = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a worker gives back for a video."""
+
+    answers: Mapping[str, Answers]  # by expert
+    faults: tuple[Fault, ...]
+    notes: tuple[tuple[str, str], ...]  # what experts had to say: (kind, text)
+    ran_on: Mapping[str, str]  # by expert
+    seconds: float  # of all of it
+    waited: float  # seconds for frames
+    encoding: float  # seconds of encoding; all but the last expert's beside the model
+    decoded: int  # frames
+
+
+# --- what a worker is told -----------------------------------------------------------------------
+def words_for(
+    recipe: Recipe, split: Split, weights: Weights, device: str, *, hash_all: bool
+) -> dict[str, Any]:
+    """Return all that a worker has to know, as JSON values; paths are absolute."""
+    assert recipe.root is not None
+    lean = replace(
+        recipe, team=None, gate=None, published=None, root=recipe.root.absolute(),
+        folder=recipe.folder.absolute(), compute=replace(recipe.compute, device=device),
+    )  # fmt: skip
+    return {
+        "recipe": as_json(lean),
+        "videos": [video.name for video in split.videos],
+        "lock": None if weights.lock.path == default_lock() else str(weights.lock.path.absolute()),
+        "weights": str(weights.folder.absolute()),
+        "hash_all": hash_all,
+        "folder": str(Path.cwd()),
+    }
+
+
+class SentAnswers(PredictionStore):
+    """What earlier experts stored for the video in hand, as the driver sent it; nothing on disk."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(os.devnull) / "sent")  # a path below which nothing can be
+        self.identities: dict[str, Any] = {}
+        self.stored: ByExpert = {}
+
+    def identity(self, expert: str) -> Any:
+        return self.identities.get(expert)
+
+    def has(self, expert: str, video: Video, expression: Expression) -> bool:
+        return expression.id in self.stored.get(expert, {})
+
+    def read(self, expert: str, video: Video, expression: Expression) -> Prediction:
+        try:
+            return self.stored[expert][expression.id]
+        except KeyError:
+            raise InputError(f"no prediction of {expert} was sent for {video.name}") from None
+
+
+class _Notes(Reporter):
+    """Keeps what experts say, to be told by the driver."""
+
+    def __init__(self) -> None:
+        super().__init__("quiet")
+        self.taken: list[tuple[str, str]] = []
+
+    def say(self, text: str) -> None:
+        self.taken.append(("say", text))
+
+    def detail(self, text: str) -> None:
+        self.taken.append(("detail", text))
+
+    def warn(self, text: str) -> None:
+        self.taken.append(("warn", text))
+
+    def take(self) -> tuple[tuple[str, str], ...]:
+        """What was said since the last time."""
+        taken, self.taken = tuple(self.taken), []
+        return taken
+
+
+class Worker:
+    """Answers videos of one run."""
+
+    def __init__(self, words: Mapping[str, Any]) -> None:
+        """Read data and settle limits here; raises InputError for what is not here as it should."""
+        os.chdir(words["folder"] if Path(words["folder"]).is_dir() else "/")
+        recipe = from_json(words["recipe"])
+        assert recipe.root is not None
+        assert recipe.split is not None
+        split = read_split(recipe.root, recipe.split, recipe.meta)
+        asked = set(words["videos"])
+        self._split = replace(split, videos=tuple(v for v in split.videos if v.name in asked))
+        self._videos = {video.name: video for video in self._split.videos}
+        self._notes = _Notes()
+        self._store = SentAnswers()
+        lock = read_lock(Path(words["lock"])) if words["lock"] else read_lock(default_lock())
+        self._site = site_of_share(settle_site(recipe.compute), recipe.compute)
+        self._prepared: Prepared = prepare(
+            recipe, self._split, self._store, Weights(lock, Path(words["weights"])), self._notes,
+            hash_all=words["hash_all"], to_run=True, site=self._site,
+        )  # fmt: skip
+        self._experts = {expert.name: expert for expert in self._prepared.experts}
+        self._notes.take()  # the driver says the same of itself
+        self._decoders = ThreadPoolExecutor(DECODERS)
+        self._feeder = Feeder(open_frames(self._split), self._decoders, budget_of(self._prepared))
+
+    def facts(self) -> Facts:
+        """Say where this is and what decides its answers; JSON values."""
+        return {
+            "host": platform.node(),
+            "process": os.getpid(),
+            "hardware": describe_hardware(),
+            "site": site_to_json(self._site),
+            "agreement": agreement(self._split, self._prepared.experts, self._store.identities),
+        }
+
+    def work(self, order: Order) -> Done:
+        """Answer a video with these experts, one after another; encoding goes on beside them."""
+        started = time.perf_counter()
+        video = self._videos[order.video]
+        experts = [self._experts[name] for name in order.experts]
+        self._store.stored = order.stored
+        self._prepared.models.keep_together(order.together)
+        faults: list[Fault] = []
+        drawn: dict[str, Future[tuple[Answers, float]]] = {}
+        loader = self._feeder.begin(video, experts)
+        with ThreadPoolExecutor(1) as encoder:
+            for expert, answers in ask(experts, video, loader, faults):
+                drawn[expert.name] = encoder.submit(_draw, answers)
+        done = {name: _result(future, name, video, faults) for name, future in drawn.items()}
+        return Done(
+            {name: answers for name, (answers, _) in done.items()}, tuple(faults),
+            self._notes.take(), _ran_on(experts), time.perf_counter() - started, loader.waited,
+            sum(seconds for _, seconds in done.values()), loader.decoded,
+        )  # fmt: skip
+
+
+def make_worker(words: Mapping[str, Any]) -> Worker:
+    """What an actor calls."""
+    return Worker(words)
+
+
+def _draw(answers: Predictions) -> tuple[Answers, float]:
+    started = time.perf_counter()
+    return list(answers), time.perf_counter() - started
+
+
+def _result(
+    future: "Future[tuple[Answers, float]]", expert: str, video: Video, faults: list[Fault]
+) -> tuple[Answers, float]:
+    try:
+        return future.result()
+    except InputError as error:
+        faults.append(fault_of(expert, video.name, error))
+        return [], 0.0
+
+
+def _ran_on(experts: Sequence[Expert]) -> dict[str, str]:
+    return {expert.name: words for expert in experts if (words := expert.ran_on())}
+
+
+# --- where it is ----------------------------------------------------------------------------------
+def site_of_share(site: Site, compute: Compute) -> Site:
+    """A site of which a worker has only a part: of a GPU's memory, or of a machine's."""
+    if site.gpu is None:
+        threads = int(os.environ.get("OMP_NUM_THREADS") or num_cores())
+        return replace(site, free=site.free_bytes() * min(1.0, threads / num_cores()))
+    share = compute.gpus_per_worker
+    gpu = replace(
+        site.gpu, free=min(site.gpu.free, share * site.gpu.total), total=share * site.gpu.total
+    )
+    if share < 1:
+        import torch
+
+        # What is asked for above its share is an out-of-memory error here, not at the neighbour.
+        torch.cuda.set_per_process_memory_fraction(share)
+    return replace(site, gpu=gpu, free=gpu.free)
+
+
+def site_to_json(site: Site) -> dict[str, Any]:
+    """A site as JSON values."""
+    gpu = site.gpu and [site.gpu.name, site.gpu.free, site.gpu.total]
+    return {"device": site.device, "dtype": site.dtype, "gpu": gpu, "free": site.free_bytes()}
+
+
+def site_from_json(values: Mapping[str, Any]) -> Site:
+    """The site that `site_to_json` wrote."""
+    gpu = Place(*values["gpu"]) if values["gpu"] else None
+    return Site(values["device"], values["dtype"], gpu, values["free"])
