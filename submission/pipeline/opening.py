@@ -16,9 +16,12 @@ def refuse_faults(
     `to_run` also wants every checkpoint of the lock to be there.
     """
     found: dict[Fault, list[str]] = {}
+    absent: dict[str, Fault] = {}
     for expert in experts:
-        absent = _absent(expert, finder) if to_run else []
-        for fault in (*expert.faults(split), *absent):
+        if to_run:
+            absent |= _absent(expert, finder)
+        to_come = [absent[name] for name in expert.checkpoints() if name in absent]
+        for fault in (*expert.faults(split), *to_come):
             found.setdefault(fault, []).append(expert.name)
     if found:
         faults = [
@@ -26,6 +29,11 @@ def refuse_faults(
             for fault, users in found.items()
         ]
         advice = "Mend them and run the same command again; nothing was started."
+        if absent:
+            advice = (
+                f"To bring checkpoints, run: {finder.commands(list(absent))}. A folder of your own "
+                f"is given as a path (./NAME). {advice}"
+            )
         raise FaultyInput("These experts cannot answer the split:", faults, advice)
 
 
@@ -44,11 +52,7 @@ def verify_checkpoints(experts: Sequence[Expert], finder: CheckpointFinder) -> N
         raise join_errors(wrong, "These checkpoints are not what the lock says, so none is opened:")
 
 
-def _absent(expert: Expert, finder: CheckpointFinder) -> list[Fault]:
-    """The expert's checkpoints that the lock names and that are still to come."""
+def _absent(expert: Expert, finder: CheckpointFinder) -> dict[str, Fault]:
+    """The expert's checkpoints that the lock names and that are still to come, by name."""
     named = ((name, finder.to_come(name)) for name in expert.checkpoints())
-    return [
-        Fault(f"checkpoint {name}", f"{why}; a folder of your own is given as a path: ./{name}")
-        for name, why in named
-        if why
-    ]
+    return {name: Fault(f"checkpoint {name}", why) for name, why in named if why}

@@ -18,6 +18,7 @@ from submission.pipeline.prepare import Prepared
 # 8-bit mask of the same content takes 1.3 times that.
 BYTES_PER_SIDE = 3.8
 EIGHT_BIT_FACTOR = 1.3
+BLOCK = 4096  # bytes that a file takes at least on most disks
 ZIP_ENTRY_BYTES = 150  # headers and names of one archive member
 
 
@@ -45,6 +46,13 @@ class Plan:
     sharing: tuple[str, ...] = ()  # in words: which experts share what
     cost: tuple[str, ...] = ()  # in words: work, memory and time of the experts with a model
     gate: tuple[str, ...] = ()  # in words: its rule, and what speaks against it
+    weights: tuple[str, ...] = ()  # in words: what of the checkpoints is to come, and room for it
+    disk: str = ""  # in words: what is free where the run goes
+
+    @property
+    def run_bytes(self) -> int:
+        """What masks and zip take on a disk, about: each mask twice, and its file's last block."""
+        return 2 * self.zip_bytes + BLOCK * self.masks
 
     def lines(self) -> list[str]:
         """The plan in words, one line each."""
@@ -53,11 +61,14 @@ class Plan:
             f"{self.frames} frames",
             f"masks      {self.masks} PNG files, zip of about {_size(self.zip_bytes)}",
         ]
+        if self.disk:
+            lines.append(f"disk       {_size(self.run_bytes)} for masks and zip; {self.disk}")
         for expert in self.experts:
             state = f"{expert.done} of {self.sentences} sentences done"
             words = ", ".join(filter(None, (expert.summary, state)))
             lines.append(f"expert     {expert.name}: {words}")
         lines += [f"warning    expert {one.name} {w}" for one in self.experts for w in one.warnings]
+        lines += [f"weights    {words}" for words in self.weights]
         lines += [f"shared     {words}" for words in self.sharing]
         lines += self.gate
         if self.zip_bytes > LARGE_ZIP:

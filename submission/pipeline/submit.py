@@ -42,6 +42,7 @@ from submission.run.record import (
 )
 from submission.score.score_file import Scores
 from submission.weights.folders import Weights
+from submission.weights.to_come import lines, room
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,14 @@ class Run:
         """Count what is to do, without loading anything."""
         refuse_other_data(self.folder.path, self.split)
         self.split = settle_truth(self.split, self.folder, self.reporter, keep=False)
-        plan = make_plan(self._prepare(), self.recipe.png)
-        return replace(plan, gate=self._gate_in_words())
+        prepared = self._prepare()
+        named = dict.fromkeys(n for expert in prepared.experts for n in expert.checkpoints())
+        locked = [name for name in named if self.weights.lock.find(name)]
+        plan = make_plan(prepared, self.recipe.png)
+        return replace(
+            plan, gate=self._gate_in_words(), weights=tuple(lines(locked, self.weights)),
+            disk=room(self.folder.path, plan.run_bytes),
+        )  # fmt: skip
 
     def _gate_in_words(self) -> tuple[str, ...]:
         gate = self.recipe.gate

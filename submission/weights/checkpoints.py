@@ -1,6 +1,6 @@
 """Turn the words of a recipe into checkpoints: verified by the lock, or the user's own folders."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,7 +9,8 @@ from submission.progress import Reporter
 from submission.weights.folders import Weights, find_own, locate
 from submission.weights.hashes import recall
 from submission.weights.sizes import in_words
-from submission.weights.verify import open_locked, to_come
+from submission.weights.to_come import commands, why_to_come
+from submission.weights.verify import open_locked
 
 SAM2_FILE = "sam2_hiera_large.pt"  # as Meta released it
 Opened = TypeVar("Opened")
@@ -47,9 +48,13 @@ class CheckpointFinder:
         return None if self.to_come(name) else self.locate(name)
 
     def to_come(self, name: str) -> str:
-        """Say why a checkpoint in the lock cannot be opened yet, and what brings it; else ""."""
+        """Say why a checkpoint in the lock cannot be opened yet; "" for others."""
         locked = self._weights.lock.find(name)
-        return to_come(locked, self._weights) if locked else ""
+        return why_to_come(locked, self._weights) if locked else ""
+
+    def commands(self, names: Sequence[str]) -> str:
+        """Return the command lines that bring checkpoints of the lock."""
+        return commands(names, self._weights)
 
     def once(self, key: Hashable, open_it: Callable[[], Opened]) -> Opened:
         """Return what opening gave, for experts that open the same: it is done once."""

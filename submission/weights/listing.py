@@ -1,6 +1,5 @@
 """Say of each checkpoint in the lock how large it is, how much is pinned, and what is there."""
 
-import shutil
 from collections.abc import Callable, Sequence
 
 from submission.weights.expected import download, weight_bytes
@@ -8,6 +7,7 @@ from submission.weights.folders import Weights
 from submission.weights.hashes import recall
 from submission.weights.lock import LockedCheckpoint
 from submission.weights.sizes import in_words
+from submission.weights.to_come import in_all, left_to_download, room, why_to_come
 
 HEADINGS = (
     "name", "license", "download", "bytes of weights", "pinned", "present", "disk needed"
@@ -25,9 +25,19 @@ def table(weights: Weights, draw: Draw | None = None) -> list[str]:
     """
     rows = [HEADINGS, *(_row(item, weights) for item in weights.lock.checkpoints)]
     lines = (draw or in_columns)(rows)
-    there = next(p for p in (weights.folder, *weights.folder.absolute().parents) if p.exists())
-    free = in_words(shutil.disk_usage(there).free)
-    return [*lines, "", f"folder  {weights.folder} ({free} free)", f"lock    {weights.lock.path}"]
+    return [*lines, "", *_to_come(weights), f"lock     {weights.lock.path}"]
+
+
+def _to_come(weights: Weights) -> list[str]:
+    """What of all checkpoints is still to come, and the room where they go."""
+    absent = [item for item in weights.lock.checkpoints if why_to_come(item, weights)]
+    sizes = [left_to_download(item, weights) for item in absent]
+    loose = sum(not item.is_pinned for item in absent)
+    folder = f"folder   {room(weights.folder, sum(size.bytes or 0 for size in sizes))}"
+    if not absent:
+        return [folder]
+    return [f"to come  {len(absent)} of {len(weights.lock.checkpoints)} not fetched, {loose} of "
+            f"them not locked: {in_all(sizes)}", folder]  # fmt: skip
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -43,12 +53,7 @@ def _row(checkpoint: LockedCheckpoint, weights: Weights) -> tuple[str, ...]:
     size, is_exact = download(checkpoint)
     weights_alone = weight_bytes(checkpoint)
     about = "" if is_exact else "about "
-    there = sum(
-        file.bytes
-        for file in checkpoint.files
-        if file.is_pinned and _has_size(weights, checkpoint, file.path, file.bytes)
-    )
-    needed = None if size is None else max(0, size - there)
+    needed = left_to_download(checkpoint, weights).bytes
     return (
         checkpoint.name,
         checkpoint.license or NOT_SEEN,
@@ -89,8 +94,3 @@ def _present(checkpoint: LockedCheckpoint, weights: Weights) -> str:
     ):
         return "differs from the lock"
     return "verified" if all(remembered) else "not verified"
-
-
-def _has_size(weights: Weights, checkpoint: LockedCheckpoint, path: str, size: int) -> bool:
-    file = weights.place(checkpoint) / path
-    return file.is_file() and file.stat().st_size == size

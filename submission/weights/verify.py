@@ -1,6 +1,5 @@
 """Compare what lies on disk with the lock, offline; nothing that differs is opened."""
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -94,28 +93,6 @@ def open_locked(
             f"Run: {weights.command('fetch', name)} (it replaces what differs). {own}",
         )
     return folder.resolve()
-
-
-def to_come(checkpoint: LockedCheckpoint, weights: Weights) -> str:
-    """Say why a checkpoint cannot be opened yet, and what brings it; "" where all files are there.
-
-    Their content is not looked at.
-    """
-    name = checkpoint.name
-    fetch = weights.command("fetch", name)
-    if not checkpoint.is_pinned:
-        unresolved = "; ".join(fault.what for fault in checkpoint.unresolved())
-        return (
-            f"{weights.lock.path.name} does not pin it ({unresolved}): run "
-            f"{weights.command('lock', name)}, then {fetch}"
-        )
-    folder = weights.place(checkpoint)
-    absent = [file for file in checkpoint.files if not os.path.lexists(folder / file.path)]
-    if not absent:
-        return ""
-    if len(absent) == len(checkpoint.files):
-        return f"it is not there yet: run {fetch}"
-    return f"{len(absent)} of its {len(checkpoint.files)} files are not there yet: run {fetch}"
 
 
 def bytes_to_read(checkpoint: LockedCheckpoint, folder: Path) -> int:
