@@ -10,16 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError
-from docker.types import DeviceRequest
 
-from submission.container.engine import explain, is_rootless
-from submission.errors import Fault, FaultyInput, InputError
+from submission.container.engine import explain
+from submission.container.hardening import TEMPORARY, hardened, user_for
+from submission.errors import Fault, FaultyInput
 
 SECONDS_TO_STOP = 60  # a video that is under way is given up at once; a killed one costs no more
-PROCESSES = 4096  # threads of torch and of decoding included
-ALL_GPUS = -1  # the API's word for "all"
-LEFT_TO_THE_HOST = 2 * 2**30  # bytes of memory
-STRANGER = 10001  # user and group of the image, for a caller who is root: nothing runs as root
 LOCK_INSIDE = "/opt/mevis/submission/weights/weights.lock"
 # Places of the image's own; what a recipe names must not cover them.
 OF_THE_IMAGE = ("/bin", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/sbin", "/sys", "/usr")
@@ -42,7 +38,7 @@ class ContainerRun:
     user: str | None = None  # "UID:GID"; the results belong to it
     threads: str | None = None  # OMP_NUM_THREADS
     memory: int | None = None  # bytes; None: all but a little of this machine's
-    temporary: str = "8g"  # size of /tmp, which lies in memory; as engines write it
+    temporary: str = TEMPORARY  # size of /tmp
     entrypoint: str | None = None  # another program of the image than the kit
 
     def faults(self) -> list[Fault]:
@@ -95,21 +91,16 @@ class ContainerRun:
         volumes = [
             f"{outside}:{inside}:{mode}" for inside, (outside, mode) in self.mounts().items()
         ]
-        memory = self.memory or _memory_of_this_machine() - LEFT_TO_THE_HOST
+        confined = hardened(
+            self.user or f"{os.getuid()}:{os.getgid()}", memory=self.memory,
+            temporary=self.temporary, gpus=self.gpus,
+        )  # fmt: skip
         return {
             "image": self.image,
             "command": list(self.words),
-            "network_mode": "none",
-            "read_only": True,
-            "tmpfs": {"/tmp": f"size={self.temporary}"},
-            "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges"],
-            "pids_limit": PROCESSES,
-            "mem_limit": memory,
-            "user": self.user or f"{os.getuid()}:{os.getgid()}",
+            **confined,
             "volumes": volumes,
             "environment": {"OMP_NUM_THREADS": self.threads} if self.threads else {},
-            "device_requests": _request(self.gpus),
             **({"entrypoint": self.entrypoint} if self.entrypoint else {}),
         }
 
@@ -126,7 +117,7 @@ def run(client: Any, what: ContainerRun, on_output: OnOutput) -> int:
     is_new = not what.runs.exists()
     what.runs.mkdir(parents=True, exist_ok=True)  # else the engine makes it, as root
     if what.user is None:
-        options["user"] = _user(client, what.runs, is_new=is_new)
+        options["user"] = user_for(client, what.runs, is_new=is_new)
     try:
         options["environment"]["MEVIS_IMAGE"] = client.images.get(what.image).id  # for run.json
         container = client.containers.create(**options)
@@ -164,38 +155,3 @@ def driver_answers() -> bool:
 def _place(path: Path) -> str:
     """Where a path of the host is in the container: at the same place, without `..` in it."""
     return os.path.normpath(path.absolute())
-
-
-def _request(gpus: str) -> list[DeviceRequest]:
-    """GPUs as `docker run --gpus` understands them: all, a number, or device=1,2."""
-    if gpus == "none":
-        return []
-    kind = [["gpu"]]
-    if gpus == "all" or (gpus.isdecimal() and int(gpus)):
-        return [DeviceRequest(count=ALL_GPUS if gpus == "all" else int(gpus), capabilities=kind)]
-    word, _, devices = gpus.partition("=")
-    if word == "device" and devices:
-        return [DeviceRequest(device_ids=devices.split(","), capabilities=kind)]
-    raise InputError(f"GPUs {gpus!r}: say none, all, a number such as 2, or device=0,1")
-
-
-def _user(client: Any, runs: Path, *, is_new: bool) -> str:
-    """Whom the results belong to: the caller, but nobody is root in an engine that root runs."""
-    if is_rootless(client):
-        return "0:0"  # root inside is the caller outside
-    if os.getuid():
-        return f"{os.getuid()}:{os.getgid()}"
-    owner = runs.stat()
-    if owner.st_uid:
-        return f"{owner.st_uid}:{owner.st_gid}"
-    if not is_new and any(runs.iterdir()):
-        raise InputError(
-            f"{runs} belongs to root, and the kit does not run as root in a container: "
-            f"run 'chown -R {STRANGER}:{STRANGER} {runs}', or name a user with --user UID:GID"
-        )
-    os.chown(runs, STRANGER, STRANGER)
-    return f"{STRANGER}:{STRANGER}"
-
-
-def _memory_of_this_machine() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
