@@ -1,14 +1,16 @@
 """Reach a container engine: Docker, or Podman behind the same API."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, ImageNotFound
 
 from submission.errors import InputError
 
 SECONDS_TO_ANSWER = 600  # committing a layer of gigabytes keeps an engine silent for minutes
+MARKS_OF_A_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))  # Docker's and Podman's
 
 
 def connect() -> Any:
@@ -21,12 +23,49 @@ def connect() -> Any:
         client.ping()
     except (DockerException, OSError) as error:
         place = os.environ.get("DOCKER_HOST") or "Docker's usual place"
+        inside = any(mark.exists() for mark in MARKS_OF_A_CONTAINER)
         raise InputError(
             f"No container engine answers at {place}: {_reason(error)}\n"
             "Start Docker ('sudo systemctl start docker'), or Podman's service ('podman system "
             "service --time=0 unix:///tmp/podman.sock') with DOCKER_HOST=unix:///tmp/podman.sock."
+            + (" This is a container itself: call the kit outside of it." if inside else "")
         ) from error
     return client
+
+
+def find_image(client: Any, name: str) -> Any:
+    """Return the engine's record of an image; raise InputError, with the next command, for none."""
+    try:
+        return client.images.get(name)
+    except ImageNotFound:
+        fetch = f"'docker pull {name}' (or 'podman pull {name}')"
+        advice = "'docker load' its file, or build it" if name.startswith("sha256:") else fetch
+        raise InputError(
+            f"there is no image {name} on this machine, and a run downloads none: {advice} first"
+        ) from None
+    except (APIError, DockerException) as error:
+        raise InputError(f"the engine does not say whether it has {name}: {error}") from error
+
+
+def digest_of(image: Any, name: str) -> str:
+    """Return what pins an image that is called `name`: its digest in that registry, else its id.
+
+    One that was built here and never pushed has no digest in a registry.
+    """
+    last = name.rpartition("/")[2]
+    repository = name.removesuffix(":" + last.partition(":")[2]) if ":" in last else name
+    for found in image.attrs.get("RepoDigests") or ():
+        where, _, digest = found.partition("@")
+        if where == repository or where.endswith(f"/{repository}"):
+            return str(digest)
+    return str(image.id) if str(image.id).startswith("sha256:") else f"sha256:{image.id}"
+
+
+def version_of(client: Any) -> str:
+    """Name the engine and its version, such as "Podman Engine 4.3.1"."""
+    told = client.version()
+    parts = told.get("Components") or [{"Name": "Docker", "Version": told.get("Version", "")}]
+    return f"{parts[0].get('Name', 'engine')} {parts[0].get('Version', '')}".strip()
 
 
 def is_rootless(client: Any) -> bool:
@@ -43,7 +82,8 @@ def explain(error: APIError, image: str) -> InputError:
         return InputError(
             "The engine cannot hand GPUs on to containers: install NVIDIA's container toolkit "
             "(package nvidia-container-toolkit), run 'sudo nvidia-ctk runtime configure "
-            "--runtime=docker' and 'sudo systemctl restart docker', or say --gpus none."
+            "--runtime=docker' and 'sudo systemctl restart docker', or ask for none (--gpus none; "
+            'gpus = "none" in a recipe).'
         )
     return InputError(f"The engine refused to run {image}: {said}")
 

@@ -8,6 +8,7 @@ docs/experts.md shows one, example.py is one.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ class Tools:
     entries: tuple[ExpertEntry, ...] = ()  # all experts of the recipe
     may_lack: bool = False  # the vote does without answers that an expert lacks
     models: ModelCache = field(default_factory=ModelCache)
+    split: Split | None = None  # what the run answers, for who reads its files by itself
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,14 @@ class Expert(ABC):
         Asked of all experts before any model is made, and in a dry run.
         """
         return ()
+
+    def working_on(self, videos: Sequence[Video]) -> AbstractContextManager[Any]:
+        """What lasts while it answers these videos in this order, such as a process of its own.
+
+        Entered before the first and left after the last, or when the work stops. `predict` may be
+        asked outside of it, by a worker that learns of one video at a time.
+        """
+        return nullcontext()
 
     def outdated(self, stored: Any) -> bool:
         """Tell whether answers of the identity `stored` are to be thrown away and made again.

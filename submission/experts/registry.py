@@ -25,6 +25,7 @@ KINDS = {
     "example": "submission.experts.example",
     "propagate": "submission.experts.propagate",
     "uninext-cutie": "submission.experts.uninext_cutie",
+    "container": "submission.experts.container",
 }
 GROUP = "mevis_submission.experts"
 BY_KEY = {"checkpoint": "sa2va", "masks": "masks"}  # what a recipe without `kind` means

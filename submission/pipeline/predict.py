@@ -8,7 +8,7 @@ the next are decoded ahead of it, and the answers of the last are written behind
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from inspect import isgeneratorfunction
 
@@ -99,7 +99,10 @@ def predict(
             writer.flush()  # an expert of this pass may read what those before it have stored
             told = tell_faults(writer.faults, told, reporter)
             prepared.models.keep_together(one.models)
-            _predict_pass(one, prepared, feeder, writer, reporter, result)
+            with ExitStack() as stack:
+                for expert in one.experts:
+                    stack.enter_context(expert.working_on(prepared.todo[expert.name]))
+                _predict_pass(one, prepared, feeder, writer, reporter, result)
     result.writing, result.written = writer.waited, writer.busy
     result.faults += writer.faults
     ran_on = {expert.name: expert.ran_on() for expert in prepared.experts}

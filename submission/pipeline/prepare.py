@@ -86,7 +86,9 @@ def prepare(
     compute = replace(recipe.compute, device=site.device, dtype=site.dtype)
     finder = CheckpointFinder(recipe.folder, weights, hash_all, reporter)
     may_lack = recipe.missing == "skip"
-    tools = Tools(recipe.folder, compute, finder, store, reporter, recipe.experts, may_lack)
+    tools = Tools(
+        recipe.folder, compute, finder, store, reporter, recipe.experts, may_lack, split=split
+    )
     experts = build_experts(tools)
     refuse_faults(experts, split, finder, to_run=to_run)
     if to_run:
