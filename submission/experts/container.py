@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -114,8 +116,8 @@ class ContainerExpert(Expert):
     def working_on(self, videos: Sequence[Video]) -> Iterator[None]:
         """One container for all of them; it is started when the first is asked for."""
         asked = [part for video in videos if (part := self._unanswered(video)).expressions]
-        place = self.tools.store.folder.parent / "containers" / self.name
         with ExitStack() as stack:
+            place = stack.enter_context(self._place())
             folder = stack.enter_context(job_folder(place, self._split))
             folder.begin(self.identity(), asked)
             self._pass = one = ContainerPass(
@@ -138,8 +140,18 @@ class ContainerExpert(Expert):
         """
         if self._pass is None:
             with self.working_on([video]):
-                return self._answer(video)
+                return iter(list(self._answer(video)))
         return self._answer(video)
+
+    @contextmanager
+    def _place(self) -> Iterator[Path]:
+        """Where its folders are: in the run, or for a worker, which has none, short-lived ones."""
+        if (run := self.tools.reporter.folder) is not None:
+            yield run / "containers" / self.name
+            return
+        place = Path(mkdtemp(prefix=f"mevis-{self.name}-"))
+        yield place  # after a fault it stays, with its log
+        shutil.rmtree(place)
 
     def _answer(self, video: Video) -> Predictions:
         assert self._pass is not None

@@ -96,7 +96,8 @@ class ContainerPass:
         self._seen, self._has_finished = self.folder.finished(), False
         self._process = self._start([one for one in videos if one.name not in self._seen])
         self._since = time.monotonic()
-        self._reporter.say(
+        many = self._reporter.folder is None  # a worker begins one for each video
+        (self._reporter.detail if many else self._reporter.say)(
             f"{self._who}: container {self._process.name} has begun; it prints to {self.folder.log}"
         )
 

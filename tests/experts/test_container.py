@@ -17,6 +17,9 @@ from submission.errors import FaultyInput, InputError
 from submission.experts import container_pass
 from submission.experts.container import Settings, gpus_of
 from submission.experts.container_job import read_scores
+from submission.pipeline.worker import Order, Worker, words_for
+from submission.recipe import read_recipe
+from submission.weights.folders import Weights
 
 EXAMPLE = Path(__file__).parents[2] / "examples/expert-container/expert.py"
 
@@ -229,6 +232,23 @@ def test_a_container_that_outlived_its_kit_is_removed(engine, call):
     engine.left_behind = [type("Old", (), {"remove": lambda self, force: removed.append(force)})()]
     assert main(call(ALL)) == 0
     assert removed == [True]
+
+
+def test_a_worker_that_learns_of_one_video_at_a_time_starts_a_container_for_each(
+    engine, call, split, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    call(CRASH)
+    recipe = read_recipe(str(tmp_path / "r.toml")).with_data(split.root, split.name, None)
+    worker = Worker(words_for(recipe, split, Weights(), "cpu", hash_all=False))
+    done = worker.work(Order("dogs", ("c",), {}))
+    assert [one.id for one, _ in done.answers["c"]] == ["0", "2", "10"]
+    assert done.faults == ()
+    failed = worker.work(Order("cups", ("c",), {}))
+    assert "cups: the container was at this video" in str(failed.faults[0])
+    assert len(engine.started) == 2
+    (log,) = tmp_path.glob("mevis-c-*/1/log.txt")  # that of the first is gone
+    assert str(log) in str(failed.faults[0])
 
 
 # --- what is wrong -------------------------------------------------------------------------------
