@@ -234,6 +234,23 @@ with_weights() {
             -c 'test -r /weights/small-5/model.safetensors'
 }
 
+# The kit is outside, and an expert of somebody else in a container: examples/expert-container.
+answers_as_an_expert() {
+    local example=$WORK/source/examples/expert-container made=$WORK/expert kind
+    rm -rf "$made"
+    mkdir -p "$made"
+    podman build "${BUILD[@]}" --build-arg BASE_IMAGE=$NAME --tag $NAME:motion "$example" &&
+        .venv/bin/python "$example/expert.py" submission/samples/mevis/valid_u "$made/by-hand" || return 1
+    printf '%s\n' '[[expert]]' 'name = "motion"' 'masks = "by-hand/Annotations"' >"$made/masks.toml"
+    printf '%s\n' '[[expert]]' 'name = "motion"' 'kind = "container"' \
+        "image = \"sha256:$(podman image inspect --format '{{.Id}}' $NAME:motion)\"" >"$made/container.toml"
+    for kind in masks container; do
+        in_source "$ROOT/.venv/bin/python" -m submission submit --data submission/samples/mevis \
+            --split valid_u --recipe "$made/$kind.toml" --run "$made/$kind" --device cpu || return 1
+    done
+    cmp "$made/masks/submission.zip" "$made/container/submission.zip"
+}
+
 main() {
     need_programs
     mkdir -p "$WORK"
@@ -259,6 +276,7 @@ main() {
         must_find "there is a network" is_confined_without_hardening
     step "a GPU that is not there is one sentence" refuses_cuda
     step "weights inside: --target with-weights" with_weights
+    step "an expert in a container, same zip" answers_as_an_expert
     say "Proven: $(podman image inspect --format '{{.Size}}' $NAME | awk '{printf "%.2f GB", $1 / 1e9}')," \
         "submission.zip $(sha256sum <"$WORK/outside/submission.zip" | cut -c1-16) inside and outside."
     podman rmi --all --force >>"$LOG" 2>&1 # gigabytes; after a failure they stay, to be looked at
