@@ -16,6 +16,7 @@ from submission.container.hardening import TEMPORARY, hardened, user_for
 from submission.errors import Fault, FaultyInput
 
 SECONDS_TO_STOP = 60  # a video that is under way is given up at once; a killed one costs no more
+HUB_INSIDE = "/hub"
 LOCK_INSIDE = "/opt/mevis/submission/weights/weights.lock"
 # Places of the image's own; what a recipe names must not cover them.
 OF_THE_IMAGE = ("/bin", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/sbin", "/sys", "/usr")
@@ -32,6 +33,7 @@ class ContainerRun:
     runs: Path  # at /runs; made when it is not there
     data: Path | None = None  # at /data, read-only
     weights: Path | None = None  # at /weights, read-only
+    hub: Path | None = None  # the Hugging Face cache, at /hub, read-only
     lock: Path | None = None  # in place of the lock that was baked in, read-only
     named: tuple[Path, ...] = ()  # the recipe, and what it names: at their own places
     gpus: str = "none"  # "none", "all", a number, or "device=1,2"
@@ -63,7 +65,8 @@ class ContainerRun:
     def mounts(self) -> dict[str, tuple[str, str]]:
         """Place inside to (path outside, "ro" or "rw")."""
         mounts = {"/runs": (str(self.runs.resolve()), "rw")}
-        for name, folder in (("/data", self.data), ("/weights", self.weights)):
+        folders = (("/data", self.data), ("/weights", self.weights), (HUB_INSIDE, self.hub))
+        for name, folder in folders:
             if folder is not None:
                 mounts[name] = (str(folder.resolve()), "ro")
         if self.lock is not None:
@@ -100,7 +103,10 @@ class ContainerRun:
             "command": list(self.words),
             **confined,
             "volumes": volumes,
-            "environment": {"OMP_NUM_THREADS": self.threads} if self.threads else {},
+            "environment": {
+                **({"OMP_NUM_THREADS": self.threads} if self.threads else {}),
+                **({"HF_HUB_CACHE": HUB_INSIDE} if self.hub else {}),
+            },
             **({"entrypoint": self.entrypoint} if self.entrypoint else {}),
         }
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from submission.errors import FaultyResult, InputError
 from submission.progress import Reporter
 from submission.verbs.verb import Arguments, add_verb, user_path
-from submission.weights.folders import weights_folder
-from submission.weights.lock_file import default_lock
+from submission.weights.folders import Weights, weights_folder
+from submission.weights.hub_cache import hub_cache
+from submission.weights.lock_file import default_lock, read_lock
 
 if TYPE_CHECKING:
     from submission.container.run import ContainerRun
@@ -133,10 +134,13 @@ def _what(arguments: Arguments) -> "ContainerRun":
         words += ["--recipe", str(named[0]) if named else arguments.recipe]
     automatic = "all" if driver_answers() else "none"
     weights = arguments.weights or weights_folder()
+    lock = arguments.lock or default_lock()
+    known = Weights(read_lock(lock), weights)
     return ContainerRun(
         arguments.image, tuple(words), runs, data=arguments.data,
         weights=weights if arguments.weights or weights.is_dir() else None,
-        lock=arguments.lock or default_lock(), named=named,
+        hub=hub_cache() if any(map(known.is_cached, known.lock.checkpoints)) else None,
+        lock=lock, named=named,
         gpus=automatic if arguments.gpus == "auto" else arguments.gpus, user=arguments.user,
         threads=os.environ.get("OMP_NUM_THREADS"),
         memory=int(arguments.memory * 1e9) if arguments.memory else None, temporary=arguments.tmp,

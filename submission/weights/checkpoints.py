@@ -80,6 +80,10 @@ class CheckpointFinder:
                 size = in_words(sum(file.stat().st_size for file in unread))
                 self._reporter.say(f"hashing {size} of {name}, to compare it with the lock")
             self._verified[name] = open_locked(self._weights, locked, again=self.hash_all)
+            if self._weights.is_cached(locked):
+                self._reporter.say(
+                    f"{name}: used where it lies in the Hugging Face cache, {folder}"
+                )
         return self._verified[name]
 
     def find_sam2(self, name: str) -> Path:

@@ -83,7 +83,11 @@ def verify_weights(names: Sequence[str], weights: Weights, reporter: Reporter) -
     for item in items:
         reporter.stage(f"verify {item.name}")
         found = item.unresolved() + differences(
-            item, weights.place(item), again=True, on_bytes=count
+            item,
+            weights.place(item),
+            again=True,
+            beside=not weights.is_cached(item),
+            on_bytes=count,
         )
         faults += found
         if not found:

@@ -18,8 +18,10 @@ from submission.weights.download import Job, Stopped, WrongContent, download, no
 from submission.weights.folders import Weights, refuse_no_folder
 from submission.weights.hashes import digests, recall
 from submission.weights.hub import Hub
+from submission.weights.hub_cache import find_snapshot
 from submission.weights.lock import LockedCheckpoint, LockedFile
 from submission.weights.sizes import in_words
+from submission.weights.verify import differences
 from submission.whole_files import PARTIAL_SUFFIX
 
 CONNECTIONS = 4  # files at a time
@@ -47,14 +49,15 @@ def fetch(
     checkpoints = [item for item in named if not item.is_by_hand]
     refuse_no_folder(weights.folder)
     _refuse_unresolved(checkpoints, weights)
+    checkpoints = [item for item in checkpoints if not _is_in_cache(item, weights, reporter)]
     to_do = {item: files for item in checkpoints if (files := wrong_files(item, weights, reporter))}
     needed = sum(
-        _missing_bytes(weights.place(item), file) for item, files in to_do.items() for file in files
+        _missing_bytes(weights.home(item), file) for item, files in to_do.items() for file in files
     )
     _refuse_without_room(weights.folder, needed)
     reporter.plan(sum(file.bytes for files in to_do.values() for file in files))
     for item in to_do:
-        folder = weights.place(item)
+        folder = weights.home(item)
         folder.mkdir(parents=True, exist_ok=True)
         with _held(folder, item.name, reporter):
             files = wrong_files(item, weights, reporter)  # another process may have been faster
@@ -64,11 +67,28 @@ def fetch(
             _remove_leftovers(folder)
 
 
+def _is_in_cache(checkpoint: LockedCheckpoint, weights: Weights, reporter: Reporter) -> bool:
+    """Whether the Hugging Face cache has it as the lock says; what it has instead is said."""
+    snapshot = None if weights.is_home(checkpoint) else find_snapshot(checkpoint)
+    if snapshot is None:
+        return False
+    problem = snapshot.problem
+    if not problem:
+        reporter.say(f"comparing {checkpoint.name} in the Hugging Face cache with the lock")
+        faults = differences(checkpoint, snapshot.folder, beside=False)
+        problem = "; ".join(map(str, faults))
+    if problem:
+        reporter.warn(f"{checkpoint.name}: the Hugging Face cache is of no use: {problem}")
+        return False
+    reporter.say(f"{checkpoint.name}: used where it lies in the Hugging Face cache")
+    return True
+
+
 def wrong_files(
     checkpoint: LockedCheckpoint, weights: Weights, reporter: Reporter
 ) -> list[LockedFile]:
     """Return the files that are not there as the lock says; hashes what is not remembered."""
-    folder = weights.place(checkpoint)
+    folder = weights.home(checkpoint)
     there = [file for file in checkpoint.files if _size(folder / file.path) == file.bytes]
     unread = sum(file.bytes for file in there if recall(folder / file.path) is None)
     if unread:

@@ -8,6 +8,7 @@ from submission.did_you_mean import did_you_mean
 from submission.errors import InputError
 from submission.user_paths import expand
 from submission.weights.hashes import NO_CACHE, cache_folder
+from submission.weights.hub_cache import find_snapshot
 from submission.weights.lock import Lock, LockedCheckpoint
 from submission.weights.lock_file import default_lock, read_lock
 
@@ -33,9 +34,27 @@ class Weights:
     lock: Lock = field(default_factory=lambda: read_lock(default_lock()))
     folder: Path = field(default_factory=weights_folder)
 
-    def place(self, checkpoint: LockedCheckpoint) -> Path:
-        """Return the folder of a checkpoint, there or not."""
+    def home(self, checkpoint: LockedCheckpoint) -> Path:
+        """Return the folder into which a checkpoint is fetched, there or not."""
         return self.folder / checkpoint.name
+
+    def place(self, checkpoint: LockedCheckpoint) -> Path:
+        """Return the folder from which a checkpoint is read, there or not.
+
+        That is the Hugging Face cache where it is whole and at the locked revision, and the
+        checkpoint's own folder is not whole.
+        """
+        snapshot = None if self.is_home(checkpoint) else find_snapshot(checkpoint)
+        return snapshot.folder if snapshot and not snapshot.problem else self.home(checkpoint)
+
+    def is_home(self, checkpoint: LockedCheckpoint) -> bool:
+        """Whether all files of a checkpoint lie in its own folder, whatever they hold."""
+        own = self.home(checkpoint)
+        return all(os.path.lexists(own / file.path) for file in checkpoint.files)
+
+    def is_cached(self, checkpoint: LockedCheckpoint) -> bool:
+        """Whether it is read from the Hugging Face cache."""
+        return self.place(checkpoint) != self.home(checkpoint)
 
     def command(self, verb: str, *names: str) -> str:
         """Return the command line for a verb on this lock and folder, to be run as it stands."""

@@ -60,7 +60,7 @@ def _row(checkpoint: LockedCheckpoint, weights: Weights) -> tuple[str, ...]:
         "unknown" if size is None else about + in_words(size),
         "unknown" if weights_alone is None else f"{weights_alone:,}",
         _pinned(checkpoint),
-        _present(checkpoint, weights),
+        _present(checkpoint, weights) + (" (cached)" if weights.is_cached(checkpoint) else ""),
         "unknown" if needed is None else "none" if needed == 0 else about + in_words(needed),
     )
 

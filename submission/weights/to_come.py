@@ -8,6 +8,7 @@ from pathlib import Path
 
 from submission.weights.expected import download
 from submission.weights.folders import Weights
+from submission.weights.hub_cache import find_snapshot
 from submission.weights.lock import LockedCheckpoint
 from submission.weights.sizes import in_words
 
@@ -79,6 +80,11 @@ def lines(names: Sequence[str], weights: Weights) -> list[str]:
         *([f"not locked: {', '.join(loose)}"] if loose else []),
         f"not fetched: {sizes}",
         f"{in_all(list(left.values()))}; {room(weights.folder, needed)}",
+        *(
+            f"{item.name}: the Hugging Face cache is of no use: {found.problem}"
+            for item in absent
+            if (found := find_snapshot(item))
+        ),
         f"to bring them: {commands([item.name for item in absent], weights)}",
     ]
 

@@ -16,13 +16,14 @@ def differences(
     folder: Path,
     *,
     again: bool = False,
+    beside: bool = True,
     on_bytes: OnBytes | None = None,
 ) -> list[Fault]:
     """Return every way in which a checkpoint's folder differs from the lock.
 
     Files are missing, of another size or of another content, as far as the lock states these, or
     the loader would read them and the lock does not list them. Hashes that are remembered count,
-    unless `again`.
+    unless `again`; without `beside` nothing is remembered in the folder itself.
     """
     if not folder.is_dir():
         return [Fault(checkpoint.name, f"is not there: {folder}")]
@@ -32,7 +33,7 @@ def differences(
         for file, fault in zip(checkpoint.files, faults, strict=True)
         if fault is None and file.digest
     ]
-    found = hash_locked(folder, whole, again=again, on_bytes=on_bytes)
+    found = hash_locked(folder, whole, again=again, beside=beside, on_bytes=on_bytes)
     changed = [
         Fault(
             f"{checkpoint.name}/{file.path}",
@@ -49,6 +50,7 @@ def hash_locked(
     files: Iterable[LockedFile],
     *,
     again: bool = False,
+    beside: bool = True,
     on_bytes: OnBytes | None = None,
 ) -> dict[LockedFile, str]:
     """Hash files of a checkpoint's folder, each by the algorithm that the lock knows it by."""
@@ -57,7 +59,7 @@ def hash_locked(
     for algorithm in dict.fromkeys(file.algorithm for file in wanted):
         paths = {file: folder / file.path for file in wanted if file.algorithm == algorithm}
         hashes = digests(
-            paths.values(), algorithm=algorithm, again=again, beside=True, on_bytes=on_bytes
+            paths.values(), algorithm=algorithm, again=again, beside=beside, on_bytes=on_bytes
         )
         found |= {file: hashes[path] for file, path in paths.items()}
     return found
@@ -85,12 +87,14 @@ def open_locked(
             f"checkpoint {name} is not there yet: {folder}. Run: {weights.command('fetch', name)}. "
             f"{own}"
         )
-    faults = differences(checkpoint, folder, again=again, on_bytes=on_bytes)
+    cached = weights.is_cached(checkpoint)
+    faults = differences(checkpoint, folder, again=again, beside=not cached, on_bytes=on_bytes)
     if faults:
+        goes = f"into {weights.home(checkpoint)}" if cached else "it replaces what differs"
         raise FaultyInput(
             f"checkpoint {name} in {folder} is not what {lock} says, so it is not opened:",
             faults,
-            f"Run: {weights.command('fetch', name)} (it replaces what differs). {own}",
+            f"Run: {weights.command('fetch', name)} ({goes}). {own}",
         )
     return folder.resolve()
 
