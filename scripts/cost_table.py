@@ -19,12 +19,13 @@ from submission.cost.estimate import Seconds, seconds_of, seconds_of_all
 from submission.cost.fitting import fit
 from submission.cost.hardware import GPUS, SHOWN, Gpu
 from submission.cost.lines import duration, flop_in_words
-from submission.cost.memory import ALLOWANCE, Peak, peak_memory
-from submission.cost.procedures import Stages, ours, public, sum_stages, total
 from submission.cost.released import config_json
-from submission.cost.sizes import Sizes, parse_sizes
-from submission.cost.video import Asking, AtOnce, Clip
 from submission.dataset.images import decode_rgb
+from submission.experts.sa2va_cost import Cost
+from submission.models.sa2va.memory import ALLOWANCE, Peak, peak_memory
+from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.settings import Settings
+from submission.models.workload import AtOnce, Clip, Stages, sum_stages, total
 from submission.whole_files import write_bytes
 
 DOCUMENT = Path(__file__).parents[1] / "docs/cost.md"
@@ -145,18 +146,20 @@ def _memory_rows() -> list[Sequence[str]]:
 
 @cache
 def _stages(name: str, frames: int) -> tuple[Stages, Stages]:
-    sizes, asking = _sizes(name), _asking(name, frames)
-    mine = sum_stages(ours(sizes, clip, asking, AtOnce()) for clip in VALID)
-    return mine, sum_stages(public(sizes, clip, asking) for clip in VALID)
+    cost, settings = _cost(name), _settings(name, frames)
+    clips = [[(settings, clip)] for clip in VALID]
+    mine = sum_stages(cost.ours(one, AtOnce()) for one in clips)
+    return mine, sum_stages(cost.public(one) for one in clips)
 
 
-def _asking(name: str, frames: int) -> Asking:
-    return Asking(frames, "sa2va-i" if "-i-" in name else "sa2va")
+def _settings(name: str, frames: int) -> Settings:
+    return Settings(frames=frames, procedure="sa2va-i" if "-i-" in name else "sa2va")
 
 
 @cache
-def _sizes(name: str) -> Sizes:
-    return parse_sizes(config_json(name))
+def _cost(name: str) -> Cost:
+    procedure = PROCEDURES[_settings(name, 1).procedure]
+    return Cost(config_json(name), Path(name), procedure, "none")
 
 
 def _gpu(name: str) -> Gpu:
@@ -164,8 +167,9 @@ def _gpu(name: str) -> Gpu:
 
 
 def _peak(name: str, frames: int, clip: Clip, memory: float, at_once: AtOnce) -> Peak:
-    asking = _asking(name, frames)
-    return peak_memory(_sizes(name), clip, asking, at_once, gpu_bytes=memory)
+    cost, settings = _cost(name), _settings(name, frames)
+    weights = cost.weights(value_bytes=2)
+    return peak_memory(cost.sizes, weights, clip, settings, at_once, gpu_bytes=memory)
 
 
 def _fitting(name: str, frames: int, clip: Clip, memory: float) -> AtOnce | None:

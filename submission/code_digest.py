@@ -31,6 +31,15 @@ WITHOUT_A_SAY = (
     "submission.whole_files",
 )
 
+# What only tells how much work a model is.
+COUNTING = (
+    "submission.experts.count_memory",
+    "submission.experts.sa2va_cost",
+    "submission.models.counting",
+    "submission.models.sa2va.internvl.countable",
+    "submission.models.sa2va.qwenvl.countable",
+)
+
 
 @cache
 def code_digest(*modules: str, apart_from: tuple[str, ...] = ()) -> str:
@@ -50,9 +59,10 @@ def prediction_code(module: str) -> str:
     """Return the digest of the code behind an expert's predictions, `module` being the expert's.
 
     It is the family's own wing with what that imports, and how frames are decoded; how answers are
-    stored has no say in them.
+    stored, and what counts its work, has no say in them.
     """
-    return code_digest(module, "submission.dataset.images", apart_from=("submission.masks.store",))
+    apart_from = ("submission.masks.store", *COUNTING)
+    return code_digest(module, "submission.dataset.images", apart_from=apart_from)
 
 
 def digest_of(

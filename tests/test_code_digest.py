@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import submission
-from submission.code_digest import WITHOUT_A_SAY, code_digest, digest_of, prediction_code
+from submission.code_digest import COUNTING, WITHOUT_A_SAY, code_digest, digest_of, prediction_code
 
 PACKAGE = Path(submission.__file__).parent
 VOTE, CHECK, SA2VA = (
@@ -74,7 +74,7 @@ def test_how_answers_are_stored_has_no_say_in_what_a_model_predicts(monkeypatch)
     prediction_code(SA2VA)
     ((modules, options),) = asked
     assert modules[0] == SA2VA
-    assert options == {"apart_from": ("submission.masks.store",)}
+    assert options == {"apart_from": ("submission.masks.store", *COUNTING)}
 
 
 # --- what is followed ----------------------------------------------------------------------------

@@ -5,18 +5,15 @@ from typing import Any
 import torch
 
 from scripts.benchmark.cases import Case
+from scripts.benchmark.cost import cost_of, limit_of, peak_of
 from scripts.benchmark.measure import Method, measure
 from scripts.benchmark.random_model import make_model
 from scripts.benchmark.resources import available_bytes, describe_machine, revision
-from scripts.benchmark.sizes import config_values
 from scripts.benchmark.tables import size_of
 from submission.compute import IMAGES_AT_ONCE
-from submission.cost.estimate import video_limit
-from submission.cost.memory import peak_memory
-from submission.cost.sizes import Sizes, parse_sizes
-from submission.cost.video import Asking, AtOnce, Clip
 from submission.device import settle_device, settle_dtype
 from submission.models.sa2va.model import Limits, Sa2VA
+from submission.models.workload import AtOnce
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -41,18 +38,16 @@ class ModelBench:
 
     def shortage(self, case: Case) -> str:
         """Compare the peak that the cost model expects with the memory that is free."""
-        sizes, clip, asking = _as_costs(case)
         on_gpu = self.device.type == "cuda"
         capacity = torch.cuda.get_device_properties(self.device).total_memory if on_gpu else 0.0
-        peak = peak_memory(
-            sizes, clip, asking, self.at_once, gpu_bytes=capacity, value_bytes=self.dtype.itemsize
-        )
-        needed = peak.total if on_gpu else peak.total + _host_bytes(case)
+        value_bytes = self.dtype.itemsize
+        needed = peak_of(case, self.at_once, gpu_bytes=capacity, value_bytes=value_bytes)
+        needed += 0 if on_gpu else _host_bytes(case)
         # What an earlier case left is let go before this one, or is what it needs.
         if on_gpu:
             held: float = torch.cuda.memory_reserved(self.device)
         else:
-            held = peak.weights if self._name == case.size else 0
+            held = cost_of(case.size).weights(value_bytes) if self._name == case.size else 0
         free = available_bytes(self.device) + held
         if needed <= free:
             return ""
@@ -66,12 +61,7 @@ class ModelBench:
         model = self._model_of(case.size)
         model.network.grounding.attention = case.attention
         found = measure(model, case, self.method)
-        limit = video_limit(
-            config_values(case.size), self.machine["device"], frames=case.frames,
-            sentences=case.sentences, key_frames=case.key_frames, size=(case.height, case.width),
-            procedure=case.procedure, precision=self.precision,  # type: ignore[arg-type]
-            objects_at_once=self.at_once.objects, images_at_once=self.at_once.images,
-        )  # fmt: skip
+        limit = limit_of(case, self.machine["device"], self.at_once, self.precision)
         if limit is not None:
             found["limit"] = {
                 "seconds": limit.seconds.at_best, "expected": limit.seconds.expected,
@@ -88,15 +78,6 @@ class ModelBench:
             self._model, self._name = make_model(size, self.device, self.dtype), size
             self._model.limits = self.limits
         return self._model
-
-
-def _as_costs(case: Case) -> tuple[Sizes, Clip, Asking]:
-    """A case in the words of the cost model."""
-    return (
-        parse_sizes(config_values(case.size)),
-        Clip(case.frames, case.sentences, case.height, case.width),
-        Asking(case.key_frames, case.procedure),
-    )
 
 
 def _host_bytes(case: Case) -> float:

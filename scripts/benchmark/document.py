@@ -15,8 +15,7 @@ import torch
 from scripts.benchmark import growth
 from scripts.benchmark.bench import ModelBench
 from scripts.benchmark.cases import Case
-from scripts.benchmark.flop import count
-from scripts.benchmark.flop_table import FRAMES, KEY_FRAMES, SENTENCES, SIZES, table
+from scripts.benchmark.flop_table import FRAMES, KEY_FRAMES, SENTENCES, SIZES, count, table
 from scripts.benchmark.measure import Method
 from scripts.benchmark.records import Row
 from scripts.benchmark.run import work_through
@@ -92,11 +91,7 @@ def sections(arguments: argparse.Namespace) -> dict[str, str]:
     if growth.main(said):
         raise InputError("the picture of growth was not drawn; what went wrong stands above")
     say("counting FLOP")
-    columns = {
-        (size, shown): count(size, frames=FRAMES, key_frames=shown, sentences=SENTENCES)
-        for size in SIZES
-        for shown in KEY_FRAMES
-    }
+    columns = count((size, shown) for size in SIZES for shown in KEY_FRAMES)
     (shown,) = (row for row in rows if row["case"] == SHOWN.values())
     return {
         MEASURED: measured(rows, arguments.clock),

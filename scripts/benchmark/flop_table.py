@@ -7,11 +7,13 @@ Counted on the meta device: no weights, no GPU, no clock.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from scripts.benchmark.flop import Stage, count, total
+from scripts.benchmark.cases import Case
+from scripts.benchmark.cost import works_of
 from scripts.benchmark.sizes import NAMES
 from scripts.benchmark.tables import markdown
+from submission.models.workload import AtOnce, Stages, total
 
 SIZES, KEY_FRAMES = ("Sa2VA-1B", "Sa2VA-8B", "Sa2VA-26B"), (5, 20)
 FRAMES, SENTENCES = 79, 16  # the mean of MeViS valid
@@ -29,28 +31,39 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, default=FRAMES, metavar="T")
     parser.add_argument("--sentences", type=int, default=SENTENCES, metavar="E")
     arguments = parser.parse_args(words)
-    columns = {
-        (size, shown): count(
-            size, frames=arguments.frames, key_frames=shown, sentences=arguments.sentences
-        )
-        for size in arguments.sizes
-        for shown in arguments.key_frames
-    }
+    sizes = ((size, shown) for size in arguments.sizes for shown in arguments.key_frames)
+    columns = count(sizes, arguments.frames, arguments.sentences)
     print(table(columns))
     return 0
 
 
-def table(columns: dict[tuple[str, int], list[Stage]]) -> str:
+def count(
+    sizes: Iterable[tuple[str, int]], frames: int = FRAMES, sentences: int = SENTENCES
+) -> dict[tuple[str, int], tuple[Stages, Stages]]:
+    """Work of one 720p video by ours and the public procedure, by size and key frames."""
+    return {
+        (size, shown): works_of(Case(size, frames, shown, sentences, 720, 1280), AtOnce())
+        for size, shown in sizes
+    }
+
+
+def table(columns: Mapping[tuple[str, int], tuple[Stages, Stages]]) -> str:
     """One column for each size and number of key frames: public, ours, and the factor."""
     header = ["TFLOP, public → ours"]
     header += [f"{size.removeprefix('Sa2VA-')}, M = {shown}" for size, shown in columns]
-    all_stages = [[*stages, total(stages)] for stages in columns.values()]
-    lines = [
-        [row[0].name, *(f"{_short(stage.public)} → {_short(stage.ours)}" for stage in row)]
-        for row in zip(*all_stages, strict=True)
+    together = [
+        [{**stages, "together": total(stages)} for stages in both] for both in columns.values()
     ]
-    factors = [f"**{stages[-1].public / stages[-1].ours:.1f}**" for stages in all_stages]
-    return markdown(header, [*lines, ["factor", *factors]])
+    lines = [
+        [name, *(f"{_short(public[name].flop)} → {_short(ours[name].flop)}"
+                 for ours, public in together)]
+        for name in together[0][0]
+        if any(public[name].flop for _, public in together)
+    ]  # fmt: skip
+    sums = [[both["together"].flop for both in one] for one in together]
+    return markdown(
+        header, [*lines, ["factor", *(f"**{public / ours:.1f}**" for ours, public in sums)]]
+    )
 
 
 def _short(flop: float) -> str:

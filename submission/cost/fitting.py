@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from submission.cost.video import AtOnce
+from submission.models.workload import AtOnce
 
 Needs = Callable[[AtOnce], float]  # bytes at the peak
 SETTINGS = ("objects", "images", "sentences")

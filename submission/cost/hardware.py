@@ -1,15 +1,17 @@
 """Known GPUs: speed, bandwidth and memory from the makers' data sheets, and what can be attained.
 
 FLOP/s are dense, with float32 accumulation; bytes are decimal, as the sheets have them. Attainable
-shares are assumptions with their source beside them: nothing here was measured by this project.
+shares on Hopper were fitted to runs on one H200 (docs/performance.md); those of other GPUs are
+assumed, with their source beside them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# FlashAttention-2 reaches 35 % of an H100 (Shah et al., arXiv 2407.08608) and 50 to 73 % of an A100
-# (Dao, arXiv 2307.08691).
-HOPPER_ATTENTION, AMPERE_ATTENTION = 0.35, 0.55
+# Attention as a share of the sheet's FLOP/s. On an H200 FlashAttention-2 reaches 328 of 989 TFLOP/s
+# in heads of width 256, and cuDNN, which is taken for several objects, 690 (docs/performance.md).
+# On an A100 FlashAttention-2 reaches 50 to 73 % (Dao, arXiv 2307.08691).
+HOPPER, AMPERE = (0.33, 0.70), (0.55, 0.55)  # of few objects, of a batch of wide heads
 
 
 @dataclass(frozen=True)
@@ -22,41 +24,40 @@ class Gpu:
     float32: float  # FLOP/s outside the tensor cores, which float32 does not use by default
     bandwidth: float  # bytes/s of its memory
     memory: float  # bytes
-    attention: float  # share of `bfloat16` that exact attention kernels reach
+    attention: tuple[float, float]  # share of `bfloat16` that exact attention reaches; and wide
     source: str
 
 
 # The order matters: the first whose words fit is taken.
 GPUS = (
-    Gpu("H200", ("H200",), 989e12, 67e12, 4.8e12, 141e9, HOPPER_ATTENTION,
+    Gpu("H200", ("H200",), 989e12, 67e12, 4.8e12, 141e9, HOPPER,
         "NVIDIA H200 data sheet, SXM"),
-    Gpu("H100 PCIe", ("H100", "PCIe"), 756e12, 51e12, 2.0e12, 80e9, HOPPER_ATTENTION,
+    Gpu("H100 PCIe", ("H100", "PCIe"), 756e12, 51e12, 2.0e12, 80e9, HOPPER,
         "NVIDIA H100 data sheet, PCIe"),
-    Gpu("H100", ("H100",), 989e12, 67e12, 3.35e12, 80e9, HOPPER_ATTENTION,
+    Gpu("H100", ("H100",), 989e12, 67e12, 3.35e12, 80e9, HOPPER,
         "NVIDIA H100 data sheet, SXM"),
-    Gpu("A100 40GB", ("A100", "40GB"), 312e12, 19.5e12, 1.555e12, 40e9, AMPERE_ATTENTION,
+    Gpu("A100 40GB", ("A100", "40GB"), 312e12, 19.5e12, 1.555e12, 40e9, AMPERE,
         "NVIDIA A100 data sheet, 40 GB"),
-    Gpu("A100", ("A100",), 312e12, 19.5e12, 2.039e12, 80e9, AMPERE_ATTENTION,
+    Gpu("A100", ("A100",), 312e12, 19.5e12, 2.039e12, 80e9, AMPERE,
         "NVIDIA A100 data sheet, 80 GB SXM"),
-    Gpu("L40S", ("L40S",), 362e12, 91.6e12, 0.864e12, 48e9, AMPERE_ATTENTION,
+    Gpu("L40S", ("L40S",), 362e12, 91.6e12, 0.864e12, 48e9, AMPERE,
         "NVIDIA L40S data sheet"),
-    Gpu("RTX 4090", ("RTX 4090",), 165.2e12, 82.6e12, 1.008e12, 24e9, AMPERE_ATTENTION,
+    Gpu("RTX 4090", ("RTX 4090",), 165.2e12, 82.6e12, 1.008e12, 24e9, AMPERE,
         "NVIDIA Ada GPU architecture whitepaper, appendix A"),
-    Gpu("RTX 3090", ("RTX 3090",), 71e12, 35.6e12, 0.936e12, 24e9, AMPERE_ATTENTION,
+    Gpu("RTX 3090", ("RTX 3090",), 71e12, 35.6e12, 0.936e12, 24e9, AMPERE,
         "NVIDIA Ampere GA102 GPU architecture whitepaper, appendix A"),
 )  # fmt: skip
 SHOWN = ("H200", "H100", "A100", "RTX 4090")  # in tables, where no GPU is at hand
 
 BANDWIDTH_SHARE = 0.75  # of the sheet's bandwidth, for long reads and writes; assumed
-LAUNCH = 8e-6  # seconds from one kernel to the next in eager PyTorch; assumed
+LAUNCH = 17e-6  # seconds from one kernel to the next in eager PyTorch, with its Python; fitted
 
-# Share of `bfloat16` or `float32` for matrix products, by how large they are; assumed. The image
-# encoder's products are narrow (widths from 144 to 1152, windows of 64 to 256 tokens). Compiling
-# it takes SAM 2 large from 24.2 to 30.2 frames/s on an A100 (README of facebookresearch/sam2): 8 ms
-# of about 25, which is this share of its 1.8 TFLOP a frame.
-LARGE, SMALL = 0.6, 0.25
-SHARES: Mapping[str, float] = {"vision encoder": LARGE, "language prefix": LARGE}
-ATTENTION_STAGES = ("memory attention of frames", "memory attention of objects")
+# Share of `bfloat16` or `float32` for matrix products, by how large they are; fitted. SAM 2's are
+# narrow: widths from 144 to 1152, windows of 64 to 256 tokens.
+NARROW = 0.4
+SHARES: Mapping[str, float] = {
+    "vision encoder": 0.5, "language prefix": 0.75, "language answers": 0.75,
+}  # fmt: skip
 
 
 def find_gpu(name: str) -> Gpu | None:

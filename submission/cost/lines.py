@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from submission.cost.estimate import Precision, seconds_of_all
 from submission.cost.hardware import SHOWN, Gpu, find_gpu
-from submission.cost.procedures import Stages, sum_stages, total
 from submission.device import Place
+from submission.models.workload import Stages, sum_stages, total
 from submission.weights.listing import in_columns
 
 FOOTNOTE = "* with smaller objects_at_once, images_at_once or sentences_at_once, chosen by itself"

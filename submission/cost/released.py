@@ -1,7 +1,7 @@
 """The sizes of the released checkpoints, as their config.json states them.
 
-Sources: the public configurations of Sa2VA, InternVL2.5 and InternVL3 and of their language models;
-what is not public of 26B follows the model classes' defaults.
+Sources: the public configurations of Sa2VA, InternVL2.5, InternVL3, Qwen2.5-VL and Qwen3-VL and of
+their language models; what is not public of 26B follows the model classes' defaults.
 """
 
 from dataclasses import dataclass
@@ -65,9 +65,44 @@ RELEASED: dict[str, tuple[Vision, Language, bool]] = {
     "Sa2VA-i-26B": (VIT_6B, INTERN_20B, True),
 }
 
+QWEN2_5_VISION = {
+    "depth": 32, "hidden_size": 1280, "hidden_act": "silu", "intermediate_size": 3420,
+    "num_heads": 16, "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2,
+    "window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31],
+}  # fmt: skip
+QWEN3_VISION = {
+    "depth": 24, "hidden_size": 1024, "hidden_act": "gelu_pytorch_tanh", "intermediate_size": 4096,
+    "num_heads": 16, "patch_size": 16, "spatial_merge_size": 2, "temporal_patch_size": 2,
+    "num_position_embeddings": 2304, "deepstack_visual_indexes": [5, 11, 17],
+}  # fmt: skip
+# Name: vision encoder; of the language model hidden, layers, heads, groups, mlp, vocabulary with
+# the new tokens.
+QWEN_VL: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
+    "Sa2VA-Qwen2_5-VL-3B": (QWEN2_5_VISION, (2048, 36, 16, 2, 11008, 151670)),
+    "Sa2VA-Qwen2_5-VL-7B": (QWEN2_5_VISION, (3584, 28, 28, 4, 18944, 151670)),
+    "Sa2VA-Qwen3-VL-2B": (QWEN3_VISION, (2048, 28, 16, 8, 6144, 151674)),
+    "Sa2VA-Qwen3-VL-4B": (QWEN3_VISION, (2560, 36, 32, 8, 9728, 151674)),
+}
+KNOWN = (*RELEASED, *QWEN_VL)
+
 
 def config_json(name: str) -> dict[str, Any]:
     """The content of config.json, as far as it is read; SAM 2's sizes are not in it."""
+    return _qwen_vl(name) if name in QWEN_VL else _internvl(name)
+
+
+def _qwen_vl(name: str) -> dict[str, Any]:
+    vision, (hidden, layers, heads, groups, mlp, vocabulary) = QWEN_VL[name]
+    text = {
+        "vocab_size": vocabulary, "hidden_size": hidden, "intermediate_size": mlp,
+        "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": groups,
+        "hidden_act": "silu", "rms_norm_eps": 1e-6, "max_position_embeddings": 128000,
+        "head_dim": 128, "rope_theta": 1e6, "rope_scaling": {"mrope_section": [24, 20, 20]},
+    }  # fmt: skip
+    return {"text_config": text, "vision_config": {**vision, "out_hidden_size": hidden}}
+
+
+def _internvl(name: str) -> dict[str, Any]:
     vision, language, _ = RELEASED[name]
     intern = language.architecture == INTERN
     return {

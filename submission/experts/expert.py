@@ -24,8 +24,7 @@ from submission.video.transforms import FrameRequest
 from submission.weights.checkpoints import CheckpointFinder
 
 if TYPE_CHECKING:
-    from submission.cost.procedures import Stages
-    from submission.cost.video import AtOnce
+    from submission.models.workload import AtOnce, Stages
 
 Predictions = Iterator[tuple[Expression, Prediction]]
 

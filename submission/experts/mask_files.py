@@ -8,12 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from submission.cost.procedures import Stages
-from submission.cost.video import AtOnce
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, FaultyInput, InputError
 from submission.experts.expert import Expert, Predictions, Tools
 from submission.masks.store import Prediction
+from submission.models.workload import AtOnce, Stages
 from submission.output.given_masks import look_at_masks, members_by_name, size_faults
 from submission.output.mask_files import MaskArchive, MaskFolder, open_submission
 from submission.user_paths import expand

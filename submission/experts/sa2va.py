@@ -12,25 +12,22 @@ from pydantic import Field
 
 from submission.code_digest import prediction_code
 from submission.cost.estimate import VALUE_BYTES
-from submission.cost.memory import peak_memory, weight_bytes
-from submission.cost.procedures import Stages, ours, public
-from submission.cost.released import RELEASED, config_json
-from submission.cost.sizes import Sizes, parse_sizes, read_sizes
-from submission.cost.video import Asking, AtOnce, Clip
+from submission.cost.released import KNOWN, config_json
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.experts.opened_sa2va import checkpoint_faults
+from submission.experts.sa2va_cost import Cost
 from submission.experts.selected_frames import SelectedFrames
 from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
 from submission.models.sa2va.images import image_requests
 from submission.models.sa2va.internvl.prompt import TEMPLATES
 from submission.models.sa2va.procedures import PROCEDURES, idle_faults
-from submission.models.sa2va.qwenvl import images as qwenvl
 from submission.models.sa2va.settings import QWEN_VL_ONLY, Choices, presence_faults
 from submission.models.sa2va.settings import Settings as CallSettings
 from submission.models.sam2.sizes import read_grounding
+from submission.models.workload import AtOnce, Clip, Stages
 from submission.strict_json import read_object
 from submission.user_paths import expand
 from submission.video.session import VideoSession
@@ -314,30 +311,31 @@ class Sa2VAExpert(Expert):
 
     # --- what it takes ---------------------------------------------------------------------------
     def resources(self) -> Resources:
-        folder = self.tools.checkpoints.locate(self.settings.checkpoint)
-        weights: float = loaded_bytes(folder, self._value_bytes, self.settings.quantize)
-        if weights:
-            return Resources(self._model_key, weights, lambda: self._encoder)
-        weights = weight_bytes(self._sizes, self._asking, self._value_bytes)
-        return Resources(self._model_key, weights, lambda: None)
+        on_disk = self._loaded_bytes
+        return Resources(
+            self._model_key, on_disk or self._cost.weights(self._value_bytes),
+            (lambda: self._encoder) if on_disk else (lambda: None),
+        )  # fmt: skip
 
-    def work(self, video: Video, at_once: AtOnce) -> Stages | None:
-        if not self._is_counted:
-            return None
-        return ours(self._sizes, _clip(video), self._asking, at_once)
+    def work(self, video: Video, at_once: AtOnce) -> Stages:
+        return self._cost.ours(self._clips(video), at_once)
 
-    def public_work(self, video: Video) -> Stages | None:
-        if not self._is_counted:
-            return None
-        return public(self._sizes, _clip(video), self._asking)
+    def public_work(self, video: Video) -> Stages:
+        return self._cost.public(self._clips(video))
 
-    def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float | None:
-        if not self._is_counted:
-            return None
-        return peak_memory(
-            self._sizes, _clip(video), self._asking, at_once, gpu_bytes=gpu_bytes,
+    def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float:
+        weights = self._loaded_bytes or self._cost.weights(self._value_bytes)
+        return self._cost.memory(
+            self._clips(video), weights, at_once, gpu_bytes=gpu_bytes,
             value_bytes=self._value_bytes,
-        ).total  # fmt: skip
+        )  # fmt: skip
+
+    def _clips(self, video: Video) -> list[tuple[CallSettings, Clip]]:
+        """What each call of the model is asked for."""
+        return [
+            (call, Clip(len(video.frame_names), len(asked), *video.size))
+            for call, asked in self._calls(video)
+        ]
 
     def smaller(self, videos: Sequence[Video]) -> Iterator[Iterator[tuple[str, Expert]]]:
         longest = max((len(video.frame_names) for video in videos), default=0)
@@ -376,8 +374,15 @@ class Sa2VAExpert(Expert):
         )
 
     @cached_property
-    def _sizes(self) -> Sizes:
-        return self._configured(read_sizes, parse_sizes)
+    def _cost(self) -> Cost:
+        folder = self.tools.checkpoints.locate(self.settings.checkpoint)
+        return Cost(self._values, folder / "config.json", self.procedure, self.settings.quantize)
+
+    @cached_property
+    def _loaded_bytes(self) -> float:
+        """Of the weights where they are on disk, else 0."""
+        folder = self.tools.checkpoints.locate(self.settings.checkpoint)
+        return loaded_bytes(folder, self._value_bytes, self.settings.quantize)
 
     def _configured(
         self, read: Callable[[Path], Read], take: Callable[[dict[str, Any]], Read]
@@ -387,29 +392,14 @@ class Sa2VAExpert(Expert):
         try:
             return read(finder.locate(name))
         except InputError as error:
-            if name in RELEASED:
+            if name in KNOWN:
                 return take(config_json(name))
             if finder.is_locked(name):
                 raise InputError(f"{error}; run {finder.command('fetch', name)}") from error
             raise
 
     @property
-    def _is_counted(self) -> bool:
-        """Whether work and memory of this kind of checkpoint can be told: not yet of Qwen-VL."""
-        return not qwenvl.recognises(self._values)
-
-    @property
-    def _asking(self) -> Asking:
-        return Asking(
-            **{field.name: getattr(self.settings, field.name) for field in fields(Asking)}
-        )
-
-    @property
     def _value_bytes(self) -> int:
         """Of one weight; "auto" is taken as on a GPU that has bfloat16."""
         precision = self.tools.compute.dtype
         return VALUE_BYTES["float32" if precision == "float32" else "bfloat16"]
-
-
-def _clip(video: Video) -> Clip:
-    return Clip(len(video.frame_names), len(video.expressions), *video.size)

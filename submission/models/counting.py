@@ -6,8 +6,7 @@ products of an attention are counted, nothing else is, as torch's own counter do
 Attention never writes its scores: exact kernels that keep them on the chip are assumed.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from submission.models.workload import Work
+
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 META = torch.device("meta")
 WIDE, MANY = 256, 4  # width of a head and size of a batch from which an attention counts as wide
@@ -26,44 +27,6 @@ WIDE, MANY = 256, 4  # width of a head and size of a batch from which an attenti
 FREE = ("empty", "new_empty", "empty_like", "empty_strided", "detach", "lift_fresh", "_unsafe_view")
 # Operations that read as much as they write, however large the table is that they read from.
 PICKING = ("embedding", "index", "index_select", "gather", "slice_scatter")
-
-
-@dataclass(frozen=True)
-class Work:
-    """An amount of work; `3 * work` repeats it, `work + other` does both."""
-
-    flop: float = 0.0  # all of it
-    attention: float = 0.0  # of these, in attention kernels
-    wide: float = 0.0  # of those, in a batch of wide heads, for which GPUs have a faster kernel
-    values: float = 0.0  # numbers read or written, parameters included; not bytes
-    calls: float = 0.0  # kernels started
-
-    def __add__(self, other: "Work") -> "Work":
-        return Work(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
-
-    def __sub__(self, other: "Work") -> "Work":
-        return self + -1 * other
-
-    def __rmul__(self, times: float) -> "Work":
-        return Work(*(times * getattr(self, f.name) for f in fields(self)))
-
-
-NOTHING = Work()
-Stages = dict[str, Work]  # in the order in which they run
-
-
-def total(stages: Mapping[str, Work]) -> Work:
-    """All stages together."""
-    return sum(stages.values(), NOTHING)
-
-
-def sum_stages(videos: Iterable[Mapping[str, Work]]) -> Stages:
-    """The stages of several videos, each added up."""
-    summed: Stages = {}
-    for stages in videos:
-        for stage, work in stages.items():
-            summed[stage] = summed.get(stage, NOTHING) + work
-    return summed
 
 
 def count(call: Callable[[], Any]) -> Work:
@@ -91,24 +54,6 @@ def without_values(network: AnyModule) -> AnyModule:
         if parameter.dtype != torch.int8:
             parameter.data = parameter.data.to(META, torch.bfloat16)
     return network
-
-
-def line_through(first: Work, at: float, second: Work, also_at: float, wanted: float) -> Work:
-    """Work at `wanted` of something that grows in a straight line through two counts."""
-    share = (wanted - at) / (also_at - at)
-    return (1 - share) * first + share * second
-
-
-def curve_through(counts: Sequence[tuple[float, Work]], wanted: float) -> Work:
-    """Work at `wanted` of something that grows with the square, through three counts."""
-    total = NOTHING
-    for at, work in counts:
-        weight = 1.0
-        for other, _ in counts:
-            if other != at:
-                weight *= (wanted - other) / (at - other)
-        total += weight * work
-    return total
 
 
 class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]

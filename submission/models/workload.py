@@ -1,6 +1,7 @@
-"""What is asked of a model for one video, as far as it decides work and memory; no torch."""
+"""What is asked of a model for one video, and how much work it is: records and sums; no torch."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -11,6 +12,11 @@ class Clip:
     sentences: int
     height: int  # pixels
     width: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of a frame."""
+        return self.height, self.width
 
 
 @dataclass(frozen=True)
@@ -26,3 +32,42 @@ def groups(count: int, at_once: int) -> list[int]:
     """Sizes of the groups in which `count` things go through."""
     whole, rest = divmod(count, at_once)
     return [at_once] * whole + ([rest] if rest else [])
+
+
+@dataclass(frozen=True)
+class Work:
+    """An amount of work; `3 * work` repeats it, `work + other` does both."""
+
+    flop: float = 0.0  # all of it
+    attention: float = 0.0  # of these, in attention kernels
+    wide: float = 0.0  # of those, in a batch of wide heads, for which GPUs have a faster kernel
+    values: float = 0.0  # numbers read or written, parameters included; not bytes
+    calls: float = 0.0  # kernels started
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __sub__(self, other: "Work") -> "Work":
+        return self + -1 * other
+
+    def __rmul__(self, times: float) -> "Work":
+        return Work(*(times * getattr(self, f.name) for f in fields(self)))
+
+
+NOTHING = Work()
+Stages = dict[str, Work]  # in the order in which they run
+IMAGES = "image encoder"  # the stage that experts with equal image encoders share
+
+
+def total(stages: Mapping[str, Work]) -> Work:
+    """All stages together."""
+    return sum(stages.values(), NOTHING)
+
+
+def sum_stages(videos: Iterable[Mapping[str, Work]]) -> Stages:
+    """The stages of several videos, each added up."""
+    summed: Stages = {}
+    for stages in videos:
+        for stage, work in stages.items():
+            summed[stage] = summed.get(stage, NOTHING) + work
+    return summed

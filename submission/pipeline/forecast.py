@@ -12,13 +12,12 @@ from submission.cost.estimate import Precision, seconds_of_reading
 from submission.cost.fitting import fit
 from submission.cost.hardware import GPUS, SHOWN, Gpu
 from submission.cost.lines import Fitting, MemberCost, cost_lines
-from submission.cost.procedures import IMAGES, Stages, sum_stages
-from submission.cost.video import AtOnce, Clip
 from submission.dataset.records import Video
 from submission.device import Place
 from submission.errors import InputError
 from submission.experts.expert import Expert
 from submission.experts.scheduling import Schedule
+from submission.models.workload import IMAGES, AtOnce, Clip, Stages, sum_stages
 from submission.pipeline.limits import ONE, Demand, demands, one_of_each_shape, wanted_at_once
 
 Known = TypeVar("Known")

@@ -11,12 +11,12 @@ from functools import partial
 from submission.compute import Compute
 from submission.cost.estimate import VALUE_BYTES
 from submission.cost.fitting import Needs, fit, most
-from submission.cost.video import AtOnce
 from submission.dataset.records import Video
 from submission.device import Place, why_no_gpu
 from submission.errors import InputError
 from submission.experts.expert import Expert
 from submission.experts.scheduling import schedule
+from submission.models.workload import AtOnce
 from submission.progress import Reporter
 from submission.weights.sizes import in_words
 

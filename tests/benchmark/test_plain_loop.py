@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from scripts.benchmark.clips import sentences, synthetic_clip
-from scripts.benchmark.flop import count, total
 from scripts.benchmark.procedures import Load, agreement, ours, public
 from scripts.benchmark.random_model import make_model
 from scripts.benchmark.stages import MEMORY_ATTENTION, timed_organs
@@ -79,24 +78,3 @@ def inverted(masks):
     for time in range(len(masks)):
         other.write(time, ~masks[time])
     return other
-
-
-def test_flop_of_what_is_shared_and_of_memory_attention():
-    found = {
-        stage.name: stage
-        for stage in count("reference-qwen2", frames=20, key_frames=4, sentences=3)
-    }
-    assert found["vision encoder"].public == 3 * found["vision encoder"].ours
-    assert found["image encoder"].public / found["image encoder"].ours == pytest.approx(
-        3 * (20 + 4) / 20
-    )
-    # Both products of attention to ten maps and the frame itself: 4 FLOP for each query, key and
-    # channel. Projections and pointers come on top.
-    side, width, layers = 64 // 16, 64, 1
-    queries = side**2
-    attended = 4 * queries * (4 + 6 + 1) * queries * width * layers * (20 - 4) * 3
-    memory = found["memory attention"]
-    assert attended < memory.public < 4 * attended
-    assert memory.ours < memory.public
-    whole = total(list(found.values()))
-    assert whole.public == sum(stage.public for stage in found.values())

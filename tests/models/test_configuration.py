@@ -9,10 +9,10 @@ import pytest
 import torch
 from models.checkpoints import TINY, copy_checkpoint
 
-from submission.cost.sizes import read_sizes
 from submission.errors import InputError
 from submission.models.sa2va.internvl.config import read_config
 from submission.models.sa2va.loading import load
+from submission.models.sa2va.sizes import read_sizes
 from submission.models.sam2.sizes import GroundingConfig, HieraConfig
 
 

@@ -6,15 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from submission.models.counting import (
-    Work,
-    count,
-    curve_through,
-    empty,
-    line_through,
-    sum_stages,
-    total,
-)
+from submission.models.counting import count, empty
+from submission.models.unit_calls import Calls, Unit, curve, from_two, in_groups, line, once
+from submission.models.workload import Work, groups, sum_stages, total
 
 
 def test_a_product_by_hand():
@@ -62,17 +56,31 @@ def test_the_flop_are_those_of_torchs_counter():
     assert count(run).flop == counter.get_total_flops()
 
 
+def counted(unit: Unit) -> Work:
+    """As if work grew with the square of the first number, and in a line with the second."""
+    first, second = unit.numbers
+    return Work(flop=2 * first**2 - first + 7 + 5 * second, values=first, calls=3)
+
+
 def test_lines_and_curves_go_through_what_is_counted():
     def at(n):
-        return Work(flop=3 * n + 5, values=n)
+        return once("part", "unit", n, 0)
 
-    assert line_through(at(1), 1, at(2), 2, 16) == at(16)
+    assert curve(at, (8, 16, 24), 1000).work(counted).flop == pytest.approx(2e6 - 1000 + 7)
+    assert line(at, 1, 2, 16).work(counted) == Work(flop=8 + 15 * 5, values=16, calls=3)
+    assert curve(at, (8, 16, 24), 16) == at(16), "what is counted is taken as it is"
+    assert from_two(at, 1) == at(1)
+    assert set(from_two(at, 9)) == {Unit("part", "unit", (2, 0)), Unit("part", "unit", (3, 0))}
 
-    def squared(n):
-        return Work(flop=2 * n * n - n + 7)
 
-    wanted = curve_through([(n, squared(n)) for n in (2, 3, 4)], 16)
-    assert wanted.flop == pytest.approx(squared(16).flop)
+def test_calls_are_added_and_repeated():
+    one, other = once("part", "unit", 1, 0), once("part", "unit", 0, 1)
+    both = 2 * one + other + one
+    assert both == Calls({Unit("part", "unit", (1, 0)): 3, Unit("part", "unit", (0, 1)): 1})
+    assert both.work(counted) == 3 * counted(Unit("", "", (1, 0))) + counted(Unit("", "", (0, 1)))
+    assert groups(35, 16) == [16, 16, 3]
+    grouped = in_groups(lambda n: once("part", "unit", n, 0), groups(35, 16))
+    assert grouped.times == {Unit("part", "unit", (16, 0)): 2, Unit("part", "unit", (3, 0)): 1}
 
 
 def test_stages_are_added():

@@ -10,21 +10,25 @@ import numpy as np
 import pytest
 import torch
 from models.cases import assert_close, assert_same_masks
+from models.meta_network import live_bytes
 from models.qwenvl_cases import CASES, NOT_THERE, ORACLE, Case, cases
 from models.trace import hooked
 
+from submission.cost.released import config_json
 from submission.errors import FaultyInput, InputError
-from submission.models.counting import count, without_values
+from submission.models.counting import count, empty, without_values
 from submission.models.sa2va.images import image_requests
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.network import lay_out
-from submission.models.sa2va.qwenvl import vision
+from submission.models.sa2va.qwenvl import countable, vision
 from submission.models.sa2va.qwenvl.config import parse_config
 from submission.models.sa2va.qwenvl.positions import positions_of
 from submission.models.sa2va.qwenvl.prompt import build_prompt, read_template
 from submission.models.sa2va.qwenvl.tensor_names import tensor_sources
 from submission.models.sa2va.settings import Settings
+from submission.models.sa2va.sizes import parse_sizes
 from submission.models.sa2va.tensor_names import expected_shapes
+from submission.models.sa2va.work_units import VisionUnits
 from submission.video.transforms import SmartResize
 
 IMAGE = "<|image_pad|>"
@@ -280,37 +284,18 @@ def test_a_missing_file_is_named(tmp_path, lost):
 
 
 # --- true sizes ----------------------------------------------------------------------------------
-QWEN2_5_VISION = {
-    "depth": 32, "hidden_size": 1280, "hidden_act": "silu", "intermediate_size": 3420,
-    "num_heads": 16, "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2,
-    "window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31],
-}  # fmt: skip
-QWEN3_VISION = {
-    "depth": 24, "hidden_size": 1024, "hidden_act": "gelu_pytorch_tanh", "intermediate_size": 4096,
-    "num_heads": 16, "patch_size": 16, "spatial_merge_size": 2, "temporal_patch_size": 2,
-    "num_position_embeddings": 2304, "deepstack_visual_indexes": [5, 11, 17],
-}  # fmt: skip
-# What configs and tokenizers of the releases were reported to state, [SEG] and four others last:
-# vision, hidden size, layers, heads, groups, MLP, vocabulary, and the published sum of parameters.
+# The published sums of parameters.
 SIZES = {
-    "Qwen3-VL-2B": (QWEN3_VISION, 2048, 28, 16, 8, 6144, 151674, 2_666_774_834),
-    "Qwen3-VL-4B": (QWEN3_VISION, 2560, 36, 32, 8, 9728, 151674, 5_057_072_434),
-    "Qwen2_5-VL-3B": (QWEN2_5_VISION, 2048, 36, 16, 2, 11008, 151670, 4_293_849_394),
-    "Qwen2_5-VL-7B": (QWEN2_5_VISION, 3584, 28, 28, 4, 18944, 151670, 8_527_538_994),
+    "Sa2VA-Qwen3-VL-2B": 2_666_774_834,
+    "Sa2VA-Qwen3-VL-4B": 5_057_072_434,
+    "Sa2VA-Qwen2_5-VL-3B": 4_293_849_394,
+    "Sa2VA-Qwen2_5-VL-7B": 8_527_538_994,
 }
 
 
 def true_config(name: str):
-    seeing, hidden, layers, heads, groups, mlp, vocabulary, _ = SIZES[name]
-    text = {
-        "vocab_size": vocabulary, "hidden_size": hidden, "intermediate_size": mlp,
-        "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": groups,
-        "hidden_act": "silu", "rms_norm_eps": 1e-6, "max_position_embeddings": 128000,
-        "head_dim": 128, "rope_theta": 1e6, "rope_scaling": {"mrope_section": [24, 20, 20]},
-    }  # fmt: skip
-    values = {"text_config": text, "vision_config": seeing | {"out_hidden_size": hidden}}
     return parse_config(
-        values, has_tuned_decoder=False, template="",
+        config_json(name), has_tuned_decoder=False, template="",
         colours={"image_mean": [0.5] * 3, "image_std": [0.5] * 3},
     )  # fmt: skip
 
@@ -322,29 +307,47 @@ def test_parameters_are_those_counted_on_the_released_files(name):
     assert {value.device.type for value in network.parameters()} == {"meta"}
     shapes = expected_shapes(network, tensor_sources(network, config))
     values = sum(map(math.prod, shapes.values()))
-    assert values - 256 == SIZES[name][-1]  # the count leaves the one buffer out
-    if name == "Qwen3-VL-4B":
+    assert values - 256 == SIZES[name]  # the count leaves the one buffer out
+    if name == "Sa2VA-Qwen3-VL-4B":
         assert 4 * values == 20_228_290_760  # bytes of data, all float32
 
 
-@pytest.mark.parametrize(("name", "tokens"), [("Qwen3-VL-4B", 1508), ("Qwen2_5-VL-3B", 2040)])
-def test_tokens_and_work_of_five_frames_of_1080p(name, tokens):
-    config = true_config(name)
-    assert config.prefix_tokens(5, (1080, 1920)) == 5 * (tokens + 2) + 3
-    encoder = without_values(lay_out(config)).vision
-    one, two = (count(lambda n=n: config.encode_nothing(encoder, n, (1080, 1920))) for n in (1, 2))
-    layer = 4 * 1280**2 + 3 * 1280 * 3420 if "2_5" in name else 4 * 1024**2 + 2 * 1024 * 4096
-    at_least = 2 * 4 * tokens * layer * config.vision.depth
-    assert at_least < one.flop - one.attention < 1.2 * at_least
-    assert two.flop == 2 * one.flop
-    assert (one.attention < 0.2 * one.flop) == ("2_5" in name)  # most layers look within windows
+FULL_HD, FIVE = (1080, 1920), Settings()
+FAMILIES = {"Sa2VA-Qwen3-VL-4B": 1508, "Sa2VA-Qwen2_5-VL-3B": 2040}  # tokens of a 1080p frame
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_work_of_few_layers_is_that_of_all(name):
+    tokens, values = FAMILIES[name], config_json(name)
+    sizes, units = parse_sizes(values), VisionUnits(values)
+    assert sizes.prefix_tokens(5, FULL_HD, FIVE) == 5 * (tokens + 2) + 3
+    encoder = without_values(lay_out(true_config(name))).vision
+    rows, columns = sizes.patches(FULL_HD, FIVE)
+    whole = count(lambda: vision.see(
+        encoder, empty(rows * columns, 6 * values["vision_config"]["patch_size"] ** 2),
+        (rows, columns),
+    ))  # fmt: skip
+    told = sizes.see(1, FULL_HD, FIVE).work(units)
+    assert (told.flop, told.attention) == (whole.flop, whole.attention)
+    assert told.values == pytest.approx(whole.values, rel=0.02)
+    assert (whole.attention < 0.2 * whole.flop) == ("2_5" in name)  # most look within windows
+    held = sum(one.numel() for one in encoder.parameters())
+    assert sizes.vision_weights().work(units).values == held
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_memory_of_the_vision_encoder_is_what_is_alive(name):
+    values, sizes = config_json(name), parse_sizes(config_json(name))
+    encoder = countable.vision(values, 2, 0)
+    peak, _ = live_bytes(lambda: countable.look(encoder, *sizes.patches(FULL_HD, FIVE)))
+    told = sizes.vision_bytes(0, FULL_HD, FIVE, 2)  # without tokens that earlier images have left
+    assert told == pytest.approx(peak, rel=0.05)
 
 
 @cases("input_ids")
 def test_tokens_before_the_question_are_foretold(case: Case):
     """But for the words before the first image, which the stand-in tokenizer cuts finer."""
-    if case.settings.min_pixels != Settings().min_pixels:
-        pytest.skip("recorded with smaller images")
     images, size = len(case.record["sample_idx"]), case.frames.shape[1:3]
     prompt = case.model.backbone.prompt(images, "", size, case.settings)
-    assert 0 <= prompt.shared - case.model.config.prefix_tokens(images, size) <= 4
+    sizes = parse_sizes(case.model.config.values)
+    assert 0 <= prompt.shared - sizes.prefix_tokens(images, size, case.settings) <= 4

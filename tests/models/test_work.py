@@ -1,54 +1,81 @@
-"""Work of a video: units times steps against a whole clip counted in one go."""
+"""Work of a video: units times how often they come, against whole calls counted in one go."""
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
+from models.meta_network import without_values
 from models.released import config_json
 
-from submission.models.counting import count, empty, total
-from submission.models.sa2va.internvl.config import parse_config
+from submission.models.counting import count, empty
+from submission.models.quantized import Int8Linear, keep_in_int8
+from submission.models.sa2va.course import course_of
+from submission.models.sa2va.language import read_prefix
 from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.settings import Settings
+from submission.models.sa2va.sizes import parse_sizes
 from submission.models.sa2va.work import (
+    ANSWERS,
     DRAW,
     IMAGES,
     PREFIX,
     PROMPTED,
     TRACKED,
     VISION,
-    course_of,
     ours,
     public,
+    weights,
 )
-from submission.models.sa2va.work_units import Units
+from submission.models.sa2va.work_units import LanguageUnits, Sam2Units, VisionUnits
 from submission.models.sam2.tracker import Tracker
-from submission.models.workload import AtOnce, Clip
+from submission.models.unit_calls import once
+from submission.models.workload import AtOnce, Clip, total
 from submission.recipe import PACKAGED
 
 SIZE, OBJECTS = (96, 128), 3
 CLIP = Clip(11, OBJECTS, *SIZE)
+SMALL = json.loads((PACKAGED.parent / "samples/small-5/config.json").read_text())
 
 
-def units_of(procedure, config):
-    return Units(parse_config(config, has_tuned_decoder=True), PROCEDURES[procedure])
+class Model:
+    """Sizes and counts of one checkpoint."""
+
+    def __init__(self, values, procedure="sa2va", quantize="none"):
+        self.values, self.sizes = values, parse_sizes(values)
+        policy = PROCEDURES[procedure].policy
+        self.parts = {
+            "vision": VisionUnits(values),
+            "language": LanguageUnits(values, quantize),
+            "sam2": Sam2Units(self.sizes.grounding, policy, tuned=policy.needs_original_decoder),
+        }
+        self.count = cache(lambda unit: self.parts[unit.part](unit))
+
+    def work(self, calls):
+        return {name: one.work(self.count) for name, one in calls.items()}
+
+    def ours(self, clip, settings, at_once=AtOnce()):  # noqa: B008
+        return self.work(ours(self.sizes, clip, settings, at_once))
+
+    def public(self, clip, settings):
+        return self.work(public(self.sizes, clip, settings))
 
 
-@pytest.fixture(scope="module")
-def small():
-    return json.loads((PACKAGED.parent / "samples/small-5/config.json").read_text())
+@pytest.fixture(scope="module", params=["sa2va", "sa2va-i"])
+def model(request):
+    return Model(SMALL, request.param), Settings(frames=3, procedure=request.param)
 
 
-@pytest.mark.parametrize("procedure", ["sa2va", "sa2va-i"])
-def test_prompting_and_tracking_add_up_to_a_whole_clip(small, procedure):
-    units, settings = units_of(procedure, small), Settings(frames=3, procedure=procedure)
-    stages = ours(units, CLIP, settings, AtOnce())
-    net = units.network.grounding
+def test_prompting_and_tracking_add_up_to_a_whole_clip(model):
+    model, settings = model
+    stages = model.ours(CLIP, settings)
+    net = model.parts["sam2"].network
     with torch.inference_mode():
         side, width = net.config.image_size, net.config.hidden_size
         seen = net.encode_images(empty(1, 3, side, side))[0]
-        tracker = Tracker(net, PROCEDURES[procedure].policy, frame_size=SIZE)
+        policy = PROCEDURES[settings.procedure].policy
+        tracker = Tracker(net, policy, frame_size=SIZE)
 
     def follow():
         for time in (0, 5, 10):
@@ -60,39 +87,95 @@ def test_prompting_and_tracking_add_up_to_a_whole_clip(small, procedure):
     told = stages[PROMPTED] + stages[TRACKED]
     assert told.flop == pytest.approx(whole.flop, rel=5e-3)
     assert told.attention == pytest.approx(whole.attention, rel=5e-3)
-    assert told.values == pytest.approx(whole.values, rel=0.02)
+    assert told.values == pytest.approx(whole.values, rel=0.03)  # recent maps move seats
     # The negative control: one object less would be noticed.
-    fewer = ours(units, replace(CLIP, sentences=2), settings, AtOnce())
+    fewer = model.ours(replace(CLIP, sentences=2), settings)
     assert fewer[PROMPTED].flop + fewer[TRACKED].flop < 0.8 * whole.flop
 
 
-def test_what_a_video_costs_once_does_not_grow_with_its_sentences(small):
-    units, settings = units_of("sa2va", small), Settings(frames=3)
-    few, many = (ours(units, replace(CLIP, sentences=n), settings, AtOnce()) for n in (1, 3))
+def test_what_a_video_costs_once_does_not_grow_with_its_sentences(model):
+    model, settings = model
+    few, many = (model.ours(replace(CLIP, sentences=n), settings) for n in (1, 3))
     for stage in (VISION, PREFIX, IMAGES):
         assert few[stage] == many[stage]
     assert many[DRAW].values == pytest.approx(3 * few[DRAW].values, rel=0.02)
-    assert ours(units, replace(CLIP, sentences=0), settings, AtOnce()) == {}
+    assert model.ours(replace(CLIP, sentences=0), settings) == {}
+    assert model.public(replace(CLIP, sentences=0), settings) == {}
 
 
-def test_the_public_procedure_does_everything_again_for_every_sentence(small):
-    units, settings = units_of("sa2va-i", small), Settings(frames=3, procedure="sa2va-i")
-    mine, theirs = ours(units, CLIP, settings, AtOnce()), public(units, CLIP, settings)
+def test_the_public_procedure_does_everything_again_for_every_sentence(model):
+    model, settings = model
+    mine, theirs = model.ours(CLIP, settings), model.public(CLIP, settings)
     assert theirs[VISION].flop == 3 * mine[VISION].flop
-    # A hardened prompt is encoded twice more: T + 2 M images for a sentence.
-    assert theirs[IMAGES].flop == pytest.approx(3 * (11 + 2 * 3) / 11 * mine[IMAGES].flop)
-    assert total(theirs).flop > 2 * total(mine).flop
+    # T + M images for a sentence; a hardened prompt is encoded twice more: T + 2 M.
+    looks = 2 if settings.procedure == "sa2va-i" else 1
+    assert theirs[IMAGES].flop == pytest.approx(3 * (11 + looks * 3) / 11 * mine[IMAGES].flop)
+    assert total(theirs).flop > 1.8 * total(mine).flop
     approximate = replace(settings, nearest_prompts=1, memory_stride=2)
-    assert public(units, CLIP, approximate) == theirs
-    assert ours(units, CLIP, approximate, AtOnce())[TRACKED].flop < mine[TRACKED].flop
+    assert model.public(CLIP, approximate) == theirs
+    assert model.ours(CLIP, approximate)[TRACKED].flop < mine[TRACKED].flop
+
+
+def test_videos_of_all_sizes_and_lengths_need_the_same_few_counts(model):
+    model, settings = model
+    model.ours(CLIP, settings)
+    before = model.count.cache_info().misses
+    for height, width, frames in ((480, 854, 40), (720, 1280, 79), (1080, 607, 200)):
+        model.ours(Clip(frames, OBJECTS, height, width), settings)
+    assert model.count.cache_info().misses == before
 
 
 def test_a_procedure_without_tracking_has_none():
-    units = units_of("sasasa2va", config_json("Sa2VA-1B"))
     settings = Settings(procedure="sasasa2va", mode="uniform")
-    course = course_of(units.procedure, CLIP, settings)
-    assert (course.images, course.segs, course.sights) == (20, 10, ())
-    assert course.frames == 11
+    course = course_of(11, settings)
+    assert (course.images, course.segs, course.tracked, course.frames) == (20, 10, 0, 11)
+    tracking = course_of(150, replace(settings, mode="wrap_around"))
+    assert (tracking.prompted, tracking.tracked) == (100, 50)
+    maps, pointers = zip(*tracking.sights, strict=True)
+    assert (min(maps), max(maps), max(pointers)) == (100, 106, 115)
+
+
+# --- few layers, few tokens, few pixels stand for many -------------------------------------------
+def test_a_language_model_of_all_layers_reads_as_few_ones_say():
+    model = Model(SMALL)
+    network = without_values(SMALL)
+    width = network.language.config.hidden_size
+    clip, settings = Clip(11, 4, *SIZE), Settings(frames=3)
+    tokens = model.sizes.prefix_tokens(3, SIZE, settings)
+    whole = count(lambda: read_prefix(network.language, empty(tokens, width)))
+    stages = model.ours(clip, settings)
+    assert stages[PREFIX].flop == whole.flop
+    assert stages[PREFIX].calls == pytest.approx(whole.calls)
+    assert stages[PREFIX].values == pytest.approx(whole.values, rel=1e-6)
+    behind = LanguageUnits(SMALL)
+    layers = model.sizes.language.layers
+    asked = behind.behind(layers, 100, tokens + 100).flop
+    assert asked < stages[ANSWERS].flop < 1.5 * asked  # and a token a step for each
+
+
+def test_in_eight_bits_the_same_flop_and_more_bytes():
+    exact, narrow = Model(SMALL), Model(SMALL, quantize="int8")
+    clip, settings = Clip(11, 4, *SIZE), Settings(frames=3)
+    whole, less = exact.ours(clip, settings), narrow.ours(clip, settings)
+    for stage in (PREFIX, ANSWERS):
+        assert less[stage].flop == pytest.approx(whole[stage].flop)
+        assert less[stage].values > whole[stage].values
+    network = without_values(SMALL)
+    keep_in_int8(network.language.model)
+    matrices = sum(
+        one.weight.numel() for one in network.language.modules() if isinstance(one, Int8Linear)
+    )
+    wide, small = (calls.work(narrow.count).values for calls in weights(narrow.sizes, "int8"))
+    assert small == pytest.approx(matrices)
+    assert wide + small == pytest.approx(weights(exact.sizes)[0].work(exact.count).values)
+
+
+@pytest.mark.parametrize("name", ["Sa2VA-1B", "sample"])
+def test_weights_are_those_of_the_whole_network(name):
+    values = SMALL if name == "sample" else config_json(name)
+    model = Model(values, "sa2va-i")
+    held = sum(one.numel() for one in without_values(values).parameters())
+    assert weights(model.sizes)[0].work(model.count).values == pytest.approx(held, rel=1e-9)
 
 
 # Counted once with the public modules at released sizes, outside of this project: FLOP of one
@@ -101,6 +184,7 @@ RECORDED_IMAGE = 1619.729055744e9
 
 
 def test_the_image_encoder_is_the_recorded_one():
-    units = units_of("sa2va", config_json("Sa2VA-1B"))
-    one = units.images(1)
+    sam2 = Sam2Units(parse_sizes(config_json("Sa2VA-1B")).grounding, PROCEDURES["sa2va"].policy,
+                     tuned=False)  # fmt: skip
+    one = once("sam2", "images", 1).work(sam2)
     assert one.flop - one.attention == pytest.approx(RECORDED_IMAGE, rel=2e-3)

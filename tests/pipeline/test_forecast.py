@@ -10,7 +10,6 @@ import pytest
 
 from submission.cli import main
 from submission.cost.released import RELEASED, config_json
-from submission.cost.sizes import parse_sizes, read_sizes
 from submission.dataset.records import Expression, Split, Video
 from submission.device import Place
 from submission.errors import InputError
@@ -19,6 +18,7 @@ from submission.experts.registry import build_experts
 from submission.experts.scheduling import Pass, Schedule, schedule
 from submission.masks.store import PredictionStore
 from submission.models.sa2va.internvl.config import parse_config
+from submission.models.sa2va.sizes import parse_sizes, read_sizes
 from submission.pipeline import forecast
 from submission.pipeline.limits import fit_limits
 from submission.pipeline.prepare import prepare
@@ -117,7 +117,7 @@ def test_what_another_expert_has_encoded_is_not_counted_again(split, weights):
 
     def work(todo):
         lines = plan_cost(recipe, weights, {name: todo.get(name, ()) for name in names}, None)
-        return next(line for line in lines if line.startswith(names[1]))
+        return next(line.split() for line in lines if line.startswith(names[1]))
 
     alone = work({names[1]: split.videos})
     assert work(dict.fromkeys(names, split.videos)) != alone

@@ -8,7 +8,6 @@ from models.checkpoints import TINY
 
 from submission.cli import main
 from submission.compute import Compute
-from submission.cost.video import AtOnce
 from submission.dataset.records import Expression, Split, Video
 from submission.device import Place
 from submission.errors import InputError
@@ -16,6 +15,7 @@ from submission.experts.expert import ExpertEntry, Tools
 from submission.experts.registry import build_experts
 from submission.experts.sa2va import Settings
 from submission.experts.scheduling import schedule, sharing_in_words
+from submission.models.workload import AtOnce
 from submission.pipeline.limits import fit_limits
 from submission.progress import Reporter
 from submission.recipe import PACKAGED

@@ -1,6 +1,6 @@
 """Open a checkpoint folder: configuration, tokenizer, weights, onto a device."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -149,7 +149,11 @@ def find_backbone(folder: Path) -> Any:
 
     Raises InputError where that is missing or no JSON object.
     """
-    values = read_values(folder)
+    return backbone_of(read_values(folder))
+
+
+def backbone_of(values: Mapping[str, Any]) -> Any:
+    """The same by the content of config.json."""
     return next(module for module in BACKBONES if module.recognises(values))
 
 

@@ -27,12 +27,6 @@ class Config(Protocol):
     def modules(self) -> tuple[nn.Module, PreTrainedModel]:
         """Build the vision encoder and the language model, with random values."""
 
-    def prefix_tokens(self, images: int, size: tuple[int, int]) -> int:
-        """Tokens of a prompt up to its last image; `size` is (height, width) of the frames."""
-
-    def encode_nothing(self, vision: nn.Module, images: int, size: tuple[int, int]) -> None:
-        """Let the vision encoder read images of such frames that have no values."""
-
 
 class Network(nn.Module):
     """Sa2VA's organs side by side; they are joined in model.py."""
@@ -40,13 +34,17 @@ class Network(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.vision, self.language = config.modules()
-        size = self.language.config.hidden_size
-        self.seg_projector = nn.Sequential(
-            nn.Linear(size, size), nn.ReLU(), nn.Linear(size, config.grounding.hidden_size)
+        self.seg_projector = seg_projector(
+            self.language.config.hidden_size, config.grounding.hidden_size
         )
         self.grounding = GroundingNetwork(
             config.grounding, has_tuned_decoder=config.has_tuned_decoder
         )
+
+
+def seg_projector(size: int, prompt: int) -> nn.Sequential:
+    """What turns a [SEG]'s state of the language model's `size` into a prompt for SAM 2."""
+    return nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, prompt))
 
 
 def lay_out(config: Config) -> Network:

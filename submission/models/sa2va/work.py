@@ -1,120 +1,166 @@
-"""Work of a video by stage: by our procedure, which shares, and by the public one, which does not.
+"""Calls of a video by stage: by our procedure, which shares, and by the public one, which does not.
 
-The procedure's own steps say how often each unit comes. Ours does once for a video what depends on
-the video alone and follows objects in groups. The public procedure answers one sentence at a time,
-encodes a prompted frame anew and projects the whole memory for every tracked frame; it is counted
-with the same units, so the difference is the sharing alone.
+Ours does once for a video what depends on the video alone and follows objects in groups. The public
+procedure answers one sentence at a time, encodes a prompted frame anew and projects the whole
+memory for every tracked frame; it is counted with the same units, so the difference is the sharing
+alone. No torch: work_units.py counts the units.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from submission.models.counting import NOTHING, Stages, Work
-from submission.models.sa2va.procedures import TRACK, Procedure, Step
+from submission.models.sa2va.course import Course, course_of
+from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.settings import Settings
-from submission.models.sa2va.work_units import Units
+from submission.models.sa2va.sizes import Sizes
 from submission.models.sam2.approximation import ALL
-from submission.models.sam2.sight import Sight, look_back
-from submission.models.workload import AtOnce, Clip, groups
+from submission.models.unit_calls import (
+    NO_CALLS,
+    Calls,
+    CallsAt,
+    add_up,
+    curve,
+    from_two,
+    in_groups,
+    line,
+    once,
+)
+from submission.models.workload import IMAGES, AtOnce, Clip, groups
 
 VISION, PREFIX, ANSWERS = "vision encoder", "language prefix", "language answers"
-IMAGES, PROMPTED, TRACKED = "image encoder", "prompted frames", "tracked frames"
-DRAW = "upsample and pack"
+PROMPTED, TRACKED, DRAW = "prompted frames", "tracked frames", "upsample and pack"
+QUESTION_TOKENS = 25  # "Please segment ...", seven or eight words, and the turn of the answer
+ANSWER_TOKENS = 5  # "Sure, ." and the end; each [SEG] is one more
+MANY = 4  # objects from which attention over memory runs on another kernel
+
+# What is counted, small because it is fast, and even because some modules work in pairs.
+TOKENS, SEEN, PIXELS = (8, 16, 24), (32, 64), (64, 128)
 
 
-@dataclass(frozen=True)
-class Course:
-    """What a procedure does in a video of one length."""
-
-    images: int  # that the language model sees
-    prompts: tuple[Step, ...]
-    sights: tuple[Sight, ...]  # of the tracked frames
-    frames: int  # that SAM 2 looks at
-    segs: int  # [SEG] in an answer
-
-
-def course_of(procedure: Procedure, clip: Clip, settings: Settings) -> Course:
-    """Return what a procedure does in a clip."""
-    steps, seen = procedure.steps(clip.frames, settings), settings.approximation
-    prompts = tuple(step for step in steps if step.prompt is not TRACK)
-    tracked = sorted(step.frame for step in steps if step.prompt is TRACK)
-    prompted = {step.frame for step in prompts}
-    return Course(
-        images=len(procedure.images(clip.frames, settings)),
-        prompts=prompts,
-        sights=tuple(look_back(time, prompted, tracked, seen) for time in tracked),
-        frames=len(prompted.union(tracked)),
-        segs=1 + max((step.prompt or 0 for step in prompts), default=0),
-    )
-
-
-def ours(units: Units, clip: Clip, settings: Settings, at_once: AtOnce) -> Stages:
-    """Work of one video with all its sentences, each answered with one object."""
+def ours(sizes: Sizes, clip: Clip, settings: Settings, at_once: AtOnce) -> dict[str, Calls]:
+    """Calls for one video with all its sentences, each answered with one object."""
     if not clip.sentences:
         return {}
-    course = course_of(units.procedure, clip, settings)
-    prefix = units.config.prefix_tokens(course.images, _size(clip))
+    course = course_of(clip.frames, settings)
+    prefix = sizes.prefix_tokens(course.images, clip.size, settings)
     objects = groups(clip.sentences, at_once.objects)
     packed = groups(clip.sentences, at_once.sentences)
     return {
-        VISION: units.vision(course.images, _size(clip)),
-        PREFIX: units.prefix(prefix),
-        ANSWERS: _sum(lambda n: units.answers(prefix, n, course.segs), packed),
-        IMAGES: _sum(units.images, groups(course.frames, at_once.images)),
-        PROMPTED: _sum(lambda n: _prompts(units, clip, course, n), objects),
-        TRACKED: _sum(lambda n: _tracks(units, clip, course, n), objects),
-        DRAW: course.frames * _sum(lambda n: units.draw(n, _size(clip)), objects),
+        VISION: sizes.see(course.images, clip.size, settings),
+        PREFIX: read_prefix(sizes, prefix),
+        ANSWERS: in_groups(lambda n: answer(sizes, prefix, n, course.segs), packed),
+        IMAGES: in_groups(encode_images, groups(course.frames, at_once.images)),
+        PROMPTED: in_groups(lambda n: _prompts(course, clip, settings, n), objects),
+        TRACKED: in_groups(lambda n: _tracks(course, n), objects),
+        DRAW: course.frames * in_groups(lambda n: draw(n, clip), objects),
     }
 
 
-def public(units: Units, clip: Clip, settings: Settings) -> Stages:
-    """Work of one video when every sentence is answered for itself and nothing is kept.
+def public(sizes: Sizes, clip: Clip, settings: Settings) -> dict[str, Calls]:
+    """Calls for one video when every sentence is answered for itself and nothing is kept.
 
     Exact also where `settings` are not: the public procedure knows no approximations.
     """
     if not clip.sentences:
         return {}
     exact = replace(settings, nearest_prompts=ALL, memory_stride=1)
-    alone = ours(units, replace(clip, sentences=1), exact, AtOnce(1, 1, 1))
-    course = course_of(units.procedure, clip, exact)
-    looks = 2 if units.procedure.policy.harden_prompts else 1
-    again = looks * sum(step.times for step in course.prompts)
-    alone[IMAGES] += again * units.images(1)
-    # A frame projects all the maps that it sees; ours each once, when it is made.
-    seen = sum(sight.maps for sight in course.sights)
-    made = len({step.frame for step in course.prompts}) + len(course.sights)
-    if course.sights:
-        alone[TRACKED] += (seen - made) * units.projected()
-    return {stage: clip.sentences * work for stage, work in alone.items()}
+    alone = ours(sizes, replace(clip, sentences=1), exact, AtOnce(1, 1, 1))
+    course = course_of(clip.frames, exact)
+    looks = 2 if PROCEDURES[settings.procedure].policy.harden_prompts else 1
+    encoded = looks * course.repeats + (course.frames if course.tracked else 0)
+    alone[IMAGES] = encoded * encode_images(1)
+    alone[PROMPTED] = course.repeats / course.prompts * alone[PROMPTED]
+    if course.tracked:
+        # A frame projects all the maps that it sees; ours each once, when it is made.
+        alone[TRACKED] += (course.maps - course.frames) * once("sam2", "project")
+    return {stage: clip.sentences * calls for stage, calls in alone.items()}
 
 
-def _prompts(units: Units, clip: Clip, course: Course, objects: int) -> Work:
-    remember = bool(course.sights)
-    return len(course.prompts) * units.prompted(objects, _size(clip), remember)
+def weights(sizes: Sizes, quantize: str = "none") -> tuple[Calls, Calls]:
+    """What counts the parameters: those in the precision of the network, and those of one byte."""
+    wide = sizes.vision_weights() + _by_layers(sizes, "weights") + once("sam2", "weights")
+    return wide, _by_layers(sizes, "int8_weights") if quantize == "int8" else NO_CALLS
 
 
-def _tracks(units: Units, clip: Clip, course: Course, objects: int) -> Work:
-    if not course.sights:
-        return NOTHING
-    tracked = units.tracked(objects, _size(clip))
-    prompted = len({step.frame for step in course.prompts})
-    work = prompted * tracked.lay_out
-    maps = sum(sight.maps for sight in course.sights)
-    pointers = sum(sight.pointers for sight in course.sights)
-    frames = len(course.sights)
-    return (
-        work + frames * tracked.base + (maps - 2 * frames) * tracked.map
-        + (pointers - 2 * frames) * tracked.pointer
+# --- language ------------------------------------------------------------------------------------
+def read_prefix(sizes: Sizes, tokens: int) -> Calls:
+    """The language model over the images and what stands before them; it grows with the square."""
+    return curve(lambda n: _by_layers(sizes, "prefix", n), TOKENS, tokens)
+
+
+def answer(sizes: Sizes, prefix: int, sentences: int, segs: int) -> Calls:
+    """Questions packed behind the prefix, then one token a step for all of them together."""
+    seen = prefix + sentences * QUESTION_TOKENS
+    steps = ANSWER_TOKENS + segs
+    read = _behind(sizes, sentences * QUESTION_TOKENS, seen)
+    for step in range(1, steps):  # the last token is chosen and not read
+        read += _behind(sizes, sentences, seen + step * sentences)
+    chosen = from_two(lambda rows: once("language", "choose", rows), sentences)
+    projected = from_two(lambda rows: once("language", "project", rows), sentences * segs)
+    return read + steps * chosen + projected
+
+
+def _behind(sizes: Sizes, tokens: int, seen: int) -> Calls:
+    """Reading tokens behind others: a plane over their numbers."""
+
+    def reading(rows: int) -> Calls:
+        return line(lambda keys: _by_layers(sizes, "behind", rows, keys), *SEEN, seen)
+
+    return from_two(reading, tokens)
+
+
+def _by_layers(sizes: Sizes, name: str, *numbers: int) -> Calls:
+    language = sizes.language
+    return line(
+        lambda layers: once("language", name, layers, *numbers),
+        language.least_layers, language.least_layers + 1, language.layers,
     )  # fmt: skip
 
 
-def _sum(work: Callable[[int], Work], sizes: list[int]) -> Work:
-    """Add up work over groups; equal ones are counted once."""
-    total = NOTHING
-    for size in set(sizes):
-        total += sizes.count(size) * work(size)
-    return total
+# --- SAM 2 ---------------------------------------------------------------------------------------
+def encode_images(images: int) -> Calls:
+    """The image encoder over a batch of frames."""
+    return line(lambda n: once("sam2", "images", n), 1, 2, images)
 
 
-def _size(clip: Clip) -> tuple[int, int]:
-    return clip.height, clip.width
+def draw(objects: int, clip: Clip) -> Calls:
+    """Masks of a frame, from SAM 2's logits to bits."""
+    return from_two(
+        lambda n: _by_pixels(lambda side: once("sam2", "draw", n, side, side), clip), objects
+    )
+
+
+def _prompts(course: Course, clip: Clip, settings: Settings, objects: int) -> Calls:
+    """Prompted frames; where masks are made hard, that is done at the size of the frame."""
+    remember, hardens = bool(course.tracked), PROCEDURES[settings.procedure].policy.harden_prompts
+
+    def prompted(n: int) -> Calls:
+        def at(side: int) -> Calls:
+            return once("sam2", "prompted", n, remember, side, side)
+
+        return _by_pixels(at, clip) if hardens else at(PIXELS[0])
+
+    return course.prompts * from_two(prompted, objects)
+
+
+def _tracks(course: Course, objects: int) -> Calls:
+    if not course.tracked:
+        return NO_CALLS
+    times = {
+        "tracked": course.tracked, "memory_map": course.maps, "pointer": course.pointers,
+        "lay_out": course.prompted,
+    }  # fmt: skip
+    return add_up(n * _of_objects(name, objects) for name, n in times.items())
+
+
+def _of_objects(name: str, objects: int) -> Calls:
+    def at(n: int) -> Calls:
+        return once("sam2", name, n)
+
+    return line(at, MANY, MANY + 1, objects) if objects > MANY else at(objects)
+
+
+def _by_pixels(at: CallsAt, clip: Clip) -> Calls:
+    """A straight line through two squares, by their pixels."""
+    small, large = PIXELS
+    share = (clip.height * clip.width - small**2) / (large**2 - small**2)
+    return (1 - share) * at(small) + share * at(large)

@@ -101,10 +101,17 @@ class Tracker:
 
     def track(self, time: int, features: ImageFeatures) -> Found:
         """Find the objects in the next frame from memory; frames must come in order of time."""
-        found = self.network.decode_tracked(
-            features, self.condition(time, features),
-            gate=self.policy.gate_tracked, decoder=self.policy.tracking_decoder,
+        return self.keep(time, features, self.decode(features, self.condition(time, features)))
+
+    def decode(self, features: ImageFeatures, conditioned: Tensor) -> DecodedMasks:
+        """Find the objects in a map (B, C, S, S) that was fused with memory."""
+        return self.network.decode_tracked(
+            features, conditioned, gate=self.policy.gate_tracked,
+            decoder=self.policy.tracking_decoder,
         )  # fmt: skip
+
+    def keep(self, time: int, features: ImageFeatures, found: DecodedMasks) -> Found:
+        """Remember what was found in a tracked frame, and return it."""
         self.memory.forget_before(time + 1)
         self.remember(
             time, self.network.encode_memory(features, found.logits), found.pointer, prompted=False

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from submission.models.sa2va.internvl import prompt, vision
+from submission.models.sa2va.internvl import countable, prompt, vision
 from submission.models.sa2va.internvl.config import Sa2VAConfig, read_config
 from submission.models.sa2va.internvl.images import Images, recognises, square_requests
 from submission.models.sa2va.internvl.prompting import TOKENS, Prompting
@@ -20,7 +20,8 @@ from submission.models.sa2va.tokenizer import Tokenizer
 from submission.video.frame_loader import FrameLoader
 
 __all__ = [
-    "TEMPLATES", "TOKENS", "Backbone", "Prompting", "read_config", "recognises", "tensor_sources",
+    "TEMPLATES", "TOKENS", "Backbone", "Prompting", "countable", "read_config", "recognises",
+    "tensor_sources",
 ]  # fmt: skip
 
 TEMPLATES = tuple(prompt.TEMPLATES)  # chat templates that a call may name

@@ -23,7 +23,6 @@ from transformers import (
 )
 
 from submission.errors import InputError
-from submission.models.counting import empty
 from submission.models.sa2va.config_file import (
     architecture_of,
     language_config,
@@ -44,8 +43,6 @@ LLM_CLASSES: dict[str, type[PreTrainedModel]] = {
     "Qwen2ForCausalLM": Qwen2ForCausalLM,
     "Qwen3ForCausalLM": Qwen3ForCausalLM,
 }
-FRAME_TOKENS = 3  # of an image beside its own: <img>, </img> and the line break
-OPENING_TOKENS = 4  # of a prompt before the first image
 LLM_SIZES = (
     "vocab_size",
     "hidden_size",
@@ -80,14 +77,6 @@ class Sa2VAConfig:
     def tokens_per_frame(self) -> int:
         """Visual tokens of one frame after the 2 x 2 pixel shuffle."""
         return (self.image_size // int(self.vision.patch_size[0]) // 2) ** 2  # type: ignore[index]
-
-    def prefix_tokens(self, images: int, size: tuple[int, int]) -> int:
-        """Tokens of a prompt up to its last image, whatever the size of the frames."""
-        return images * (self.tokens_per_frame + FRAME_TOKENS) + OPENING_TOKENS
-
-    def encode_nothing(self, vision: nn.Module, images: int, size: tuple[int, int]) -> None:
-        """Let the vision encoder read images that have no values."""
-        vision(empty(images, 3, self.image_size, self.image_size))
 
     def modules(self) -> tuple[nn.Module, PreTrainedModel]:
         """Build the vision encoder and the language model, with random values."""

@@ -14,8 +14,8 @@ from transformers import PreTrainedModel
 
 from submission.models.sa2va.language import Prefix, read_prefix
 from submission.models.sa2va.network import Network
+from submission.models.sa2va.qwenvl import countable, prompt, vision
 from submission.models.sa2va.qwenvl import images as seen
-from submission.models.sa2va.qwenvl import prompt, vision
 from submission.models.sa2va.qwenvl.config import QwenVLConfig, read_config
 from submission.models.sa2va.qwenvl.images import recognises
 from submission.models.sa2va.qwenvl.positions import positions_of
@@ -25,7 +25,9 @@ from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import Tokenizer
 from submission.video.frame_loader import FrameLoader
 
-__all__ = ["TOKENS", "Backbone", "Prompting", "read_config", "recognises", "tensor_sources"]
+__all__ = [
+    "TOKENS", "Backbone", "Prompting", "countable", "read_config", "recognises", "tensor_sources",
+]  # fmt: skip
 
 
 class Backbone(Prompting):

@@ -25,18 +25,12 @@ from transformers.models.qwen3_vl.configuration_qwen3_vl import (
 )
 
 from submission.errors import InputError
-from submission.models.counting import empty
-from submission.models.sa2va.qwenvl.images import resize_of
 from submission.models.sa2va.qwenvl.language import Language
 from submission.models.sa2va.qwenvl.prompt import read_template
-from submission.models.sa2va.qwenvl.vision import TIMES, see
-from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer_files import MOST_BYTES
 from submission.models.sam2.sizes import GroundingConfig, read_grounding
 from submission.strict_json import read_object
 
-FRAME_TOKENS = 2  # of an image beside its own: where it begins and ends
-OPENING_TOKENS = 3  # of a prompt before the first image, without a system turn
 TEXT = (
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
     "num_key_value_heads", "hidden_act", "rms_norm_eps", "max_position_embeddings",
@@ -85,22 +79,6 @@ class QwenVLConfig:
         if stated is None:
             stated = self.values["text_config"].get("eos_token_id")
         return tuple(stated) if isinstance(stated, list) else () if stated is None else (stated,)
-
-    def prefix_tokens(self, images: int, size: tuple[int, int]) -> int:
-        """Tokens up to the last image at the public pixel limits; a system turn would be more."""
-        rows, columns = self._grid(size)
-        return images * (rows * columns // self.merge**2 + FRAME_TOKENS) + OPENING_TOKENS
-
-    def encode_nothing(self, vision: nn.Module, images: int, size: tuple[int, int]) -> None:
-        """Let the vision encoder read images that have no values."""
-        rows, columns = self._grid(size)
-        for _ in range(images):
-            see(vision, empty(rows * columns, 3 * TIMES * self.patch**2), (rows, columns))
-
-    def _grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of patches of an image made of a frame (height, width)."""
-        height, width = resize_of(self.values, Settings()).size(*size)
-        return height // self.patch, width // self.patch
 
     def modules(self) -> tuple[nn.Module, PreTrainedModel]:
         """Build the vision encoder and the language model, with random values."""

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
 from submission.models.checkpoint import move_tables
 from submission.models.sa2va.internvl.config import parse_config
@@ -36,13 +35,6 @@ def without_values(config: dict[str, Any]) -> Network:
 
 def empty(*shape: int) -> Tensor:
     return torch.empty(shape, device=META, dtype=torch.bfloat16)
-
-
-def flop_of(work: Callable[[], Any]) -> int:
-    """FLOP as torch counts them, both products of every attention included."""
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        work()
-    return counter.get_total_flops()
 
 
 class LiveTensors(TorchDispatchMode):

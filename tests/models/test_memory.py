@@ -1,15 +1,24 @@
 """Peak memory by construction, term by term, against tensors that are really alive."""
 
+import copy
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from cost.meta_network import empty, live_bytes
+from models.meta_network import META, SMALL, empty, live_bytes, without_values
 from sam2.modeling.position_encoding import PositionEmbeddingSine
 
 from submission.cost.fitting import fit, most
-from submission.cost.memory import (
+from submission.cost.released import config_json
+from submission.experts.sa2va_cost import Cost
+from submission.models.mask_packing import pack_bits
+from submission.models.quantized import Int8Linear, keep_in_int8
+from submission.models.sa2va.course import course_of
+from submission.models.sa2va.language import read_prefix
+from submission.models.sa2va.memory import (
     FEATURES_SHARE,
     cache_values,
     feature_values,
@@ -17,48 +26,44 @@ from submission.cost.memory import (
     language_bytes,
     memory_bytes,
     objects_bytes,
-    parameters,
     peak_memory,
-    vision_bytes,
 )
-from submission.cost.procedures import prefix_tokens
-from submission.cost.released import config_json
-from submission.cost.sizes import parse_sizes
-from submission.cost.video import Asking, AtOnce, Clip, sights
-from submission.models.mask_packing import pack_bits
-from submission.models.sa2va.language import read_prefix
 from submission.models.sa2va.model import Sa2VA
+from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.settings import Settings
+from submission.models.sa2va.sizes import parse_sizes
 from submission.models.sam2.image_features import GPU_SHARE
 from submission.models.sam2.network import ImageFeatures
 from submission.models.sam2.policy import TrackerPolicy
 from submission.models.sam2.sizes import GroundingConfig
 from submission.models.sam2.tracker import Tracker, is_foreground
+from submission.models.workload import AtOnce, Clip
 
 CLIP = Clip(frames=11, sentences=4, height=1080, width=1920)
-ASKING = Asking(3, sampling="first")
+SETTINGS = Settings(frames=3, sampling="first")
+CONFIGS = {"small": SMALL, "Sa2VA-1B": config_json("Sa2VA-1B")}
 NEAR = 0.05  # how far the model may be from what is alive, as a part
 
 
-def test_weights(sized):
-    network, sizes = sized
-    held = sum(value.numel() for value in network.parameters())
-    assert parameters(sizes, tuned=True) == pytest.approx(held, rel=0.01)
+@pytest.fixture(scope="module", params=CONFIGS)
+def sized(request):
+    """A network without values, and its sizes as the cost is told from them."""
+    return without_values(CONFIGS[request.param]), parse_sizes(CONFIGS[request.param])
 
 
 def test_vision_encoder(sized):
     network, sizes = sized
     pixels = empty(3, 3, sizes.vision.image, sizes.vision.image)
     peak, _ = live_bytes(lambda: network.vision(pixels))
-    assert vision_bytes(sizes, 3, 2) == pytest.approx(peak, rel=NEAR)
+    assert sizes.vision_bytes(3, (9, 9), SETTINGS, 2) == pytest.approx(peak, rel=NEAR)
 
 
 def test_language_prefix_and_what_it_keeps(sized):
     network, sizes = sized
-    tokens = prefix_tokens(sizes, 3)
+    tokens = sizes.prefix_tokens(3, (9, 9), SETTINGS)
     embeddings = empty(tokens, sizes.language.width)
     peak, held = live_bytes(lambda: read_prefix(network.language, embeddings))
-    at_once = AtOnce(sentences=0)
-    cache = 2 * cache_values(sizes, Clip(11, 0, 9, 9), ASKING, at_once)
+    cache = 2 * cache_values(sizes, tokens, 0)
     assert cache == pytest.approx(held, rel=0.01)
     assert cache + language_bytes(sizes, tokens, 2) == pytest.approx(peak, rel=NEAR)
 
@@ -79,9 +84,9 @@ def test_memory_that_a_tracker_keeps(sized, objects):
 
     def follow():
         tracker, features = begin(network, sizes)
-        for time in range(ASKING.frames):
+        for time in range(SETTINGS.frames):
             tracker.prompt(time, features, empty(objects, sizes.grounding.hidden_size))
-        for time in range(ASKING.frames, CLIP.frames):
+        for time in range(SETTINGS.frames, CLIP.frames):
             tracker.track(time, features)
         return tracker
 
@@ -89,7 +94,8 @@ def test_memory_that_a_tracker_keeps(sized, objects):
         if isinstance(module, PositionEmbeddingSine):
             module.cache.clear()  # its tables count, too
     _, held = live_bytes(follow)
-    told = memory_bytes(sizes.grounding, CLIP, ASKING, objects, 2)
+    course = course_of(CLIP.frames, SETTINGS)
+    told = memory_bytes(sizes.grounding, course, SETTINGS, objects, 2)
     assert told == pytest.approx(held, rel=NEAR)
 
 
@@ -98,9 +104,9 @@ def test_activations_of_following_objects(sized, objects):
     network, sizes = sized
     tracker, features = begin(network, sizes)
     with torch.inference_mode():
-        for time in range(ASKING.frames):
+        for time in range(SETTINGS.frames):
             found = tracker.prompt(time, features, empty(objects, sizes.grounding.hidden_size))
-        for time in range(ASKING.frames, CLIP.frames - 1):
+        for time in range(SETTINGS.frames, CLIP.frames - 1):
             tracker.track(time, features)
     tracked, _ = live_bytes(lambda: tracker.track(CLIP.frames - 1, features))
     drawn, _ = live_bytes(lambda: pack_on_the_device(network, found))
@@ -148,10 +154,18 @@ def test_the_sizes_that_are_promised_fit(name, frames, gigabytes, limits):
 
 
 def needs(name, frames, memory):
-    sizes = parse_sizes(config_json(name))
-    return lambda at_once: (
-        peak_memory(sizes, FULL_HD, Asking(frames), at_once, gpu_bytes=memory).total
-    )
+    return lambda at_once: peak(name, FULL_HD, frames, at_once, memory).total
+
+
+@cache
+def cost_of(name):
+    return Cost(config_json(name), Path(name), PROCEDURES["sa2va"], "none")
+
+
+def peak(name, clip, frames, at_once, memory):
+    cost = cost_of(name)
+    settings = Settings(frames=frames)
+    return peak_memory(cost.sizes, cost.weights(2), clip, settings, at_once, gpu_bytes=memory)
 
 
 def test_what_does_not_fit_is_not_squeezed_in():
@@ -165,45 +179,60 @@ def test_the_largest_of_several_videos_decides():
 
 
 def test_every_setting_lowers_the_peak_that_it_is_named_for():
+    def with_limits(**changed):
+        return peak("Sa2VA-1B", FULL_HD, 20, AtOnce(**changed), 8e9)
+
+    half = with_limits(objects=16).kept / 2
+    assert with_limits(objects=8).kept == pytest.approx(half, rel=0.02)
+    assert with_limits(images=1).features < with_limits(images=8).features
     sizes = parse_sizes(config_json("Sa2VA-1B"))
-    peak = lambda **changed: peak_memory(  # noqa: E731
-        sizes, FULL_HD, Asking(20), AtOnce(**changed), gpu_bytes=8e9
-    )
-    assert peak(objects=8).kept == pytest.approx(peak(objects=16).kept / 2, rel=0.02)
-    assert peak(images=1).features < peak(images=8).features
-    cached = lambda sentences: cache_values(  # noqa: E731
-        sizes, FULL_HD, Asking(20), AtOnce(sentences=sentences)
-    )
-    assert cached(1) < cached(64)
+    assert cache_values(sizes, 1000, 1) < cache_values(sizes, 1000, 64)
 
 
 def test_the_language_cache_and_memory_of_objects_are_not_held_together():
-    sizes = parse_sizes(config_json("Sa2VA-26B"))
     reading = replace(FULL_HD, frames=20)  # nothing is tracked
-    peak = peak_memory(sizes, reading, Asking(20), AtOnce(objects=1, images=1), gpu_bytes=8e9)
-    following = peak_memory(sizes, FULL_HD, Asking(20), AtOnce(), gpu_bytes=8e9)
-    assert (peak.cache > 0, peak.kept) == (True, 0)
+    alone = peak("Sa2VA-26B", reading, 20, AtOnce(objects=1, images=1), 8e9)
+    following = peak("Sa2VA-26B", FULL_HD, 20, AtOnce(), 8e9)
+    assert (alone.cache > 0, alone.kept) == (True, 0)
     assert (following.cache, following.kept > 0) == (0, True)
 
 
 def test_features_of_a_long_clip_wait_in_host_memory():
-    sizes = parse_sizes(config_json("Sa2VA-1B"))
     peaks = {
-        frames: peak_memory(
-            sizes, replace(FULL_HD, frames=frames), Asking(5), AtOnce(), gpu_bytes=80e9
-        ).features
+        frames: peak("Sa2VA-1B", replace(FULL_HD, frames=frames), 5, AtOnce(), 80e9).features
         for frames in (20, 40, 400)
     }
     assert peaks[400] < peaks[20] < peaks[40]
 
 
 def test_sasasa2va_remembers_where_its_mode_tracks_and_nowhere_else():
-    wrap = Asking(5, "sasasa2va", mode="wrap_around")
-    prompted, tracked = sights(150, wrap)
-    assert (prompted, len(tracked), tracked[0].maps, tracked[-1].maps) == (100, 50, 100, 106)
-    assert sights(150, replace(wrap, mode="uniform")) == (150, ())
-    net, clip = GroundingConfig(), Clip(150, 8, 720, 1280)
-    one, two = (memory_bytes(net, clip, wrap, objects, 2) for objects in (1, 2))
+    wrap = Settings(procedure="sasasa2va", mode="wrap_around")
+    still = replace(wrap, mode="uniform")
+    net = GroundingConfig()
+    one, two = (memory_bytes(net, course_of(150, wrap), wrap, objects, 2) for objects in (1, 2))
     maps = 100 * net.places * net.memory_size * 2  # 52 MB of what SAM 2 remembers of an object
     assert two - one > 8 * maps, "keys and values of every layer lie beside them"
-    assert memory_bytes(net, clip, replace(wrap, mode="uniform"), 8, 2) == 0
+    assert memory_bytes(net, course_of(150, still), still, 8, 2) == 0
+
+
+# --- in eight bits -------------------------------------------------------------------------------
+def test_a_prefix_in_eight_bits_holds_one_whole_weight_beside_its_states(sized):
+    network, sizes = sized
+    language = copy.deepcopy(network.language)
+    keep_in_int8(language.model)
+    for module in language.modules():
+        if isinstance(module, Int8Linear):
+            module.scale = module.scale.to(META, torch.bfloat16)
+    tokens = sizes.prefix_tokens(3, (9, 9), SETTINGS)
+    embeddings = empty(tokens, sizes.language.width)
+    peak, _ = live_bytes(lambda: read_prefix(language, embeddings))
+    cache = 2 * cache_values(sizes, tokens, 0)
+    assert cache + language_bytes(sizes, tokens, 2, "int8") == pytest.approx(peak, rel=NEAR)
+
+
+def test_a_26b_takes_half_for_its_language_model():
+    exact, int8 = (
+        Cost(config_json("Sa2VA-26B"), Path(), PROCEDURES["sa2va"], how).weights(2)
+        for how in ("none", "int8")
+    )
+    assert 18e9 < exact - int8 < 20e9

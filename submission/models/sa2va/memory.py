@@ -7,21 +7,12 @@ runs at its true shapes. What a library takes besides is one stated allowance.
 
 from dataclasses import dataclass
 
-from submission.cost import organs
-from submission.cost.operations import add
-from submission.cost.procedures import ANSWER_TOKENS, QUESTION_TOKENS, prefix_tokens
-from submission.cost.sizes import Sizes
-from submission.cost.video import (
-    POINTER_WINDOW,
-    RECENT_MAPS,
-    Asking,
-    AtOnce,
-    Clip,
-    shown_frames,
-    sights,
-)
-from submission.models.sa2va.procedures import PROCEDURES
-from submission.models.sam2.sizes import GroundingConfig
+from submission.models.sa2va.course import Course, course_of
+from submission.models.sa2va.settings import Settings
+from submission.models.sa2va.sizes import Sizes
+from submission.models.sa2va.work import ANSWER_TOKENS, QUESTION_TOKENS
+from submission.models.sam2.sizes import MAX_POINTERS, MAX_RECENT_MAPS, GroundingConfig
+from submission.models.workload import AtOnce, Clip
 
 # Context of the driver, workspaces of libraries, holes between tensors. Assumed, not measured.
 ALLOWANCE = 1.2e9  # bytes
@@ -49,32 +40,26 @@ class Peak:
 
 
 def peak_memory(
-    sizes: Sizes,
-    clip: Clip,
-    asking: Asking,
-    at_once: AtOnce,
-    *,
-    gpu_bytes: float,
-    value_bytes: int = 2,
-) -> Peak:
+    sizes: Sizes, weights: float, clip: Clip, settings: Settings, at_once: AtOnce, *,
+    gpu_bytes: float, value_bytes: int = 2, quantize: str = "none",
+) -> Peak:  # fmt: skip
     """Return the peak while one video is answered.
 
-    `gpu_bytes` is the memory of the GPU, which decides where features wait; `value_bytes` is 2 for
-    bfloat16 and 4 for float32.
+    `weights` are the bytes of the loaded network; `gpu_bytes` is the memory of the GPU, which
+    decides where features wait; `value_bytes` is 2 for bfloat16 and 4 for float32.
     """
     net, objects = sizes.grounding, min(at_once.objects, clip.sentences)
-    images = min(at_once.images, clip.frames)
-    weights = weight_bytes(sizes, asking, value_bytes)
-    cache = value_bytes * cache_values(sizes, clip, asking, at_once)
-    kept = memory_bytes(net, clip, asking, objects, value_bytes)
+    course = course_of(clip.frames, settings)
+    images = min(at_once.images, course.frames)
+    tokens = sizes.prefix_tokens(course.images, clip.size, settings)
+    cache = value_bytes * cache_values(sizes, tokens, min(at_once.sentences, clip.sentences))
+    kept = memory_bytes(net, course, settings, objects, value_bytes)
     features = features_bytes(net, images, value_bytes)
-    waiting = clip.frames * feature_values(net) * value_bytes
+    waiting = course.frames * feature_values(net) * value_bytes
     features += waiting if waiting <= gpu_bytes * FEATURES_SHARE else 0
     reading = {
-        "vision encoder": vision_bytes(sizes, shown_frames(clip, asking), value_bytes),
-        "language prefix": language_bytes(
-            sizes, _tokens(sizes, clip, asking), value_bytes, asking.quantize
-        ),
+        "vision encoder": sizes.vision_bytes(course.images, clip.size, settings, value_bytes),
+        "language prefix": language_bytes(sizes, tokens, value_bytes, quantize),
     }
     grounding = {
         "image encoder": images_bytes(net, images, value_bytes),
@@ -86,37 +71,15 @@ def peak_memory(
     return max(before, during, key=lambda peak: peak.total)
 
 
-def weight_bytes(sizes: Sizes, asking: Asking, value_bytes: int) -> float:
-    """Bytes of the loaded network; the layers of a language model in int8 take one for a weight."""
-    tuned = PROCEDURES[asking.procedure].policy.harden_prompts
-    narrow, scales = organs.layer_matrices(sizes.language)
-    saved = (value_bytes - 1) * narrow - value_bytes * scales if asking.quantize == "int8" else 0
-    return value_bytes * parameters(sizes, tuned=tuned) - saved
-
-
-def parameters(sizes: Sizes, *, tuned: bool = False) -> float:
-    """Parameters of the network; `tuned` adds Sa2VA-i's second mask decoder."""
-    language, net = sizes.language, sizes.grounding
-    decoder = organs.decode_masks(net, 1, prompts=2).weights
-    parts = add(
-        organs.encode_vision(sizes, 1), organs.read_tokens(language, 1, 1),
-        organs.choose_tokens(language, 1), organs.project_seg(sizes, 1),
-        organs.encode_images(net, 1), organs.encode_memory(net, 1), organs.project_memory(net, 1),
-        net.memory_layers
-        * (organs.attend_to_itself(net, 1) + organs.attend_to_memory(net, 1, 1)),
-    )  # fmt: skip
-    return parts.weights + language.vocabulary * language.width + decoder * (2 if tuned else 1)
-
-
-def cache_values(sizes: Sizes, clip: Clip, asking: Asking, at_once: AtOnce) -> float:
+def cache_values(sizes: Sizes, prefix: int, packed: int) -> float:
     """Keys and values of the shared prefix and of the sentences packed behind it."""
-    language, packed = sizes.language, min(at_once.sentences, clip.sentences)
-    tokens = _tokens(sizes, clip, asking) + packed * (QUESTION_TOKENS + ANSWER_TOKENS)
+    language = sizes.language
+    tokens = prefix + packed * (QUESTION_TOKENS + ANSWER_TOKENS + 1)
     return 2 * language.layers * language.groups * language.head * tokens
 
 
 def memory_bytes(
-    net: GroundingConfig, clip: Clip, asking: Asking, objects: int, value_bytes: int
+    net: GroundingConfig, course: Course, settings: Settings, objects: int, value_bytes: int
 ) -> float:
     """Memory of `objects`: keys and values of every layer, and keys before they get a time.
 
@@ -124,19 +87,19 @@ def memory_bytes(
     and maps and pointers as they were written. Tables of positions, times and rotations are there
     once.
     """
-    prompted, tracked = sights(clip.frames, asking)
+    prompted, tracked = course.prompted, course.tracked
     if not tracked:
         return 0  # nothing is remembered then
-    recent = min(RECENT_MAPS, len(tracked))
-    shown = min(prompted, asking.nearest_prompts or prompted)
-    pointers = shown + min(POINTER_WINDOW, len(tracked))
+    recent = min(MAX_RECENT_MAPS, tracked)
+    shown = min(prompted, settings.nearest_prompts or prompted)
+    pointers = shown + min(MAX_POINTERS, tracked)
     both = 2 * net.memory_layers * net.hidden_size  # a key and a value in every layer
     keys = (shown + 1.5 * recent) * net.places * both
     maps = (prompted + recent) * net.places * net.memory_size
     tokens = pointers * net.hidden_size * (1 + both / net.memory_size)
     table = net.memory_layers * net.places * net.hidden_size
     positions = net.places * (net.hidden_size + net.memory_size)
-    tables = ((RECENT_MAPS + 1) * table + positions) * value_bytes
+    tables = ((MAX_RECENT_MAPS + 1) * table + positions) * value_bytes
     tables += 4 * (table + positions)  # rotations, and positions as they are made, are float32
     return objects * (keys + maps + tokens) * value_bytes + tables
 
@@ -149,12 +112,6 @@ def feature_values(net: GroundingConfig) -> float:
 def features_bytes(net: GroundingConfig, images: int, value_bytes: int) -> float:
     """The feature maps of a batch of frames beside those of the batch before."""
     return 2 * images * feature_values(net) * value_bytes
-
-
-def vision_bytes(sizes: Sizes, frames: int, value_bytes: int) -> float:
-    """Activations of the vision encoder: both sides of the MLP's activation, and five states."""
-    vision = sizes.vision
-    return frames * (vision.patches + 1) * (2 * vision.mlp + 5 * vision.width) * value_bytes
 
 
 def language_bytes(sizes: Sizes, tokens: int, value_bytes: int, quantize: str = "none") -> float:
@@ -191,7 +148,3 @@ def objects_bytes(net: GroundingConfig, objects: int, clip: Clip, value_bytes: i
     frame = clip.height * clip.width
     drawing = 4 * frame + max(4 * net.image_size**2, (3 + 1 / 8) * frame)
     return objects * max(reading, 12 * state, drawing)
-
-
-def _tokens(sizes: Sizes, clip: Clip, asking: Asking) -> int:
-    return prefix_tokens(sizes, shown_frames(clip, asking))

@@ -1,0 +1,64 @@
+"""What a case costs by the cost model: work, limit of the hardware, and peak memory."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from scripts.benchmark.cases import Case
+from scripts.benchmark.sizes import config_values
+from submission.cost.estimate import Precision, Seconds, seconds_of_all
+from submission.cost.hardware import find_gpu
+from submission.experts.sa2va_cost import Cost
+from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.settings import Settings
+from submission.models.workload import AtOnce, Clip, Stages, total
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What the cost model says of one video: for `share of the limit` in a benchmark."""
+
+    flop: float  # ours
+    public_flop: float
+    seconds: Seconds  # ours
+
+
+@cache
+def cost_of(size: str, procedure: str = "sa2va") -> Cost:
+    """The cost of a size in a procedure; its counts are remembered in the user's cache."""
+    return Cost(config_values(size), Path(size), PROCEDURES[procedure], "none")
+
+
+def works_of(case: Case, at_once: AtOnce) -> tuple[Stages, Stages]:
+    """Work of a case by ours and by the public procedure."""
+    cost, clips = cost_of(case.size, case.procedure), [_call(case)]
+    return cost.ours(clips, at_once), cost.public(clips)
+
+
+def limit_of(
+    case: Case, device_name: str, at_once: AtOnce, precision: Precision = "bfloat16"
+) -> Limit | None:
+    """Return work and time of a case, None for a device that is not in the table of GPUs.
+
+    `device_name` is as `torch.cuda.get_device_name` has it. `limit.seconds.at_best / measured` is
+    the share of what the hardware allows.
+    """
+    gpu = find_gpu(device_name)
+    if gpu is None:
+        return None
+    shared, alone = works_of(case, at_once)
+    return Limit(total(shared).flop, total(alone).flop, seconds_of_all(shared, gpu, precision))
+
+
+def peak_of(case: Case, at_once: AtOnce, *, gpu_bytes: float, value_bytes: int) -> float:
+    """Peak memory of a case in bytes, weights included."""
+    cost = cost_of(case.size, case.procedure)
+    return cost.memory(
+        [_call(case)], cost.weights(value_bytes), at_once, gpu_bytes=gpu_bytes,
+        value_bytes=value_bytes,
+    )  # fmt: skip
+
+
+def _call(case: Case) -> tuple[Settings, Clip]:
+    settings = Settings(frames=case.key_frames, procedure=case.procedure)  # type: ignore[arg-type]
+    return settings, Clip(case.frames, case.sentences, case.height, case.width)

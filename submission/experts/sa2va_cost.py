@@ -1,0 +1,105 @@
+"""What a configuration of Sa2VA takes: work, weights, peak memory; from its config.json alone."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from submission.errors import InputError
+from submission.experts.count_memory import Counter, Counts, stages_of
+from submission.models.sa2va.memory import peak_memory
+from submission.models.sa2va.procedures import Procedure
+from submission.models.sa2va.settings import Settings
+from submission.models.sa2va.sizes import Sizes, parse_sizes, parts_of
+from submission.models.sa2va.work import ours, public, weights
+from submission.models.unit_calls import Calls
+from submission.models.workload import IMAGES, AtOnce, Clip, Stages, sum_stages
+
+COUNTER = "submission.models.sa2va.work_units"
+Clips = Sequence[tuple[Settings, Clip]]  # of one video: each call of the model, with its sentences
+
+
+class Cost:
+    """The cost of one checkpoint in one procedure; `path` names the config.json in errors."""
+
+    def __init__(
+        self, values: Mapping[str, Any], path: Path, procedure: Procedure, quantize: str
+    ) -> None:
+        self.values = values
+        self.path = path
+        self.procedure = procedure
+        self.quantize = quantize
+
+    def ours(self, clips: Clips, at_once: AtOnce) -> Stages:
+        """Work of a video; its image features are made by the first of several calls."""
+        return _together(
+            stages_of(ours(self.sizes, clip, call, at_once), self.counts) for call, clip in clips
+        )
+
+    def public(self, clips: Clips) -> Stages:
+        """The same by the public procedure, which shares nothing."""
+        return sum_stages(
+            stages_of(public(self.sizes, clip, call), self.counts) for call, clip in clips
+        )
+
+    def weights(self, value_bytes: int) -> float:
+        """Bytes of the loaded network."""
+        wide, narrow = (self._number(calls) for calls in weights(self.sizes, self.quantize))
+        return value_bytes * wide + narrow
+
+    def memory(
+        self, clips: Clips, weight_bytes: float, at_once: AtOnce, *, gpu_bytes: float,
+        value_bytes: int,
+    ) -> float:  # fmt: skip
+        """Peak in bytes over the calls of a video."""
+        return max(
+            peak_memory(
+                self.sizes, weight_bytes, clip, call, at_once, gpu_bytes=gpu_bytes,
+                value_bytes=value_bytes, quantize=self.quantize,
+            ).total
+            for call, clip in clips
+        )  # fmt: skip
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """Raises InputError, naming the file, where one is missing or cannot be."""
+        try:
+            return parse_sizes(self.values)
+        except KeyError as error:
+            raise InputError(f"{self.path}: the key {error} is missing; fetch it again") from None
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InputError(f"{self.path}: {error}") from None
+
+    @cached_property
+    def counts(self) -> dict[str, Counts]:
+        """Counts of each part of the network."""
+        parts = {
+            **parts_of(self.values),
+            "sam2": [asdict(self.sizes.grounding), asdict(self.procedure.policy)],
+        }
+        parts["language"]["quantize"] = self.quantize
+        return {
+            name: Counts([name, sizes], COUNTER, lambda name=name: self._counter(name))  # type: ignore[misc]
+            for name, sizes in parts.items()
+        }
+
+    def _counter(self, part: str) -> Counter:
+        """Lay out a part of the network without values; torch is needed from here on."""
+        from submission.models.sa2va.work_units import LanguageUnits, Sam2Units, VisionUnits
+
+        if part == "vision":
+            return VisionUnits(self.values)
+        if part == "language":
+            return LanguageUnits(self.values, self.quantize)
+        policy = self.procedure.policy
+        return Sam2Units(self.sizes.grounding, policy, tuned=policy.needs_original_decoder)
+
+    def _number(self, calls: Calls) -> float:
+        return stages_of({"": calls}, self.counts)[""].values
+
+
+def _together(calls: Iterable[Stages]) -> Stages:
+    first, *others = calls
+    others = [{name: one for name, one in stages.items() if name != IMAGES} for stages in others]
+    return sum_stages([first, *others])
