@@ -38,7 +38,7 @@ ENV PIP_CONFIG_FILE=/build/local/pip.conf \
     PIP_PYTHON=/opt/venv/bin/python \
     PIP_ROOT_USER_ACTION=ignore \
     SAM2_BUILD_CUDA=0
-# cuda or cpu. The CPU build of torch is looked for where pip.conf says, and then at PyTorch's own.
+# cuda, cuda12 or cpu. The CPU build of torch is looked for where pip.conf says, and then at PyTorch's own.
 ARG LOCK=cuda
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN set -eu; \
@@ -86,6 +86,9 @@ ENV PATH=/opt/mevis/bin:/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/
     MEVIS_WEIGHTS=/weights \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
+# What the driver must run, where it is less than the base says (LOCK=cuda12: cuda>=12.0).
+ARG CUDA_NEEDED=
+ENV NVIDIA_REQUIRE_CUDA=${CUDA_NEEDED:-${NVIDIA_REQUIRE_CUDA}}
 WORKDIR /
 USER 10001:10001
 # `docker stop` then ends a run as Ctrl-C does: what is finished is kept.

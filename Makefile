@@ -52,7 +52,7 @@ format: set-up  ## Reformat and mend what the linter can mend
 weights: set-up  ## Fetch checkpoints as weights.lock says: WEIGHTS="Sa2VA-8B" DIR=/weights ARGS=...; without WEIGHTS, list them
 	.venv/bin/mevis-submission weights $(if $(WEIGHTS),fetch $(WEIGHTS),list)$(if $(DIR), --dir '$(DIR)') $(ARGS)
 
-image: set-up  ## Build the container image: TORCH=cpu, IMAGE=NAME, ARGS="--network host"
+image: set-up  ## Build the container image: TORCH=cpu or cuda12, IMAGE=NAME, ARGS="--network host"
 	@.venv/bin/mevis-submission container build $(if $(TORCH),--torch '$(TORCH)') \
 		$(if $(IMAGE),--image '$(IMAGE)') $(ARGS)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Write the bill of materials of a lock as CycloneDX 1.6: build/sbom-cuda.cdx.json.
 #
-#   TORCH=cuda|cpu          which lock (default: cuda, that of the image)
+#   TORCH=cuda|cuda12|cpu         which lock (default: cuda, that of the image)
 #
 # The same lock gives the same bytes. Base image and system packages are not in it: the base is
 # pinned in the Dockerfile, and `dpkg-query --show` in the image lists the rest.
@@ -10,9 +10,9 @@ cd "$(dirname "$0")/.."
 
 readonly TORCH=${TORCH:-cuda}
 case $TORCH in
-    cuda) locks=(requirements/cuda.txt) ;;
+    cuda | cuda12) locks=("requirements/$TORCH.txt") ;;
     cpu) locks=(requirements/torch-cpu.txt requirements/cpu.txt) ;;
-    *) echo "TORCH=$TORCH is neither cpu nor cuda: leave it out for cuda." >&2; exit 2 ;;
+    *) echo "TORCH=$TORCH is neither cpu nor cuda nor cuda12: leave it out for cuda." >&2; exit 2 ;;
 esac
 readonly OUTPUT=build/sbom-$TORCH.cdx.json
 

@@ -2,7 +2,7 @@
 # Make .venv hold exactly the locked packages and this package; do nothing when it already does.
 #
 #   PYTHON=python3.12     the interpreter (default: the first 3.11 or 3.12 on the PATH)
-#   TORCH=cpu|cuda        the build of torch (default: cuda where an NVIDIA driver answers)
+#   TORCH=cpu|cuda|cuda12 the build of torch (default: what the NVIDIA driver runs, else cpu)
 #   TORCH_INDEX=URL       where the CPU build is looked for when pip's own configuration has none
 #
 # Nothing outside the project folder changes. An interrupted set-up is begun again.
@@ -11,7 +11,8 @@ cd "$(dirname "$0")/.."
 
 readonly STAMP=.venv/set-up-from     # line 1: packages, line 2: interpreter, line 3: this package
 readonly LOG=.cache/setup.log
-readonly CUDA_13_DRIVER=580          # the oldest NVIDIA driver branch that runs CUDA 13
+readonly CUDA_13_DRIVER=580 CUDA_12_DRIVER=525 # the oldest NVIDIA driver branches that run them
+readonly CUDA_13_GPU=75              # the oldest compute capability that its builds hold kernels for
 TORCH_INDEX=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
 
 say() { printf '%s\n' "$*"; }
@@ -19,7 +20,7 @@ refuse() { printf '%s\n' "$*" >&2; exit 2; }
 
 digest_of() { cat "$@" | sha256sum | cut -c1-32; }
 packages_key() { # packages_key TORCH
-    say "$1 $(digest_of requirements/{build,torch-cpu,cpu,cuda}.txt) $PWD"
+    say "$1 $(digest_of requirements/{build,torch-cpu,cpu,cuda,cuda12}.txt) $PWD"
 }
 
 # --- is there anything to do? ------------------------------------------------------------------
@@ -62,21 +63,25 @@ need_venv() {
 }
 
 choose_torch() {
-    local driver
+    local driver oldest
     case ${TORCH:-} in
-        cpu | cuda) say "$TORCH"; return ;;
-        ?*) refuse "TORCH=$TORCH is neither cpu nor cuda: leave it out, or say TORCH=cpu." ;;
+        cpu | cuda | cuda12) say "$TORCH"; return ;;
+        ?*) refuse "TORCH=$TORCH is neither cpu nor cuda nor cuda12: leave it out, or say TORCH=cpu." ;;
     esac
-    driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null) || driver=""
+    driver=$(ask_gpus driver_version)
     case ${driver%%.*} in
         "" | *[!0-9]*) say cpu; return ;;
     esac
-    if [ "${driver%%.*}" -lt "$CUDA_13_DRIVER" ]; then
-        say "The NVIDIA driver is ${driver%%$'\n'*}, and CUDA 13 needs $CUDA_13_DRIVER or newer:" \
+    oldest=$(ask_gpus compute_cap | sort -V | head -n 1) # such as 7.0 for a V100; "" by an old driver
+    oldest=${oldest/./}
+    if [ "${driver%%.*}" -lt "$CUDA_12_DRIVER" ]; then
+        say "The NVIDIA driver is ${driver%%$'\n'*}, and CUDA 12 needs $CUDA_12_DRIVER or newer:" \
             "update the driver to use the GPU, or set TORCH=cpu for the smaller CPU build." >&2
     fi
-    say cuda
+    if [ "${driver%%.*}" -ge "$CUDA_13_DRIVER" ] && [[ ! $oldest =~ ^[0-9]+$ || $oldest -ge $CUDA_13_GPU ]]
+    then say cuda; else say cuda12; fi
 }
+ask_gpus() { nvidia-smi "--query-gpu=$1" --format=csv,noheader 2>/dev/null || true; }
 
 # --- the steps, each one line on the terminal and its output in the log ------------------------
 step() { # step WORDS COMMAND...
@@ -108,7 +113,7 @@ set_up_packages() { # set_up_packages PYTHON TORCH
     rm -f "$STAMP"
     step "virtual environment" "$1" -m venv --clear .venv
     step "build tools" install --require-hashes -r requirements/build.txt
-    [ "$2" = cuda ] || step "torch" install_torch_cpu
+    [ "$2" != cpu ] || step "torch" install_torch_cpu
     step "locked packages ($2)" install --require-hashes -r "requirements/$2.txt"
 }
 

@@ -13,6 +13,7 @@ from submission.progress import Mode, Reporter
 from submission.recipe import SAMPLE, recipe_series
 from submission.verbs.calibrate import add_calibrate
 from submission.verbs.check import add_check
+from submission.verbs.completion import add_completion
 from submission.verbs.container import add_container
 from submission.verbs.run import add_run_verbs
 from submission.verbs.score import add_compare, add_score
@@ -66,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_container(verbs)
     add_weights(verbs)
     add_recipes(verbs)
+    add_completion(parser)
     return parser
 
 

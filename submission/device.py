@@ -39,7 +39,7 @@ def settle_device(device: str) -> str:
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError(
             f"device is {device}, but torch {torch.__version__} finds no usable GPU: look at "
-            "nvidia-smi (CUDA 13 needs driver 580 or newer; a container gets GPUs by --gpus all), "
+            f"nvidia-smi ({why_no_gpu()}; a container gets GPUs by --gpus all), "
             "or say --device cpu"
         )
     if kind == "cuda" and (torch.device(device).index or 0) >= torch.cuda.device_count():

@@ -347,6 +347,10 @@ def test_the_locks_hold_every_dependency_in_the_same_version_and_no_torchvision_
     assert not {"einops", "torchvision"} & {*cpu, *cuda}
     assert cpu.pop("torch") == f"{cuda['torch']}+cpu"
     assert cpu.items() <= cuda.items()
+    older = locked("build.txt", "cuda12.txt")
+    differing = {name for name, _ in older.items() ^ cuda.items()}
+    assert "torch" in differing
+    assert all(name.startswith(("cuda-", "nvidia-", "torch", "triton")) for name in differing)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["dev"], *extras["ray"]]

@@ -124,15 +124,29 @@ def test_the_cpu_build_of_torch_is_looked_for_elsewhere_only_when_pip_finds_none
     assert "torch-cpu.txt --extra-index-url https://mirror.invalid/cpu" in machine.asked_of_pip()
 
 
-@pytest.mark.parametrize(("driver", "warns"), [("580.82.07", False), ("535.183.01", True)])
-def test_an_nvidia_driver_chooses_cuda_and_an_old_one_is_named(machine, driver, warns):
+@pytest.mark.parametrize(
+    ("driver", "gpus", "lock", "warns"),
+    [
+        ("580.82.07", "9.0\\n12.0", "cuda", False),
+        ("580.82.07", "8.0\\n7.0", "cuda12", False),  # a V100 among them
+        ("535.183.01", "9.0", "cuda12", False),
+        ("470.9", "", "cuda12", True),
+    ],
+)
+def test_an_nvidia_driver_and_its_gpus_choose_the_cuda_and_an_old_one_is_named(
+    machine, driver, gpus, lock, warns
+):
     machine.pretend_python(version="3.12")
-    machine.pretend("nvidia-smi", f"#!/bin/bash\necho {driver}\necho {driver}\n")
+    machine.pretend(
+        "nvidia-smi",
+        f'#!/bin/bash\ncase $1 in *driver*) printf "{driver}\\n{driver}\\n" ;;'
+        f' *) printf "{gpus}\\n" ;; esac\n',
+    )
     done = machine.set_up()
     assert done.returncode == 0
-    assert "requirements/cuda.txt" in machine.asked_of_pip()
+    assert f"requirements/{lock}.txt" in machine.asked_of_pip()
     assert "torch-cpu.txt" not in machine.asked_of_pip()
-    assert (f"driver is {driver}, and CUDA 13 needs 580" in done.stderr) == warns
+    assert (f"driver is {driver}, and CUDA 12 needs 525" in done.stderr) == warns
 
 
 def test_torch_cpu_asked_for_by_name_wins_over_a_driver(machine):

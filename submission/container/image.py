@@ -22,7 +22,9 @@ CHECKOUT = Path(__file__).parents[2]  # where this code lies, when it was not in
 TARGET = "submission"  # the stage of the Dockerfile: everything but weights
 LINES_KEPT = 20  # of the engine's output, for the message when a build fails
 
-Torch = Literal["cuda", "cpu"]
+Torch = Literal["cuda", "cuda12", "cpu"]
+# The base states CUDA 13, and NVIDIA's container toolkit refuses an older driver by it.
+CUDA_12 = "cuda>=12.0"
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class ImageBuild:
             "VERSION": __version__,
             "SOURCE": public_address(self.source),
         }
+        if self.torch == "cuda12":
+            arguments["CUDA_NEEDED"] = CUDA_12
         if self.torch_index:
             arguments["TORCH_INDEX"] = self.torch_index
         if self.base:

@@ -35,7 +35,12 @@ def add_container(verbs: "Verbs") -> None:
 def _add_build(verbs: "Verbs") -> None:
     verb = add_verb(verbs, "build", "build the image from a checkout", "--torch cpu", _build)
     _add_image(verb)
-    verb.add_argument("--torch", choices=["cuda", "cpu"], default="cuda", help="build of torch")
+    verb.add_argument(
+        "--torch",
+        choices=["cuda", "cuda12", "cpu"],
+        default="cuda",
+        help="build of torch: CUDA 13, CUDA 12 for drivers 525 to 579, or CPU",
+    )
     verb.add_argument("--torch-index", metavar="URL",
                       help="where the CPU build is, when pip.conf names no place")  # fmt: skip
     verb.add_argument("--base", metavar="IMAGE", help="another base image")
