@@ -19,10 +19,12 @@ from submission.dataset.names import name_fault
 from submission.did_you_mean import did_you_mean
 from submission.errors import Fault, FaultyInput, InputError
 from submission.experts.expert import ExpertEntry
-from submission.experts.registry import find_kind, implied_kind
+from submission.experts.registry import JUDGE, find_kind, implied_kind
 from submission.gate.calibration_file import gate_of, read_calibration
 from submission.gate.decision import Gate
 from submission.gate.evidence import KINDS as EVIDENCE
+from submission.gate.judge import AUDIT, EXISTENCE, LEAST_PIXELS
+from submission.gate.judge import Settings as Judge
 from submission.masks.voting import MOST_MEMBERS, Rule
 from submission.output.team import team_faults
 from submission.read_record import read_fields, read_record
@@ -59,6 +61,23 @@ class Recipe:
     compute: Compute = field(default_factory=Compute)
     published: Published | None = None
     gate: Gate | None = None  # empties sentences that refer to nothing
+    judge: Judge | None = None  # is asked, for the gate, whether there is what they refer to
+
+    @property
+    def judges(self) -> tuple[ExpertEntry, ...]:
+        """The judge's rounds of questions; they answer as experts do, and have no vote.
+
+        Each has answers of its own, so that switching the audit on asks no more than that.
+        """
+        if self.judge is None:
+            return ()
+        first = ExpertEntry(EXISTENCE, JUDGE, replace(self.judge, audit=False))
+        return (first, ExpertEntry(AUDIT, JUDGE, self.judge)) if self.judge.audit else (first,)
+
+    @property
+    def entries(self) -> tuple[ExpertEntry, ...]:
+        """Everybody who answers: the experts, and the judge."""
+        return (*self.experts, *self.judges)
 
     def with_data(self, root: Path | None, split: str | None, meta: str | None) -> "Recipe":
         """Return the recipe with the data that the command line names."""
@@ -94,6 +113,15 @@ class _GateTable:
     calibration: str = ""  # a file that `calibrate` wrote
     evidence: str = ""
     below: float | None = None
+    judge: str = ""  # a plain Qwen-VL: a folder, or a name in weights.lock
+    audit: bool = False  # it is asked about the parts of a sentence, too
+    frames: Annotated[int, Field(ge=1)] = Judge.frames  # that it sees
+    max_pixels: Annotated[int, Field(ge=LEAST_PIXELS)] = Judge.max_pixels  # of one of them
+
+    @property
+    def judge_settings(self) -> Judge | None:
+        """What the table says of the judge; None without one."""
+        return Judge(self.judge, self.frames, self.max_pixels, self.audit) if self.judge else None
 
 
 def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
@@ -190,8 +218,13 @@ def parse_recipe(values: Mapping[str, Any], path: Path) -> Recipe:
         team=tables["team"] or None,
         compute=read_record(Compute, tables["compute"], "[compute] ", faults) or Compute(),
         published=_published(tables["published"], faults) if "published" in values else None,
-        gate=_gate(tables["gate"], folder, faults) if "gate" in values else None,
     )
+    if "gate" in values:
+        gate, judge = _gate(tables["gate"], folder, faults)
+        recipe = replace(recipe, gate=gate, judge=judge)
+    taken = {one.name for one in recipe.experts} & {one.name for one in recipe.judges}
+    words = "is what the answers of [gate] judge are called; give the expert another"
+    faults += (Fault("[[expert]] name", f'"{name}" {words}') for name in sorted(taken))
     if asked == []:
         faults.append(Fault("[[expert]]", "there is none; a run needs at least one expert"))
     elif isinstance(asked, list) and len(asked) > MOST_MEMBERS:
@@ -266,24 +299,44 @@ def _published(table: Mapping[str, Any], faults: list[Fault]) -> Published | Non
     )
 
 
-def _gate(table: Mapping[str, Any], folder: Path, faults: list[Fault]) -> Gate | None:
+def _gate(
+    table: Mapping[str, Any], folder: Path, faults: list[Fault]
+) -> tuple[Gate | None, Judge | None]:
+    """The gate and its judge; a judge alone decides nothing, and what it says is kept and shown."""
     read = read_record(_GateTable, table, "[gate] ", faults)
     if read is None:
-        return None
+        return None, None
+    judge = read.judge_settings
+    if judge is None:
+        idle = [key for key in ("audit", "frames", "max_pixels") if key in table]
+        faults += (Fault(f"[gate] {key}", "it has no effect without judge") for key in idle)
+    gate: Gate | None = None
     by_hand = bool(read.evidence)
-    if bool(read.calibration) == by_hand or by_hand != (read.below is not None):
+    if judge and table.keys() <= {"judge", "audit", "frames", "max_pixels"}:
+        gate = Gate.idle(EXISTENCE)
+    elif bool(read.calibration) == by_hand or by_hand != (read.below is not None):
         faults.append(Fault("[gate]", "it needs calibration, or evidence and below"))
     elif by_hand and read.evidence not in EVIDENCE:
         known = ", ".join(EVIDENCE)
         faults.append(Fault("[gate] evidence", f'"{read.evidence}"; the kinds are {known}'))
     elif read.below is not None:
-        return Gate.below(read.evidence, read.below)
+        gate = Gate.below(read.evidence, read.below)
     else:
         try:
-            return read_calibration(folder / expand(read.calibration))
+            gate = read_calibration(folder / expand(read.calibration))
         except InputError as error:
             faults.append(Fault("[gate] calibration", str(error)))
-    return None
+    faults += _unasked(gate, judge)
+    return gate, judge
+
+
+def _unasked(gate: Gate | None, judge: Judge | None) -> Iterator[Fault]:
+    """Evidence of a judge that the gate reads and nobody asks for."""
+    for kind in gate.evidence if gate else ():
+        if kind.startswith(EXISTENCE) and judge is None:
+            yield Fault("[gate]", f'it reads "{kind}", which a judge says: set judge')
+        elif kind.startswith(f"{EXISTENCE}_") and judge and not judge.audit:
+            yield Fault("[gate]", f'it reads "{kind}" of the judge\'s audit: set audit = true')
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:
@@ -314,5 +367,6 @@ def from_json(values: Mapping[str, Any]) -> Recipe:
             "compute": Compute(**values["compute"]),
             "published": Published(**values["published"]) if values["published"] else None,
             "gate": gate_of(values["gate"]) if values.get("gate") else None,
+            "judge": Judge(**values["judge"]) if values.get("judge") else None,
         }
     )

@@ -12,6 +12,7 @@ from submission.errors import FaultyInput, InputError
 from submission.experts import mask_files
 from submission.experts.expert import ExpertEntry
 from submission.experts.registry import KINDS
+from submission.gate.judge import Settings as Judge
 from submission.output.team import AGREEMENT
 from submission.recipe import as_json, from_json, read_recipe
 
@@ -197,7 +198,8 @@ def test_the_page_about_recipes_has_every_key_with_its_default(tmp_path):
         read_recipe(write(tmp_path, content))
         for content in (text, '[[expert]]\nname = "a"\ncheckpoint = "x"\n')
     )
-    examples = {"name", "folder", "root", "split", "meta", "team", "published", "gate"}
+    examples = {"name", "folder", "root", "split", "meta", "team", "published", "gate", "judge"}
+    assert full.judge == Judge(full.judge.checkpoint)
     shown, default = full.experts[0], short.experts[0]
     for record, usual in ((full, short), (shown, default), (shown.settings, default.settings)):
         assert record.__class__ is usual.__class__

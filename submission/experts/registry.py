@@ -27,6 +27,9 @@ KINDS = {
     "uninext-cutie": "submission.experts.uninext_cutie",
     "container": "submission.experts.container",
 }
+# Kinds that no [[expert]] names: they have no vote, and a table of their own in a recipe.
+JUDGE = "gate-judge"
+WITHOUT_VOTE = {JUDGE: "submission.experts.judge"}
 GROUP = "mevis_submission.experts"
 BY_KEY = {"checkpoint": "sa2va", "masks": "masks"}  # what a recipe without `kind` means
 
@@ -60,13 +63,18 @@ def implied_kind(table: Mapping[str, Any]) -> str:
 def build_experts(tools: Tools) -> list[Expert]:
     """Build the experts of a recipe, in its order."""
     return [
-        find_kind(entry.kind).build(entry.name, entry.settings, tools) for entry in tools.entries
+        _module_of(entry.kind).build(entry.name, entry.settings, tools) for entry in tools.entries
     ]
+
+
+def _module_of(kind: str) -> ModuleType:
+    return import_module(WITHOUT_VOTE[kind]) if kind in WITHOUT_VOTE else find_kind(kind)
 
 
 def _entry_points() -> Iterator[EntryPoint]:
     """Those of other packages; a kind of ours cannot be taken over."""
-    return (point for point in entry_points(group=GROUP) if point.name not in KINDS)
+    ours = KINDS | WITHOUT_VOTE
+    return (point for point in entry_points(group=GROUP) if point.name not in ours)
 
 
 def _open(point: EntryPoint) -> ModuleType:

@@ -31,6 +31,16 @@ class Gate:
         """Return the gate that empties sentences whose evidence lies below a threshold."""
         return Gate((evidence,), (-1.0,), (threshold,), (1.0,), 0.0, 0.5)
 
+    @staticmethod
+    def idle(evidence: str) -> "Gate":
+        """Return the gate that looks at log-odds of a target and empties nothing."""
+        return Gate((evidence,), (-1.0,), (0.0,), (1.0,), 0.0, 1.0)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it empties nothing, whatever the evidence."""
+        return self.cutoff == 1
+
     def probability(self, evidence: Mapping[str, float]) -> float:
         """Return P(no target) of a sentence."""
         total = self.bias + sum(
@@ -50,7 +60,7 @@ class Gate:
     def in_words(self) -> str:
         """Return the rule in one line."""
         if self.cutoff in (0, 1):
-            return "empty nothing" if self.cutoff == 1 else "empty everything"
+            return "empty nothing" if self.is_idle else "empty everything"
         if len(self.evidence) == 1:
             threshold, weight = self.threshold, self.weights[0]
             side = "below" if weight < 0 else "above"

@@ -1,11 +1,13 @@
 """What speaks for and against a sentence having a target, from what the store keeps of it.
 
-Numbers by name, 0..1 but for confidences; a kind of evidence that nobody gives is left out. The
-more, the likelier there is something, as a rule; a calibration finds out how much it is worth.
+Numbers by name, 0..1 but for confidences and a judge's log-odds; a kind of evidence that nobody
+gives is left out. The more, the likelier there is something, as a rule; a calibration finds out how
+much it is worth.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from submission.masks.agreement import pairwise_iou
@@ -14,6 +16,13 @@ from submission.masks.track import Track
 
 KINDS = {
     "p_yes": "probability that the experts' language models say yes to: is it there?",
+    "judge": "log-odds that the gate's judge says yes to: is it there?",
+    "judge_category": "of its audit: is there such a kind of object?",
+    "judge_count": "of its audit: are there as many?",
+    "judge_action": "of its audit: does it do that?",
+    "judge_trajectory": "of its audit: does it move that way?",
+    "judge_order": "of its audit: does it happen in that order?",
+    "judge_role": "of its audit: who does it, and to whom?",
     "seg": "share of the experts whose answer names an object at all",
     "not_denied": "share of the experts whose answer does not say in words that there is nothing",
     "confidence": "mean confidence of the experts in their masks, over frames",
@@ -31,12 +40,13 @@ _DENIAL = re.compile(
 
 def gather(
     tracks: Sequence[Track], details: Sequence[Mapping[str, Any]], weights: Sequence[float],
-    result: Track,
+    result: Track, odds: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, float]:  # fmt: skip
     """Return the evidence about one sentence.
 
     `tracks` and `details` are the answers of the experts that answered, `weights` what each
-    counts in the vote, `result` the vote. Means over experts are weighted in the same way.
+    counts in the vote, `result` the vote, `odds` what a judge said. Means over experts are weighted
+    in the same way.
     """
     found = {
         "p_yes": _mean(_numbers(details, "p_yes"), weights),
@@ -48,7 +58,8 @@ def gather(
         "peak": _mean([_over_frames(one, max) for one in details], weights),
         **_of_masks(tracks, weights, result),
     }
-    return {name: round(value, 6) for name, value in found.items() if value is not None}
+    known = {name: round(value, 6) for name, value in found.items() if value is not None}
+    return known | dict(odds)
 
 
 def _of_masks(

@@ -44,7 +44,9 @@ def gate_lines(gate: Gate, version: str, experts: Collection[str]) -> list[str]:
     """
     share = f" (for a share of {gate.share:.1%})" if gate.share is not None else ""
     lines = [f"gate       {gate.in_words()}{share}"]
-    if version == "v1":
+    if gate.is_idle:
+        lines[0] += "; mevis-submission calibrate finds what is worth emptying"
+    elif version == "v1":
         lines.append(
             "warning    this split is of MeViS v1, where every sentence has a target: a gate can "
             "only lose there; take [gate] out"

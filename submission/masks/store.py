@@ -23,6 +23,7 @@ from submission.whole_files import write_json
 
 IDENTITY_FILE = "expert.json"
 _FIELDS: dict[str, type] = {"sentence": str, "size": list, "masks": list}
+NO_MASKS = {"masks": "none"}  # in the identity of who answers with numbers only, and has no vote
 CONFIDENCE_DIGITS = 3  # decimals of a stored confidence
 # What details may be called so in every family, because others read them.
 _KNOWN_DETAILS: dict[str, type] = {

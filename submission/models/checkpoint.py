@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from submission.errors import Fault, FaultyInput, InputError
 from submission.models.finite import not_finite
 from submission.models.quantized import Int8Linear
-from submission.models.sa2va.network import Config, Network
+from submission.models.sa2va.network import Config, Speaker
 from submission.models.sa2va.tensor_names import (
     TRACKING_DECODER,
     TUNED_DECODER,
@@ -49,7 +49,7 @@ def has_tuned_decoder(headers: Mapping[Path, Shapes]) -> bool:
 
 
 def prepare_filling(
-    network: Network,
+    network: Speaker,
     config: Config,
     sources: Mapping[str, Source],
     headers: Mapping[Path, Shapes],
@@ -70,7 +70,7 @@ def prepare_filling(
     return Filling(tuple(headers), sources, decoder)
 
 
-def fill(network: Network, filling: Filling, device: torch.device, dtype: torch.dtype) -> None:
+def fill(network: Speaker, filling: Filling, device: torch.device, dtype: torch.dtype) -> None:
     """Read the weights into a network that was laid out without values.
 
     Values are converted to `dtype`; the position table of SAM 2's prompt encoder stays float32.
@@ -88,7 +88,7 @@ def fill(network: Network, filling: Filling, device: torch.device, dtype: torch.
 
 
 def _checked_sources(
-    network: Network, config: Config, sources: Mapping[str, Source],
+    network: Speaker, config: Config, sources: Mapping[str, Source],
     headers: Mapping[Path, Shapes],
 ) -> Mapping[str, Source]:  # fmt: skip
     """Compare all names and shapes with the files; let a tied output layer be filled twice."""
@@ -137,7 +137,7 @@ def _without_tracking_decoder(sources: Mapping[str, Source]) -> dict[str, Source
     }
 
 
-def _read_original_decoder(path: Path, network: Network) -> dict[str, Tensor]:
+def _read_original_decoder(path: Path, network: Speaker) -> dict[str, Tensor]:
     """Mask decoder of Meta's SAM 2.0 file (.pt, opened without running code, or .safetensors)."""
     if path.suffix == ".safetensors":
         tensors: Mapping[str, Any] = dict(read_tensors([path], torch.device("cpu")))

@@ -18,7 +18,7 @@ from submission.gate.evidence import KINDS, gather
 from submission.masks.store import PredictionStore
 from submission.masks.track import Track
 from submission.masks.voting import Rule, vote_tracks
-from submission.pipeline.vote import read_answers, refuse_missing
+from submission.pipeline.vote import read_answers, read_odds, refuse_missing
 from submission.pool import open_pool
 from submission.progress import Reporter
 from submission.recipe import Recipe
@@ -63,12 +63,13 @@ def collect(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) ->
     truth = read_ground_truth(split)
     members = tuple(expert.name for expert in recipe.experts)
     weights = tuple(expert.weight for expert in recipe.experts)
+    judges = tuple(judge.name for judge in recipe.judges)
     rows: dict[str, list[_Row]] = {}
     work = sum(v.num_masks * v.size[0] * v.size[1] for v in split.videos) * len(members)
     with open_pool(pays=work >= POOL_FROM) as pool:
         tasks = {
             pool.submit(_look, _Task(video, truth.part(video), run.store.folder, members, weights,
-                                     recipe.rule, recipe.missing == "skip")): video
+                                     recipe.rule, recipe.missing == "skip", judges)): video
             for video in split.videos
         }  # fmt: skip
         for number, future in enumerate(as_completed(tasks), 1):
@@ -107,6 +108,7 @@ class _Task:
     weights: tuple[float, ...]
     rule: Rule
     skip_missing: bool
+    judges: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ def _look(task: _Task) -> list[_Row]:
         tracks = [answer.track for answer in answers.values()]
         votes[one.id] = vote_tracks(tracks, task.rule, weights)
         details = [answer.details for answer in answers.values()]
-        evidence[one.id] = gather(tracks, details, weights, votes[one.id])
+        odds = read_odds(store, video, one, task.judges)
+        evidence[one.id] = gather(tracks, details, weights, votes[one.id], odds)
     nothing = Track.empty(video.size, len(video.frame_names))
     empty = {one.id: nothing for one in video.expressions}
     scores = score_video(video, task.truth, [_Tracks(VOTE, votes), _Tracks(EMPTY, empty)])

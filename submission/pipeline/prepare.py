@@ -87,7 +87,7 @@ def prepare(
     finder = CheckpointFinder(recipe.folder, weights, hash_all, reporter)
     may_lack = recipe.missing == "skip"
     tools = Tools(
-        recipe.folder, compute, finder, store, reporter, recipe.experts, may_lack, split=split
+        recipe.folder, compute, finder, store, reporter, recipe.entries, may_lack, split=split
     )
     experts = build_experts(tools)
     refuse_faults(experts, split, finder, to_run=to_run)

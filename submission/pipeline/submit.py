@@ -270,7 +270,7 @@ class Run:
         if self._record is None:
             identities = {
                 expert.name: self.folder.store.identity(expert.name)
-                for expert in self.recipe.experts
+                for expert in self.recipe.entries
             }
             self._record = RunRecord(
                 self.folder.path,

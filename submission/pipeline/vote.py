@@ -47,6 +47,7 @@ class _Ballot:
     folder: Path
     png: PngMode
     gate: Gate | None
+    judges: tuple[str, ...]
 
 
 Decisions = dict[str, dict[str, Any]]  # of the gate, by expression
@@ -90,9 +91,10 @@ def refuse_missing(recipe: Recipe, split: Split, store: PredictionStore) -> None
     """Raise FaultyInput with every prediction that the vote needs and the store lacks."""
     unanswered = {expert.name: store.unanswered(expert.name, split) for expert in recipe.experts}
     if recipe.missing == "error":
+        said = {judge.name: store.unanswered(judge.name, split) for judge in recipe.judges}
         faults = [
             Fault(f"expert {name}, video {video.name}, expression {expression.id}", "no prediction")
-            for name, sentences in unanswered.items()
+            for name, sentences in (unanswered | said).items()
             for video, expression in sentences
         ]
         advice = 'Run predict first, or leave members out there: [vote] missing = "skip".'
@@ -156,7 +158,7 @@ def _inputs(recipe: Recipe, video: Video, run: RunFolder) -> dict[str, Any]:
             run.store.path(expert.name, video.name, expression.id)
             for expression in video.expressions
         )
-        for expert in recipe.experts
+        for expert in recipe.entries
     }
     weights = [expert.weight for expert in recipe.experts]
     rules = {"rule": recipe.rule, "missing": recipe.missing, "png": recipe.png}
@@ -209,6 +211,7 @@ def _ballot(recipe: Recipe, video: Video, run: RunFolder) -> _Ballot:
         folder=run.annotations / video.name,
         png=recipe.png,
         gate=recipe.gate,
+        judges=tuple(judge.name for judge in recipe.judges),
     )
 
 
@@ -250,7 +253,8 @@ def _results(
         result, decision = vote_tracks(tracks, ballot.rule, weights), None
         if ballot.gate is not None:
             details = [answer.details for answer in answers.values()]
-            decision = ballot.gate.decide(gather(tracks, details, weights, result))
+            odds = read_odds(store, video, expression, ballot.judges)
+            decision = ballot.gate.decide(gather(tracks, details, weights, result, odds))
             if decision.emptied:
                 result = Track.empty(video.size, len(video.frame_names))
         yield expression, answers, result, decision
@@ -268,6 +272,17 @@ def read_answers(
     ]
     answers = {member: store.read(member, video, expression) for member, _ in voters}
     return answers, [weight for _, weight in voters]
+
+
+def read_odds(
+    store: PredictionStore, video: Video, expression: Expression, judges: Sequence[str]
+) -> dict[str, float]:
+    """Return what the judge said of a sentence, as far as it was asked."""
+    said: dict[str, float] = {}
+    for judge in judges:
+        if store.path(judge, video.name, expression.id).exists():
+            said |= store.read(judge, video, expression).details["odds"]
+    return said
 
 
 def _remove_others(folder: Path, wanted: set[str]) -> None:

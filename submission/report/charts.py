@@ -83,8 +83,9 @@ def record_line(record: Mapping[str, Any]) -> list[Fact]:
     recipe = record["recipe"]
     facts = [Fact("recipe", str(recipe["name"]))]
     sources = {one["name"]: _source(one) for one in recipe["experts"]}
+    judge = str((recipe.get("judge") or {}).get("checkpoint", ""))  # of the gate; has no vote
     for name, identity in record["experts"].items():
-        facts.append(_expert_fact(name, PurePath(sources[name]).name, identity))
+        facts.append(_expert_fact(name, PurePath(sources.get(name, judge)).name, identity))
     revision = str(record["code"]["revision"])
     commit, _, changed = revision.partition("-")
     shown = f"{commit[:_SHORT_HASH]}{' (changed)' if changed else ''}"

@@ -1,12 +1,13 @@
 """What can be scored at a path: PNGs in a folder or zip, or a run with its vote and experts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from submission.dataset.records import Split
 from submission.errors import InputError
-from submission.masks.store import IDENTITY_FILE
+from submission.masks.store import IDENTITY_FILE, NO_MASKS
 from submission.output.layout import find_wrapper
 from submission.output.mask_files import open_submission
 from submission.recipe import Recipe, from_json
@@ -79,7 +80,7 @@ def _results_of_run(run: RunFolder) -> list[Found]:
     recorded = _record(run.path).get("experts") or {}
     store = run.store.folder
     found = sorted(path.name for path in store.iterdir() if path.is_dir()) if store.is_dir() else []
-    names = [name for name in recorded if name in found] or found
+    names = _with_masks([name for name in recorded if name in found] or found, store)
     results: list[Found] = [StoreSource(name, store) for name in names]
     pngs = next((path for path in (run.zip, run.annotations) if path.exists()), None)
     if pngs is not None:
@@ -92,7 +93,18 @@ def _results_of_run(run: RunFolder) -> list[Found]:
 def _experts(store: Path) -> list[str]:
     if not store.is_dir():
         return []
-    return sorted(folder.name for folder in store.iterdir() if (folder / IDENTITY_FILE).is_file())
+    found = sorted(folder.name for folder in store.iterdir() if (folder / IDENTITY_FILE).is_file())
+    return _with_masks(found, store)
+
+
+def _with_masks(names: Sequence[str], store: Path) -> list[str]:
+    """Those that answer with masks: a gate's judge does not."""
+    return [name for name in names if not _says_numbers(store / name / IDENTITY_FILE)]
+
+
+def _says_numbers(path: Path) -> bool:
+    identity = read_json(path) if path.is_file() else None
+    return isinstance(identity, dict) and identity.get("masks") == NO_MASKS["masks"]
 
 
 def _record(run: Path) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def _build(recipe: Recipe, lock: Lock) -> list[Expert]:
     finder = CheckpointFinder(recipe.folder, Weights(lock), False, reporter)
     store = PredictionStore(Path())
     return build_experts(
-        Tools(recipe.folder, recipe.compute, finder, store, reporter, recipe.experts)
+        Tools(recipe.folder, recipe.compute, finder, store, reporter, recipe.entries)
     )
 
 

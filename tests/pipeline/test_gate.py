@@ -117,7 +117,7 @@ def test_a_dry_run_names_the_gate_and_warns_on_v1(call, split_folder, capsys):
     assert main(["submit", *call(GATE), "--dry-run"]) == 0
     assert "every sentence has a target: a gate can only lose there" in capsys.readouterr().out
     assert main(["submit", *call(), "--dry-run"]) == 0
-    assert "gate" not in capsys.readouterr().out
+    assert "\ngate " not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

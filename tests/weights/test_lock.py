@@ -159,8 +159,9 @@ def test_the_lock_names_every_released_checkpoint_and_is_in_its_written_form():
              *(f"SaSaSa2VA-{size}" for size in ("4B", "14B", "26B"))]  # fmt: skip
     by_hand = ["cutie-base-mega", "cutie-small-mega",
                *(f"UNINEXT-{backbone}" for backbone in ("R50", "ConvNeXt-L", "ViT-H"))]  # fmt: skip
+    judges = [f"Qwen{size}" for size in ("3-VL-2B", "3-VL-4B", "3-VL-8B", "2_5-VL-3B", "2_5-VL-7B")]
     parts = ["SAM2-hiera-large", "bert-base-uncased"]
-    assert [item.name for item in lock.checkpoints] == [*sizes, *parts, *by_hand]
+    assert [item.name for item in lock.checkpoints] == [*sizes, *judges, *parts, *by_hand]
     assert [item.name for item in lock.checkpoints if item.is_by_hand] == by_hand
     assert format_lock(lock) == default_lock().read_text()
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from submission.errors import Fault
+from submission.models.sa2va.kept_images import KeptImages
 from submission.models.sa2va.language import Prefix
 from submission.models.sa2va.network import Config, Network
 from submission.models.sa2va.settings import Settings
@@ -90,8 +91,11 @@ class Backbone(Prompting, Protocol):
     def for_masks(self, states: Tensor, settings: Settings) -> Tensor:
         """Return of [SEG] states (n, C), as `language.model` gives them, what makes masks."""
 
-    def read_images(self, images: NDArray[np.uint8], ids: Sequence[int]) -> Prefix:
+    def read_images(
+        self, images: NDArray[np.uint8], ids: Sequence[int], kept: KeptImages | None = None
+    ) -> Prefix:
         """Let the language model read the shared ids, with images (M, h, w, 3) in their places.
 
-        The prefix says at which position the next token stands.
+        The prefix says at which position the next token stands. `kept` holds what an equal vision
+        encoder made of images before, for a backbone that looks at them one by one.
         """

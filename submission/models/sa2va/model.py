@@ -27,16 +27,18 @@ from submission.models.mask_packing import MaskStack, enlarge
 from submission.models.sa2va import language
 from submission.models.sa2va.answer import Answer, Confidence, PackedMasks
 from submission.models.sa2va.backbone import Backbone, Prompt
+from submission.models.sa2va.kept_images import KeptImages
 from submission.models.sa2va.procedures import (
     PROCEDURES,
     Procedure,
     Step,
     decoder_faults,
-    existence_question,
     idle_faults,
 )
 from submission.models.sa2va.prompts import make_prompts
+from submission.models.sa2va.questions import existence_question
 from submission.models.sa2va.settings import Settings
+from submission.models.sa2va.yes_or_no import odds_of_yes
 from submission.models.sam2.image_features import FrameFeatures, Keeping
 from submission.models.sam2.memory_attention import kernel_of
 from submission.models.sam2.tracker import Found, Tracker
@@ -102,6 +104,7 @@ class Sa2VA:
         settings: Settings = DEFAULTS,
         *,
         answers: Sequence[str] | None = None,
+        kept: KeptImages | None = None,
     ) -> list[Answer]:
         """Segment what each sentence refers to.
 
@@ -117,18 +120,20 @@ class Sa2VA:
             Procedure, key frames and all other choices.
         answers
             Texts to force token by token instead of the model's own, one for each sentence.
+        kept
+            What an equal vision encoder made of this video's images, so that calls share it.
 
         Raises InputError when the arguments contradict the checkpoint or each other, and when
         values arise that are no finite numbers, naming the module.
         """
         with self._video(frames) as video:
-            replies = self.ask(video.loader, sentences, settings, answers=answers)
+            replies = self.ask(video.loader, sentences, settings, answers=answers, kept=kept)
             return self.ground(video, replies, settings)
 
     @torch.inference_mode()
     def ask(
         self, loader: FrameLoader, sentences: Sequence[str], settings: Settings = DEFAULTS, *,
-        answers: Sequence[str] | None = None,
+        answers: Sequence[str] | None = None, kept: KeptImages | None = None,
     ) -> list[language.Reply]:  # fmt: skip
         """Let the language model answer: the first half of `segment`, arguments as there.
 
@@ -146,7 +151,7 @@ class Sa2VA:
         asked = say(existence_question) if settings.ask else []
         seen = self.backbone.look(loader, images, settings)
         return self._numbers(
-            partial(self._answer, seen, prompts, asked, answers, settings.max_new_tokens)
+            partial(self._answer, seen, prompts, asked, answers, settings.max_new_tokens, kept)
         )
 
     @torch.inference_mode()
@@ -218,13 +223,13 @@ class Sa2VA:
 
     def _answer(
         self, images: Frames, prompts: Sequence[Prompt], asked: Sequence[Prompt],
-        answers: Sequence[str] | None, max_new_tokens: int,
+        answers: Sequence[str] | None, max_new_tokens: int, kept: KeptImages | None,
     ) -> list[language.Reply]:  # fmt: skip
         """Show the images and ask every question; the cache ends with this, before tracking.
 
         `asked` are the yes/no questions: one for each of `prompts`, or none at all.
         """
-        prefix = self.backbone.read_images(images, prompts[0].ids[: prompts[0].shared])
+        prefix = self.backbone.read_images(images, prompts[0].ids[: prompts[0].shared], kept)
         left = self.backbone.context - max(len(prompt.ids) for prompt in prompts)
         decoding = language.Decoding(
             seg_id=self.backbone.seg_id,
@@ -242,26 +247,10 @@ class Sa2VA:
             replies += language.answer(self.backbone.language, prefix, questions, decoding, forced)
             if asked:
                 judged = [prompt.question for prompt in asked[part]]
-                for reply, odds in zip(replies[part], self._yes_odds(prefix, judged), strict=True):
-                    reply.yes_odds = odds
+                odds = odds_of_yes(self.backbone.language, self.tokenizer, prefix, judged)
+                for reply, value in zip(replies[part], odds, strict=True):
+                    reply.yes_odds = value
         return replies
-
-    def _yes_odds(self, prefix: language.Prefix, questions: Sequence[Sequence[int]]) -> list[float]:
-        """Log-odds of "yes" against "no", in either case and with a space before it or not."""
-        yes, no = (
-            {self.tokenizer.encode_answer(space + spelt)[0]
-             for space in ("", " ") for spelt in (word, word.capitalize())}
-            for word in ("yes", "no")
-        )  # fmt: skip
-        yes, no = yes - no, no - yes  # a space alone begins both
-        if not (yes and no):
-            raise InputError(
-                'this checkpoint\'s tokenizer begins "yes" and "no" alike, so it cannot be asked: '
-                "set ask = false"
-            )
-        return language.choose_first(
-            self.backbone.language, prefix, questions, sorted(yes), sorted(no)
-        )
 
     def _embed_segs(
         self, replies: Sequence[language.Reply], procedure: Procedure, settings: Settings

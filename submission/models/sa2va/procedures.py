@@ -182,13 +182,6 @@ PROCEDURES: Mapping[str, Procedure] = {
 }
 
 
-def existence_question(sentence: str) -> str:
-    """Return what is asked to hear "yes" or "no": is it there? The same in every procedure."""
-    if "?" in sentence:
-        return f"\n{sentence} Does this video show an object that answers this? Answer yes or no."
-    return f"\nDoes this video show {sentence}? Answer yes or no."
-
-
 def idle_faults(choices: Any) -> Iterator[Fault]:
     """The settings that were chosen and that the procedure does not read.
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from submission.errors import Fault, FaultyInput
 from submission.models.sa2va.backbone import Prompt, Prompting
-from submission.models.sa2va.procedures import PROCEDURES, existence_question
+from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.questions import existence_question
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import spell_out
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from submission.models.sa2va.network import Network
+from submission.models.sa2va.network import Speaker
 
 GROUNDING = "grounding_encoder.sam2_model."
 TUNED_DECODER = f"{GROUNDING}sam_mask_decoder_modified."  # only in Sa2VA-i checkpoints
@@ -38,7 +38,7 @@ class Source:
 
 
 def find_sources(
-    network: Network, names: Mapping[str, str], find_rows: FindRows = lambda name, key: None
+    network: Speaker, names: Mapping[str, str], find_rows: FindRows = lambda name, key: None
 ) -> dict[str, Source]:
     """Map every parameter and stored buffer to its place, by a backbone's own table of names."""
     patterns = [
@@ -49,7 +49,7 @@ def find_sources(
     return {name: Source(key, find_rows(name, key)) for name, key in keys.items()}
 
 
-def expected_shapes(network: Network, sources: Mapping[str, Source]) -> dict[str, tuple[int, ...]]:
+def expected_shapes(network: Speaker, sources: Mapping[str, Source]) -> dict[str, tuple[int, ...]]:
     """Names and shapes that a checkpoint with these sources must have, fused tensors whole."""
     shapes: dict[str, tuple[int, ...]] = {}
     for name, value in network.state_dict().items():

@@ -13,6 +13,7 @@ from submission.models.sa2va.internvl.config import Sa2VAConfig, read_config
 from submission.models.sa2va.internvl.images import Images, recognises, square_requests
 from submission.models.sa2va.internvl.prompting import TOKENS, Prompting
 from submission.models.sa2va.internvl.tensor_names import tensor_sources
+from submission.models.sa2va.kept_images import KeptImages
 from submission.models.sa2va.language import Prefix, read_prefix
 from submission.models.sa2va.network import Network
 from submission.models.sa2va.settings import Settings
@@ -54,7 +55,9 @@ class Backbone(Prompting):
     def for_masks(self, states: Tensor, settings: Settings) -> Tensor:
         return states
 
-    def read_images(self, images: NDArray[np.uint8], ids: Sequence[int]) -> Prefix:
+    def read_images(
+        self, images: NDArray[np.uint8], ids: Sequence[int], kept: KeptImages | None = None
+    ) -> Prefix:
         pixels = vision.normalise(images)
         tokens = self.network.vision(pixels.to(self.device, self.dtype))  # (M, P, C)
         start = torch.tensor(ids, device=self.device)

@@ -5,6 +5,7 @@ adds after the first layers (DeepStack), and in whether masks want the state bef
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from submission.models.sa2va.kept_images import KeptImages
 from submission.models.sa2va.language import Prefix, read_prefix
-from submission.models.sa2va.network import Network
+from submission.models.sa2va.network import Network, Speaker
 from submission.models.sa2va.qwenvl import countable, prompt, vision
 from submission.models.sa2va.qwenvl import images as seen
 from submission.models.sa2va.qwenvl.config import QwenVLConfig, read_config
@@ -26,15 +28,16 @@ from submission.models.sa2va.tokenizer import Tokenizer
 from submission.video.frame_loader import FrameLoader
 
 __all__ = [
-    "TOKENS", "Backbone", "Prompting", "countable", "read_config", "recognises", "tensor_sources",
+    "TOKENS", "Backbone", "Prompting", "Reader", "countable", "read_config", "recognises",
+    "tensor_sources",
 ]  # fmt: skip
 
 
-class Backbone(Prompting):
-    """The half of Sa2VA that sees and speaks, as Qwen-VL does."""
+class Reader(Prompting):
+    """Qwen-VL, which sees and speaks; it may be a plain one."""
 
     def __init__(
-        self, network: Network, config: QwenVLConfig, tokenizer: Tokenizer, device: torch.device,
+        self, network: Speaker, config: QwenVLConfig, tokenizer: Tokenizer, device: torch.device,
         dtype: torch.dtype,
     ) -> None:  # fmt: skip
         super().__init__(config, tokenizer)
@@ -53,23 +56,12 @@ class Backbone(Prompting):
         (request,) = seen.image_requests(self.config.values, images, settings)
         return loader.frames(request)
 
-    def for_masks(self, states: Tensor, settings: Settings) -> Tensor:
-        """Qwen3-VL's masks were trained on the state before the final norm, Qwen2.5-VL's after."""
-        wanted = settings.hidden_state
-        if wanted == "as trained":
-            wanted = "before the norm" if self.config.is_qwen3 else "after the norm"
-        return states if wanted == "before the norm" else self._norm(states)
-
-    def read_images(self, images: NDArray[np.uint8], ids: Sequence[int]) -> Prefix:
+    def read_images(
+        self, images: NDArray[np.uint8], ids: Sequence[int], kept: KeptImages | None = None
+    ) -> Prefix:
+        kept = kept or KeptImages(0)
+        all_seen = [kept.of(image, partial(self._see, image)) for image in images]
         cells = self.cells(images.shape[1:3])
-        grid = cells[0] * self.config.merge, cells[1] * self.config.merge
-        all_seen = [
-            vision.see(self.network.vision, patches.to(self.device, self.dtype), grid)
-            for patches in (
-                vision.cut(image, self._levels, self.config.patch, self.config.merge)
-                for image in images
-            )
-        ]
         start = torch.tensor(ids, device=self.device)
         embeddings = self.language.get_input_embeddings()(start)
         image = self._special_ids[prompt.IMAGE]
@@ -83,6 +75,25 @@ class Backbone(Prompting):
             self.language, embeddings, places, visual_pos_masks=shown[None],
             deepstack_visual_embeds=deep,
         )  # fmt: skip
+
+    def _see(self, image: NDArray[np.uint8]) -> vision.Seen:
+        patches = vision.cut(image, self._levels, self.config.patch, self.config.merge)
+        rows, columns = self.cells(image.shape[:2])
+        grid = rows * self.config.merge, columns * self.config.merge
+        return vision.see(self.network.vision, patches.to(self.device, self.dtype), grid)
+
+
+class Backbone(Reader):
+    """The half of Sa2VA that sees and speaks, as Qwen-VL does."""
+
+    network: Network
+
+    def for_masks(self, states: Tensor, settings: Settings) -> Tensor:
+        """Qwen3-VL's masks were trained on the state before the final norm, Qwen2.5-VL's after."""
+        wanted = settings.hidden_state
+        if wanted == "as trained":
+            wanted = "before the norm" if self.config.is_qwen3 else "after the norm"
+        return states if wanted == "before the norm" else self._norm(states)
 
     def _norm(self, states: Tensor) -> Tensor:
         normed: Tensor = self.language.lm_head.norm(states)

@@ -25,6 +25,7 @@ from transformers.models.qwen3_vl.configuration_qwen3_vl import (
 )
 
 from submission.errors import InputError
+from submission.models.sa2va.qwenvl.images import nested
 from submission.models.sa2va.qwenvl.language import Language
 from submission.models.sa2va.qwenvl.prompt import read_template
 from submission.models.sa2va.tokenizer_files import MOST_BYTES
@@ -101,7 +102,7 @@ def read_config(folder: Path, *, has_tuned_decoder: bool) -> QwenVLConfig:
     build, naming file and key.
     """
     path = folder / "config.json"
-    values = read_object(path, most=MOST_BYTES)
+    values = nested(read_object(path, most=MOST_BYTES))
     seen = folder / "preprocessor_config.json"
     if not seen.is_file():
         raise InputError(f"{seen}: missing; fetch all files of the checkpoint")
@@ -145,7 +146,9 @@ def parse_config(
     return QwenVLConfig(
         values=values, vision=kinds[0](**shown), llm=kinds[1](**sizes),
         grounding=read_grounding(values),
-        tie_word_embeddings=bool(values.get("tie_word_embeddings", False)),
+        tie_word_embeddings=bool(
+            values.get("tie_word_embeddings", text.get("tie_word_embeddings", False))
+        ),
         has_tuned_decoder=has_tuned_decoder, template=template,
         mean=tuple(colours["image_mean"]), std=tuple(colours["image_std"]),
     )  # fmt: skip

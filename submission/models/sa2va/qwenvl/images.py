@@ -24,6 +24,13 @@ def recognises(config: Mapping[str, Any]) -> bool:
     )  # fmt: skip
 
 
+def nested(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return config.json as newer exports write it: older ones of the plain Qwen2.5-VL have the
+    language model's keys at the top.
+    """
+    return values if "text_config" in values else {**values, "text_config": values}
+
+
 def resize_of(config: Mapping[str, Any], settings: Settings) -> Then:
     """Return what is done to each frame; raise KeyError for a size that config.json lacks."""
     vision = config["vision_config"]

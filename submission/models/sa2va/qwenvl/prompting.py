@@ -10,7 +10,9 @@ from submission.models.sa2va.qwenvl.config import QwenVLConfig
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens
 
-TOKENS = (prompt.IMAGE_START, prompt.IMAGE, prompt.IMAGE_END, SEG)
+PLAIN_TOKENS = (prompt.IMAGE_START, prompt.IMAGE, prompt.IMAGE_END)
+TOKENS = (*PLAIN_TOKENS, SEG)
+NO_TOKEN = -1
 
 
 class Prompting:
@@ -20,7 +22,7 @@ class Prompting:
         self.config = config
         self.tokenizer = tokenizer
         self._special_ids = find_tokens(tokenizer, TOKENS)
-        self.seg_id = self._special_ids[SEG]
+        self.seg_id = self._special_ids.get(SEG, NO_TOKEN)  # a plain Qwen-VL has none
 
     @property
     def context(self) -> int:

@@ -23,6 +23,11 @@ class Seen:
     tokens: Tensor  # (P, C), row-major
     deep: tuple[Tensor, ...]  # (P, C) each: added after the language model's first layers
 
+    @property
+    def nbytes(self) -> int:
+        """What it takes."""
+        return sum(one.nbytes for one in (self.tokens, *self.deep))
+
 
 def levels(mean: tuple[float, ...], std: tuple[float, ...]) -> NDArray[np.float32]:
     """Return the value (3, 256) of each grey level of each channel, float32.
