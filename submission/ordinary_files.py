@@ -6,13 +6,13 @@ become errors before a byte is kept.
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 SMALL = 1 << 20  # bytes of a file of text, such as team.json
 
 
-def open_ordinary(path: Path) -> BinaryIO:
+def open_ordinary(path: Path) -> BufferedReader:
     """Open a file for reading; links are followed. Raises OSError for what is no ordinary file."""
     # Without waiting: opening a named pipe would last until somebody writes into it.
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")

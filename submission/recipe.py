@@ -6,7 +6,6 @@ may hold is its kind's own business (experts/registry.py).
 """
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -28,7 +27,7 @@ from submission.gate.judge import Settings as Judge
 from submission.masks.voting import MOST_MEMBERS, Rule
 from submission.output.team import team_faults
 from submission.read_record import read_fields, read_record
-from submission.toml_text import parse_toml
+from submission.toml_text import parse_toml, read_toml
 from submission.user_paths import expand
 
 PACKAGED = Path(__file__).parent / "recipes"
@@ -134,14 +133,13 @@ def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
     if name_or_path in packaged_recipes():
         path = PACKAGED / f"{name_or_path}.toml"
     try:
-        content = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
+        values = read_toml(path)
+    except FileNotFoundError:
         known = packaged_recipes()
         raise InputError(
             f"{name_or_path}: no such recipe{did_you_mean(name_or_path, known)}; give a .toml "
             f"file, or one of the packaged: {', '.join(known)}"
         ) from None
-    values = parse_toml(content, path)
     for change in changes:
         _change(values, change)
     return parse_recipe(values, path)
@@ -152,8 +150,8 @@ def _change(values: dict[str, Any], change: str) -> None:
     path, equals, text = change.partition("=")
     *tables, key = path.strip().split(".")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text}".encode(), change)["value"]
+    except InputError:
         value = text
     place: Any = values
     if tables[:1] == ["expert"] and len(tables) > 1:

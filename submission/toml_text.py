@@ -3,17 +3,34 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
 from submission.mistaken_files import mistaken_for
+from submission.ordinary_files import read_ordinary
 
+MOST_BYTES = 16 << 20  # the lock of all checkpoints has 60 kB
 HINT = (
     "a backslash in double quotes begins an escape: write the path in single quotes, or with / "
     "(C:\\data is /mnt/c/data in WSL)"
 )
 ESCAPED = re.compile(r'"[^"]*\\')  # in a line
 SPOILT = re.compile(r"[A-Za-z]:.*[\b\t\n\f\r\x1b]")  # a drive, and what "\temp" or "\new" became
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the tables of a file, as `parse_toml`; raise InputError for what cannot be read.
+
+    A file that is not there stays a FileNotFoundError: the caller knows what was meant.
+    """
+    try:
+        content = read_ordinary(path, MOST_BYTES)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return parse_toml(content, path)
 
 
 def parse_toml(content: bytes, where: object) -> dict[str, Any]:

@@ -42,10 +42,8 @@ def open_whole(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         )
         with os.fdopen(handle, "wb") as file:
             yield file
-            file.flush()
             if durable:
-                with _where_known():
-                    os.fsync(file.fileno())
+                reach_disk(file)
         with _where_known():
             os.chmod(partial, _FILE_MODE)
         os.replace(partial, path)
@@ -55,6 +53,13 @@ def open_whole(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and _is_ours(error):
             error.filename, error.filename2 = str(path), None
         raise
+
+
+def reach_disk(file: BinaryIO) -> None:
+    """Wait until what was written is on disk, on a share that knows how to wait for it."""
+    file.flush()
+    with _where_known():
+        os.fsync(file.fileno())
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A tiny MeViS split and an answer to it, on disk, that tests may read, copy and damage."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,27 @@ from tiny_split import HEIGHT, WIDTH, meta, rle, square, write_meta
 
 from submission.dataset.mevis import Split, read_split
 from submission.output.png_files import write_track
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """Every file that got its name by then, and whether all its bytes were on disk before."""
+    known: dict[str, bool] = {}
+    on_disk: dict[int, int] = {}
+    fsync, replace = os.fsync, os.replace
+
+    def flush(handle: int) -> None:
+        fsync(handle)
+        on_disk[os.fstat(handle).st_ino] = os.fstat(handle).st_size
+
+    def rename(partial: str, final: str) -> None:
+        state = os.stat(partial)
+        known[str(final)] = on_disk.pop(state.st_ino, None) == state.st_size
+        replace(partial, final)
+
+    monkeypatch.setattr("os.fsync", flush)
+    monkeypatch.setattr("os.replace", rename)
+    return known
 
 
 @pytest.fixture

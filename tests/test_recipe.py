@@ -1,5 +1,6 @@
 """Recipes: what is read, and that everything wrong in one is said at once."""
 
+import os
 import re
 import tomllib
 from dataclasses import MISSING, fields
@@ -164,6 +165,27 @@ def test_a_fault_is_named(tmp_path, text, words):
 def test_broken_toml_says_where(tmp_path):
     with pytest.raises(InputError, match=r"my\.toml: not valid TOML: .*at line 2"):
         read_recipe(write(tmp_path, "name = 'a'\nsplit = = 1\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = " + "[" * 20_000, "nested too deeply"),
+        ("x = " + "{x = " * 5_000, "nested too deeply"),
+        ("x = " + "9" * 5_000, "Exceeds the limit"),
+    ],
+)
+def test_toml_that_only_malice_writes(tmp_path, text, words):
+    with pytest.raises(InputError, match=rf"my\.toml: not valid TOML: {words}"):
+        read_recipe(write(tmp_path, text))
+
+
+def test_a_recipe_is_an_ordinary_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "zero.toml").symlink_to("/dev/zero")
+    for name, kind in (("pipe", "a named pipe"), ("zero", "a device")):
+        with pytest.raises(InputError, match=f"not an ordinary file but {kind}"):
+            read_recipe(str(tmp_path / f"{name}.toml"))
 
 
 def test_an_unknown_recipe_lists_the_packaged_ones():

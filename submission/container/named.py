@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from submission.toml_text import parse_toml
+from submission.errors import InputError
+from submission.toml_text import read_toml
 from submission.user_paths import expand
 
 PATH_LIKE = ("/", "./", "../", "~")
@@ -18,7 +19,10 @@ def named_by(recipe: Path) -> tuple[Path, ...]:
     them. Names in weights.lock and on the Hub are neither. Raises InputError for no TOML, and for
     the home folder of nobody.
     """
-    values = parse_toml(recipe.read_bytes(), recipe)
+    try:
+        values = read_toml(recipe)
+    except FileNotFoundError:
+        raise InputError(f"{recipe}: no such recipe") from None
     folder = recipe.absolute().parent
     named = [recipe.absolute()]
     for text in _strings(values):

@@ -17,13 +17,22 @@ from typing import Any
 from submission.dataset.names import name_fault
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, FaultyInput, InputError, StoreMismatch, list_faults
+from submission.masks.identity import (
+    IDENTITY_FILE,
+    MADE_BY,
+    MEND,
+    claim_folder,
+    maker_of,
+    mend_folder,
+    read_identity,
+    remove,
+)
 from submission.masks.track import Track
-from submission.strict_json import read_json
-from submission.whole_files import write_json
+from submission.sealed_json import SEAL, read_sealed, write_sealed
 
-IDENTITY_FILE = "expert.json"
 _FIELDS: dict[str, type] = {"sentence": str, "size": list, "masks": list}
 NO_MASKS = {"masks": "none"}  # in the identity of who answers with numbers only, and has no vote
+_TAKEN = {*_FIELDS, MADE_BY, SEAL}
 CONFIDENCE_DIGITS = 3  # decimals of a stored confidence
 # What details may be called so in every family, because others read them.
 _KNOWN_DETAILS: dict[str, type] = {
@@ -39,9 +48,9 @@ _KNOWN_DETAILS: dict[str, type] = {
 class Prediction:
     """An expert's answer to one sentence: the masks, and what else is worth knowing of it.
 
-    `details` are JSON values under names of the expert's choice, except for "sentence", "size" and
-    "masks"; those that any reader understands are "text", "key_frames", "num_seg", "confidence" (a
-    short number for each frame) and "why_empty".
+    `details` are JSON values under names of the expert's choice, except for "sentence", "size",
+    "masks", "made_by" and "crc32"; those that any reader understands are "text", "key_frames",
+    "num_seg", "confidence" (a short number for each frame) and "why_empty".
     """
 
     sentence: str
@@ -49,7 +58,7 @@ class Prediction:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if taken := self.details.keys() & _FIELDS.keys():
+        if taken := self.details.keys() & _TAKEN:
             raise ValueError(f"details may not be called {', '.join(sorted(taken))}")
 
 
@@ -63,30 +72,28 @@ class PredictionStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._compared: dict[Path, _Seen] = {}
+        self._makers: dict[str, str] = {}  # by expert: what its answers name as their maker
 
     def path(self, expert: str, video: str, expression: str) -> Path:
         """Return where an answer is or will be."""
         return self.folder / expert / video / f"{expression}.json"
 
-    def claim(self, expert: str, identity: Mapping[str, Any]) -> None:
+    def claim(self, expert: str, identity: Mapping[str, Any], *, mend: bool = False) -> list[Path]:
         """Make sure that the expert's folder holds answers of exactly this identity.
 
-        A new folder gets the identity record. Raises StoreMismatch, naming each value that
-        differs, where answers of another identity, or of none, are already there.
+        A new folder gets the identity record. With `mend` a damaged or missing record is made
+        again, from answers that name this identity as their maker; those that name none and had
+        to go for it are returned. Raises StoreMismatch, naming each value that differs, where
+        answers of another identity, or of none, are already there, and InputError where the
+        record is damaged.
         """
         if reason := name_fault(expert):
             raise InputError(f"expert: {reason}; give the expert another name in the recipe")
-        path = self.folder / expert / IDENTITY_FILE
         wanted = json.loads(json.dumps(identity))
-        if path.exists():
-            self._compare(path, read_json(path), wanted)
-        elif next(path.parent.glob("*/*.json"), None) is not None:
-            raise StoreMismatch(
-                f"{path.parent}: it holds predictions but no {IDENTITY_FILE}, so nobody can tell "
-                "what made them; delete this folder, or choose another with --run"
-            )
-        else:
-            write_json(path, wanted)
+        gone = mend_folder(self.folder / expert, wanted) if mend else []
+        claim_folder(self.folder / expert, wanted)
+        self._makers[expert] = maker_of(wanted)
+        return gone
 
     def lacks(self, experts: Iterable[str], split: Split) -> bool:
         """Tell whether any of these experts has an answer still to give; nothing is opened."""
@@ -98,9 +105,11 @@ class PredictionStore:
         )
 
     def identity(self, expert: str) -> Any:
-        """Return the identity record of an expert's answers, None when there is none."""
-        path = self.folder / expert / IDENTITY_FILE
-        return read_json(path) if path.exists() else None
+        """Return the identity record of an expert's answers, None when there is none.
+
+        Raises InputError where it is damaged.
+        """
+        return read_identity(self.folder / expert / IDENTITY_FILE)
 
     def forget(self, expert: str, identity: Any) -> None:
         """Remove an expert's answers, as long as they are those of this identity."""
@@ -133,8 +142,10 @@ class PredictionStore:
             "size": list(prediction.track.size),
             "masks": prediction.track.to_json(),
         }
+        if expert in self._makers:
+            value[MADE_BY] = self._makers[expert]
         path = self.path(expert, video, expression)
-        write_json(path, value, indent=None)
+        write_sealed(path, value)
         track = prediction.track
         self._compared[path] = _seen(path, prediction.sentence, track.size, len(track))
 
@@ -153,7 +164,7 @@ class PredictionStore:
             track = Track.from_json(stored["masks"], video.size)
         except ValueError as error:
             raise _damaged(path, str(error)) from error
-        details = {key: value for key, value in stored.items() if key not in _FIELDS}
+        details = {key: value for key, value in stored.items() if key not in _TAKEN}
         return Prediction(stored["sentence"], track, details)
 
     def unanswered(self, expert: str, split: Split) -> list[tuple[Video, Expression]]:
@@ -179,8 +190,34 @@ class PredictionStore:
         if mismatched:
             raise _mismatch(expert, mismatched)
         if damaged:
-            raise FaultyInput(f"{self.folder / expert}: damaged predictions:", damaged)
+            advice = f"To have exactly these predicted again: {MEND}."
+            raise FaultyInput(f"{self.folder / expert}: damaged predictions:", damaged, advice)
         return unanswered
+
+    def damaged(self, expert: str, split: Split) -> list[Path]:
+        """Return the expert's record and answers of the split that cannot be read to their end."""
+        found = []
+        try:
+            self.identity(expert)
+        except InputError:
+            found.append(self.folder / expert / IDENTITY_FILE)
+        for video in split.videos:
+            for expression in video.expressions:
+                path = self.path(expert, video.name, expression.id)
+                try:
+                    if path.exists():
+                        self.read(expert, video, expression)
+                except StoreMismatch:
+                    continue  # whole, and of other data: `unanswered` says so
+                except InputError:
+                    found.append(path)
+        return found
+
+    def drop(self, damaged: Iterable[Path]) -> None:
+        """Remove what `damaged` found, so that it is made again."""
+        for path in damaged:
+            self._compared.pop(path, None)
+            remove(path)
 
     def _difference(self, path: Path, video: Video, expression: Expression) -> Fault | None:
         now = _seen(path, expression.sentence, video.size, len(video.frame_names))
@@ -190,19 +227,6 @@ class PredictionStore:
         if fault is None:
             self._compared[path] = now
         return fault
-
-    def _compare(self, path: Path, stored: Any, wanted: dict[str, Any]) -> None:
-        before, now = _flatten(stored), _flatten(wanted)
-        keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-        if not keys:
-            return
-        raise StoreMismatch(
-            list_faults(
-                f"{path.parent}: these predictions were made differently:",
-                [Fault(key, f"{_show(before, key)} then, {_show(now, key)} now") for key in keys],
-                f"Choose another folder with --run, or delete {path.parent} to predict again.",
-            )
-        )
 
 
 _Seen = tuple[int, int, str, tuple[int, int], int]
@@ -216,11 +240,9 @@ def _seen(path: Path, sentence: str, size: tuple[int, int], num_frames: int) -> 
 
 def _read_fields(path: Path) -> dict[str, Any]:
     try:
-        stored = read_json(path)
+        stored = read_sealed(path)
     except InputError as error:
         raise _damaged(path, str(error).removeprefix(f"{path}: ")) from error
-    if not isinstance(stored, dict):
-        raise _damaged(path, "it is not an object")
     for name, kind in _FIELDS.items():
         if not isinstance(stored.get(name), kind):
             raise _damaged(path, f'"{name}" is missing or of the wrong type')
@@ -255,21 +277,4 @@ def _mismatch(expert: str, faults: list[Fault]) -> StoreMismatch:
 
 
 def _damaged(path: Path, reason: str) -> InputError:
-    return InputError(f"{path}: damaged prediction ({reason}); delete it and run predict again")
-
-
-def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Return nested objects as one level, with dots: {"a": {"b": 1}} is {"a.b": 1}."""
-    if not isinstance(value, dict) or not value:
-        return {prefix or "(everything)": value}
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat |= _flatten(item, f"{prefix}.{key}" if prefix else key)
-    return flat
-
-
-def _show(values: Mapping[str, Any], key: str) -> str:
-    if key not in values:
-        return "nothing"
-    text = json.dumps(values[key], ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return InputError(f"{path}: damaged prediction ({reason}); {MEND} predicts it again")

@@ -14,6 +14,7 @@ from submission.errors import FaultyResult, InputError
 from submission.gate.lines import gate_lines
 from submission.output.check import Verdict
 from submission.pipeline.check import CHECK_UNITS, check_run
+from submission.pipeline.mend import drop_damaged
 from submission.pipeline.pack import PACK_UNITS, pack
 from submission.pipeline.plan import Plan, make_plan
 from submission.pipeline.predict import claim_all, predict
@@ -78,6 +79,7 @@ class Run:
     def __init__(
         self, recipe: Recipe, selection: Selection | None = None, folder: Path | None = None,
         reporter: Reporter | None = None, weights: Weights | None = None, *, hash_all: bool = False,
+        mend: bool = False,
     ) -> None:  # fmt: skip
         """Read and check the data that the recipe names; nothing is loaded and nothing written.
 
@@ -91,6 +93,7 @@ class Run:
         self.reporter = reporter
         self.weights = weights or Weights()
         self.hash_all = hash_all  # read every byte of the checkpoints before they are opened
+        self.mend = mend  # drop damaged predictions, and make exactly these again
         whole = read_whole(recipe, reporter)
         self.split = selection.of(whole)
         self.videos = frozenset(video.name for video in whole.videos)  # all of the split
@@ -103,6 +106,8 @@ class Run:
         """Count what is to do, without loading anything."""
         refuse_other_data(self.folder.path, self.split)
         self.split = settle_truth(self.split, self.folder, self.reporter, keep=False)
+        if self.mend:
+            drop_damaged(self.recipe, self.split, self.folder.store, self.reporter, dry=True)
         prepared = self._prepare()
         named = dict.fromkeys(n for expert in prepared.experts for n in expert.checkpoints())
         locked = [name for name in named if self.weights.lock.find(name)]
@@ -119,10 +124,12 @@ class Run:
 
     def predict(self) -> None:
         """Let every expert answer what it has not answered yet; parts of a split side by side."""
-        with self._held(together=self.selection.is_part):
+        with self._held(together=self.selection.is_part and not self.mend):
             self._predict()
 
     def _predict(self) -> None:
+        if self.mend:
+            drop_damaged(self.recipe, self.split, self.folder.store, self.reporter)
         with self._team() as team:
             self._predict_with(team)
 
@@ -143,11 +150,13 @@ class Run:
             yield team
 
     def _predict_with(self, team: Team | None) -> None:
-        prepared, store = self._prepare(team.site if team else None, to_run=True), self.folder.store
+        site, store = team.site if team else None, self.folder.store
+        prepared = self._prepare(site, to_run=True)
         for expert in prepared.experts:
             for words in expert.warnings():
                 self.reporter.warn(f"expert {expert.name} {words}")
-        claim_all(prepared, store, self.reporter)
+        if claim_all(prepared, store, self.reporter, mend=self.mend):
+            prepared = self._prepare(site, to_run=True)  # with what had to go
         self.reporter.plan(prepared.num_masks)
         with self._timed("predict") as record:
             if team is None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from submission.dataset.records import Split
 from submission.errors import InputError
-from submission.masks.store import IDENTITY_FILE, NO_MASKS
+from submission.masks.identity import IDENTITY_FILE, read_identity
+from submission.masks.store import NO_MASKS
 from submission.output.layout import find_wrapper
 from submission.output.mask_files import open_submission
 from submission.recipe import Recipe, from_json
@@ -103,7 +104,7 @@ def _with_masks(names: Sequence[str], store: Path) -> list[str]:
 
 
 def _says_numbers(path: Path) -> bool:
-    identity = read_json(path) if path.is_file() else None
+    identity = read_identity(path)
     return isinstance(identity, dict) and identity.get("masks") == NO_MASKS["masks"]
 
 

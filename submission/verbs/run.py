@@ -56,6 +56,9 @@ def add_run_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         add_lock(verb)
         verb.add_argument("--verify", action="store_true",
                           help="hash checkpoints anew, trust no remembered hash")  # fmt: skip
+        verb.add_argument("--mend", action="store_true",
+                          help="drop stored predictions that are damaged, and make exactly these "
+                          "again")  # fmt: skip
 
 
 def _workers(text: str) -> "int | Literal['auto']":
@@ -164,4 +167,5 @@ def _make_run(arguments: Arguments, reporter: Reporter, recipe: Recipe | None = 
     return Run(
         replace(recipe, compute=compute), selection(arguments), arguments.run, reporter,
         weights_of(arguments), hash_all=getattr(arguments, "verify", False),
+        mend=getattr(arguments, "mend", False),
     )  # fmt: skip

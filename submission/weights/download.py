@@ -16,7 +16,7 @@ from submission.weights.hub import Hub
 from submission.weights.lock import LockedCheckpoint, LockedFile
 from submission.weights.retry import TryAgain, persist
 from submission.weights.sizes import in_words
-from submission.whole_files import PARTIAL_SUFFIX
+from submission.whole_files import PARTIAL_SUFFIX, reach_disk
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -83,7 +83,7 @@ def download(job: Job, file: LockedFile) -> None:
     try:
         with open(partial, "ab", buffering=0, opener=_not_through_a_link) as stream:
             _Download(job, file, stream).complete(partial)
-            os.fsync(stream.fileno())
+            reach_disk(stream)
     except WrongContent:
         partial.unlink()
         raise

@@ -8,7 +8,6 @@ read-only, and one in the user's cache.
 """
 
 import hashlib
-import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from submission.errors import InputError
+from submission.ordinary_files import open_ordinary
+from submission.strict_json import read_object
 from submission.whole_files import write_json
 
 READERS = 4  # files at a time; hashlib lets go of the interpreter lock
@@ -116,7 +118,7 @@ def update(digest: "hashlib._Hash", file: Path, on_bytes: Callable[[int], None] 
     """Add a file's content to `digest` in blocks, and return its number of bytes."""
     total = 0
     buffer = memoryview(bytearray(BLOCK))
-    with file.open("rb", buffering=0) as stream:
+    with open_ordinary(file) as stream:
         while count := stream.readinto(buffer):
             digest.update(buffer[:count])
             total += count
@@ -181,7 +183,6 @@ def keep(path: Path, entries: Memory) -> None:
 def read_memory(path: Path) -> Memory:
     """Return a memory, empty when there is none."""
     try:
-        memory = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return dict(read_object(path))
+    except InputError:
         return {}  # no memory yet, or a damaged one: everything is hashed again
-    return memory if isinstance(memory, dict) else {}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from submission.errors import Fault, FaultyInput, InputError
-from submission.toml_text import parse_toml
+from submission.toml_text import parse_toml, read_toml
 from submission.weights.lock import Lock, LockedCheckpoint, LockedFile
 from submission.whole_files import write_bytes
 
@@ -39,15 +39,17 @@ def default_lock() -> Path:
 def read_lock(path: Path) -> Lock:
     """Read and check a lock; raise InputError, or FaultyInput with everything wrong in it."""
     try:
-        content = path.read_bytes()
+        return _checked(read_toml(path), path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; --lock FILE names a weights.lock") from None
-    return parse_lock(content, path)
 
 
 def parse_lock(content: bytes, path: Path) -> Lock:
     """Check the content of a lock; `path` names it in errors, which are those of `read_lock`."""
-    values = parse_toml(content, path)
+    return _checked(parse_toml(content, path), path)
+
+
+def _checked(values: Mapping[str, Any], path: Path) -> Lock:
     faults: list[Fault] = []
     checkpoints: Sequence[LockedCheckpoint] = ()
     try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from submission.errors import InputError
+from submission.ordinary_files import open_ordinary
 from submission.weights.hashes import BLOCK, cache_folder, keep, read_memory, state
 
 IMAGE_ENCODER = "grounding_encoder.sam2_model.image_encoder."  # how its tensors' names begin
@@ -33,7 +34,7 @@ class StoredTensor:
 def read_header(file: Path) -> dict[str, StoredTensor]:
     """Return the tensors of a safetensors file by name; raise InputError when it is none."""
     try:
-        with file.open("rb") as stream:
+        with open_ordinary(file) as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
             if length > _LONGEST_HEADER:
                 raise ValueError(f"a header of {length} bytes")
@@ -98,7 +99,7 @@ def _hash(files: Sequence[Path], beginning: str) -> str:
     for name, tensor in sorted(tensors.items()):
         shape = " ".join(map(str, tensor.shape))
         digest.update(f"{name} {tensor.dtype} {shape}\n".encode())
-        with tensor.file.open("rb") as stream:
+        with open_ordinary(tensor.file) as stream:
             stream.seek(tensor.start)
             left = tensor.stop - tensor.start
             while left > 0 and (block := stream.read(min(left, BLOCK))):

@@ -10,7 +10,7 @@ import pytest
 from submission.errors import FaultyInput, InputError, StoreMismatch
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
-from submission.strict_json import read_json
+from submission.sealed_json import read_sealed, write_sealed
 
 IDENTITY = {"procedure": "sa2va", "frames": 20, "checkpoint": {"name": "Sa2VA-4B", "sha256": "ab"}}
 
@@ -49,7 +49,7 @@ def test_the_file_is_plain_coco(store, split):
     video = split.videos[1]
     store.write("a", video.name, "0", answer(video, video.expressions[0]))
     stored = json.loads((store.folder / "a" / "cups" / "0.json").read_text())
-    assert list(stored) == ["sentence", "text", "key_frames", "num_seg", "size", "masks"]
+    assert list(stored) == ["sentence", "text", "key_frames", "num_seg", "size", "masks", "crc32"]
     assert stored["size"] == stored["masks"][0]["size"] == [24, 40]
 
 
@@ -117,7 +117,7 @@ def test_each_answer_is_read_once_to_be_compared_and_again_when_it_changed(
 ):
     read = []
     monkeypatch.setattr(
-        "submission.masks.store.read_json", lambda path: read.append(path) or read_json(path)
+        "submission.masks.store.read_sealed", lambda path: read.append(path) or read_sealed(path)
     )
     assert full_store.unanswered("a", split) == []
     assert read == []  # it wrote them itself
@@ -126,7 +126,7 @@ def test_each_answer_is_read_once_to_be_compared_and_again_when_it_changed(
         assert later.unanswered("a", split) == []
     assert len(read) == 4
     path = later.path("a", "dogs", "2")
-    path.write_text(path.read_text().replace("both dogs", "all the dogs"))
+    write_sealed(path, read_sealed(path) | {"sentence": "all the dogs"})
     with pytest.raises(StoreMismatch, match="all the dogs"):
         later.unanswered("a", split)
     assert read[4:] == [path]
@@ -136,7 +136,7 @@ def test_a_change_that_keeps_the_size_and_a_fault_seen_before_are_told(full_stor
     later = PredictionStore(full_store.folder)
     assert later.unanswered("a", split) == []
     path = later.path("a", "dogs", "2")
-    path.write_text(path.read_text().replace("both dogs", "both cats"))
+    write_sealed(path, read_sealed(path) | {"sentence": "both cats"})
     stat = path.stat()
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
     for _ in range(2):
@@ -175,7 +175,7 @@ def test_a_damaged_answer_is_named(full_store, split, content):
     path = full_store.path("a", "dogs", "0")
     path.write_text(content)
     for question in (full_store.has, full_store.read):
-        with pytest.raises(InputError, match=r"dogs/0\.json: damaged .* run predict again"):
+        with pytest.raises(InputError, match=r"dogs/0\.json: damaged .* predict with --mend"):
             question("a", video, video.expressions[0])
     with pytest.raises(FaultyInput, match="damaged predictions"):
         full_store.unanswered("a", split)
@@ -183,8 +183,8 @@ def test_a_damaged_answer_is_named(full_store, split, content):
 
 def test_damaged_run_lengths_are_named(full_store, split):
     path = full_store.path("a", "dogs", "0")
-    stored = json.loads(path.read_text())
+    stored = read_sealed(path)
     stored["masks"][1]["counts"] = stored["masks"][1]["counts"][:-1]
-    path.write_text(json.dumps(stored))
+    write_sealed(path, stored)
     with pytest.raises(InputError, match=r"dogs/0\.json: damaged"):
         full_store.read("a", split.videos[0], split.videos[0].expressions[0])

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -83,17 +84,23 @@ def test_a_cut_png_is_drawn_again_although_the_zip_is_whole(run):
     assert (folder / PNG).read_bytes() == expected
 
 
-def test_a_file_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
-    done = []
-    fsync, replace = os.fsync, os.replace
-    monkeypatch.setattr(
-        "os.fsync", lambda handle: done.append(os.fstat(handle).st_size) or fsync(handle)
-    )
-    monkeypatch.setattr("os.replace", lambda a, b: done.append("named") or replace(a, b))
+def test_a_file_is_on_disk_before_it_has_its_name(tmp_path, named):
     write_bytes(tmp_path / "a", b"abc")
-    assert done == [3, "named"]  # all three bytes had left the program's own memory
     write_bytes(tmp_path / "b", b"abc", durable=False)
-    assert done == [3, "named", "named"]
+    assert list(named.values()) == [True, False]
+
+
+def test_all_that_a_run_cannot_tell_to_be_whole_is_on_disk_before_it_has_its_name(run, named):
+    folder, words = run
+    shutil.rmtree(folder)
+    assert main(words) == 0
+    paths = {Path(path).relative_to(folder) for path, is_on_disk in named.items() if is_on_disk}
+    late = {Path(path).relative_to(folder) for path, is_on_disk in named.items() if not is_on_disk}
+    # The sizes or digests of these stand in the records of their stages.
+    assert {path.parts[0] for path in late} == {"Annotations", "report"}
+    assert {path.parent.name for path in late if path.parts[0] == "report"} == {"videos"}
+    made = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    assert made - late - paths == {Path(".lock"), Path("log.txt")}
 
 
 def test_results_are_as_readable_as_any_other_file(tmp_path):

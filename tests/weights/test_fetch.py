@@ -75,6 +75,21 @@ def test_everything_arrives_and_a_second_fetch_asks_for_nothing(hub, weights):
     assert len(hub.asked) == asked
 
 
+def test_every_file_is_on_disk_before_it_has_its_name(hub, weights, named):
+    run(weights)
+    assert {Path(path).name for path in named} >= CONTENTS.keys()
+    assert all(named.values())
+
+
+def test_a_share_that_knows_no_fsync_is_fetched_to(hub, weights, monkeypatch):
+    def refuse(handle):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr("os.fsync", refuse)
+    run(weights)
+    assert there(weights) == CONTENTS
+
+
 def test_a_file_that_was_changed_is_fetched_again_and_no_other(hub, weights):
     run(weights)
     (weights.folder / NAME / "config.json").write_bytes(b"x" * len(CONTENTS["config.json"]))

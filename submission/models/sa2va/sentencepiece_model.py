@@ -14,11 +14,13 @@ from typing import Any
 
 from submission.errors import InputError
 from submission.mistaken_files import mistaken_for
+from submission.ordinary_files import read_ordinary
 
 NULL = "\0"
 # Three code points that Unicode keeps out of all texts. No two of them are a piece, so that no
 # merge leads to it: not even a text that holds them becomes this piece.
 STAND_IN = "\ufdd0\ufdd1\ufdd2"
+MOST_BYTES = 1 << 28  # the largest released one has 5 MB
 _PIECE, _TEXT = 1, 1  # numbers of fields
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # kinds of fields
 
@@ -31,7 +33,7 @@ def open_pieces(path: Path) -> tuple[Any, int | None]:
     from sentencepiece import SentencePieceProcessor
 
     try:
-        content = path.read_bytes()
+        content = read_ordinary(path, MOST_BYTES)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     if reason := mistaken_for(content):

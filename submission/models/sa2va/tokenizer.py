@@ -15,11 +15,13 @@ from submission.errors import InputError
 from submission.mistaken_files import mistaken_for
 from submission.models.sa2va.sentencepiece_model import NULL, open_pieces
 from submission.models.sa2va.tokenizer_files import (
+    MOST_BYTES,
     added_tokens,
     end_of_answer,
     read_settings,
     read_vocabulary,
 )
+from submission.ordinary_files import read_ordinary
 
 SEG = "[SEG]"  # its hidden state becomes the prompt of the mask decoder
 
@@ -78,7 +80,7 @@ def _from_json(path: Path) -> Any:
     from tokenizers import Tokenizer as Backend
 
     try:
-        content = path.read_bytes()
+        content = read_ordinary(path, MOST_BYTES)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     if reason := mistaken_for(content):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
+from submission.ordinary_files import read_ordinary
 from submission.strict_json import kind_of, read_object
 
 SETTINGS = "tokenizer_config.json"
@@ -72,7 +73,7 @@ def read_vocabulary(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]]
             raise _odd(folder / "vocab.json", f'"{token}"', index, "the id of a token")
     path = folder / "merges.txt"
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = read_ordinary(path, MOST_BYTES).decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text: {error}") from None
     merges = []

@@ -12,6 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from submission.errors import InputError
 from submission.models.sa2va.tokenizer_files import MOST_BYTES
+from submission.ordinary_files import read_ordinary
 from submission.strict_json import read_object
 
 IMAGE_START, IMAGE, IMAGE_END = "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"
@@ -26,7 +27,7 @@ def read_template(folder: Path) -> str:
     """
     if (folder / PLACES[0]).is_file():
         try:
-            return (folder / PLACES[0]).read_text(encoding="utf-8")
+            return read_ordinary(folder / PLACES[0], MOST_BYTES).decode()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{folder / PLACES[0]}: cannot be read as text: {error}") from None
     for name in PLACES[1:]:
