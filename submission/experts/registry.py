@@ -55,7 +55,12 @@ def implied_kind(table: Mapping[str, Any]) -> str:
     Raises InputError when its keys leave that open.
     """
     named = [kind for key, kind in BY_KEY.items() if key in table]
-    if len(named) != 1:
+    if len(named) > 1:
+        raise InputError(
+            f"it has {' and '.join(key for key in BY_KEY if key in table)}, which are two experts: "
+            "give each an [[expert]] of its own"
+        )
+    if not named:
         raise InputError("it needs either checkpoint (a model answers) or masks (PNGs), or a kind")
     return named[0]
 

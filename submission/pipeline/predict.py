@@ -55,7 +55,7 @@ class Predicted:
             raise FaultyInput(
                 "These videos could not be answered; all others are done and kept:",
                 self.faults,
-                "Mend the files and run the same command again.",
+                "Mend what is named and run the same command again.",
             )
 
 
@@ -179,6 +179,8 @@ def _predict_pass(
             )
         result.frames += loader.waited
         result.decoded += loader.decoded
+        if (failure := prepared.models.failure) is not None:
+            raise failure  # it would be the same for every video
 
 
 def ask(

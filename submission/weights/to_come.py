@@ -8,6 +8,7 @@ from pathlib import Path
 
 from submission.weights.expected import download
 from submission.weights.folders import Weights
+from submission.weights.hashes import NO_CACHE
 from submission.weights.hub_cache import find_snapshot
 from submission.weights.lock import LockedCheckpoint
 from submission.weights.sizes import in_words
@@ -100,6 +101,8 @@ def in_all(sizes: Sequence[Download]) -> str:
 
 def room(folder: Path, needed: float) -> str:
     """Return in words what is free in a folder, and whether that is too little."""
+    if folder.is_relative_to(NO_CACHE):
+        return "no place for them, as this user has no home: set MEVIS_WEIGHTS to a folder"
     free = free_at(folder)
     return f"{in_words(free)} free in {folder}{'' if needed < free else ': too little'}"
 

@@ -18,13 +18,12 @@ LONG = "the red one " * 4000
 
 
 @pytest.fixture(autouse=True)
-def no_model(monkeypatch, tmp_path):
+def no_model(monkeypatch):
     """Fail where a model is made."""
 
     def load(folder, *args, **named):
         raise AssertionError(f"{folder} is loaded")
 
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(loading, "load", load)
 
 

@@ -131,6 +131,26 @@ def test_a_video_that_cannot_be_answered_stops_no_other(store, split):
     assert store.unanswered("b", split) == []
 
 
+def test_a_model_that_cannot_be_loaded_is_tried_once_and_stops_the_run(store, split):
+    tried = []
+
+    def load():
+        tried.append("load")
+        raise InputError("model.safetensors: a tensor is NaN")
+
+    first, second = Watcher("first"), Watcher("second", lambda video: models.get("a", load))
+    one = prepared([[(first, split.videos), (second, split.videos)]], split)
+    models = one.models
+    with Reporter("quiet") as quiet, pytest.raises(InputError, match="a tensor is NaN"):
+        predict(one, Source(), store, quiet)
+    assert tried == ["load"]
+    with pytest.raises(InputError, match="a tensor is NaN"):  # as a worker would be told again
+        models.get("a", load)
+    assert tried == ["load"]
+    assert all(store.has("first", split.videos[0], one) for one in split.videos[0].expressions)
+    assert not store.has("first", split.videos[1], split.videos[1].expressions[0])
+
+
 def test_a_write_that_fails_stops_everything_and_is_told_as_it_is(store, split, monkeypatch):
     written, write = [], store.write
 

@@ -58,10 +58,11 @@ def test_too_little_room_is_said(weights, monkeypatch):
     )
 
 
-def test_the_dry_run_the_refusal_and_the_list_say_it(three, split_folder, tmp_path, capsys):
+def test_the_dry_run_the_refusal_and_the_list_say_it(three, split_folder, answer, tmp_path, capsys):
     recipe = tmp_path / "own.toml"
-    experts = "".join(
-        f'[[expert]]\nname = "e{n}"\ncheckpoint = "{name}"\n'
+    kind = 'kind = "propagate"\nafter = "given"\ncutie'  # nothing of it is counted
+    experts = f'[[expert]]\nname = "given"\nmasks = "{answer}"\n' + "".join(
+        f'[[expert]]\nname = "e{n}"\n{kind} = "{name}"\n'
         for n, name in enumerate([NAME, "Sa2VA-8B", "Sa2VA-8B"])
     )
     recipe.write_text(experts + '[compute]\ndevice = "cpu"\n')

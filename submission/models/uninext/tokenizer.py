@@ -25,7 +25,7 @@ class SentenceTokenizer:
         """Read a vocabulary that must have as many `tokens` as the text encoder has embeddings."""
         from tokenizers import BertWordPieceTokenizer
 
-        lines = vocabulary.read_text(encoding="utf-8").splitlines()
+        lines = vocabulary.read_text(encoding="utf-8-sig").splitlines()
         absent = [token for token in NEEDED if token not in lines]
         if absent or len(lines) != tokens:
             what = f"lacks {', '.join(absent)}" if absent else f"has {len(lines)} tokens"

@@ -27,7 +27,7 @@ def read_template(folder: Path) -> str:
     """
     if (folder / PLACES[0]).is_file():
         try:
-            return read_ordinary(folder / PLACES[0], MOST_BYTES).decode()
+            return read_ordinary(folder / PLACES[0], MOST_BYTES).decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{folder / PLACES[0]}: cannot be read as text: {error}") from None
     for name in PLACES[1:]:
