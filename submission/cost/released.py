@@ -83,11 +83,14 @@ QWEN_VL: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "Sa2VA-Qwen3-VL-2B": (QWEN3_VISION, (2048, 28, 16, 8, 6144, 151674)),
     "Sa2VA-Qwen3-VL-4B": (QWEN3_VISION, (2560, 36, 32, 8, 9728, 151674)),
 }
-KNOWN = (*RELEASED, *QWEN_VL)
+# Fine-tuned from others, with the same tensors (26B: their number and sum were seen).
+SAME_AS = {"SaSaSa2VA-4B": "Sa2VA-4B", "SaSaSa2VA-26B": "Sa2VA-26B"}
+KNOWN = (*RELEASED, *QWEN_VL, *SAME_AS)
 
 
 def config_json(name: str) -> dict[str, Any]:
     """The content of config.json, as far as it is read; SAM 2's sizes are not in it."""
+    name = SAME_AS.get(name, name)
     return _qwen_vl(name) if name in QWEN_VL else _internvl(name)
 
 

@@ -42,8 +42,8 @@ def empty(*shape: int) -> Tensor:
     return torch.empty(shape, device=META, dtype=torch.bfloat16)
 
 
-def without_values(network: AnyModule) -> AnyModule:
-    """Move a network to the meta device in bfloat16, tables that it has computed included."""
+def without_values(network: AnyModule, dtype: torch.dtype = torch.bfloat16) -> AnyModule:
+    """Move a network to the meta device in a precision, tables that it has computed included."""
     for module in network.modules():
         for name, buffer in module.named_buffers(recurse=False):
             setattr(module, name, buffer.to(META))
@@ -52,7 +52,7 @@ def without_values(network: AnyModule) -> AnyModule:
                 setattr(module, name, value.to(META))
     for parameter in network.parameters():
         if parameter.dtype != torch.int8:
-            parameter.data = parameter.data.to(META, torch.bfloat16)
+            parameter.data = parameter.data.to(META, dtype)
     return network
 
 

@@ -15,10 +15,12 @@ from submission.device import Place
 from submission.errors import InputError
 from submission.experts.expert import Tools
 from submission.experts.registry import build_experts
+from submission.experts.sa2va import Settings
 from submission.experts.scheduling import Pass, Schedule, schedule
 from submission.masks.store import PredictionStore
 from submission.models.sa2va.internvl.config import parse_config
 from submission.models.sa2va.sizes import parse_sizes, read_sizes
+from submission.models.workload import AtOnce
 from submission.pipeline import forecast
 from submission.pipeline.limits import fit_limits
 from submission.pipeline.prepare import prepare
@@ -136,6 +138,45 @@ def test_a_checkpoint_of_unknown_size_is_named(split, weights):
     recipe = replace(recipe, experts=(strange,))
     lines = plan_cost(recipe, weights, {strange.name: split.videos}, None)
     assert lines[0].startswith(f"cost       {strange.name}: unknown, checkpoint 'my-own' is")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "settings", "weights_gb"),
+    [
+        ("Sa2VA-Qwen3-VL-4B", {}, 10.1),
+        ("Sa2VA-Qwen2_5-VL-7B", {}, 17.1),
+        ("SaSaSa2VA-4B", {"procedure": "sasasa2va", "mode": "wrap_around"}, 7.88),
+    ],
+)
+def test_every_family_tells_work_time_and_memory(split, weights, checkpoint, settings, weights_gb):
+    recipe = read_recipe("single-24gb")
+    entry = replace(recipe.experts[0], settings=Settings(checkpoint=checkpoint, **settings))
+    recipe = replace(recipe, experts=(entry,))
+    (expert,) = build(recipe, weights)
+    assert expert.resources().weights == pytest.approx(weights_gb * 1e9, rel=0.01)
+    lines = plan_cost(recipe, weights, everything(recipe, split), None)
+    assert not any("unknown" in line for line in lines)
+    row = next(line for line in lines if line.startswith(entry.name)).split()
+    assert {"PFLOP", "times)", "GB", "s"} <= set(row)
+
+
+def test_limits_follow_the_tokens_of_full_hd_frames(split, weights, capsys):
+    recipe = read_recipe("single-24gb")
+    place = replace(RTX_4090, free=23e9)
+
+    def chosen(**settings):
+        qwen = Settings(checkpoint="Sa2VA-Qwen2_5-VL-7B", **settings)
+        one = replace(recipe, experts=(replace(recipe.experts[0], settings=qwen),))
+        (expert,) = build(one, weights)
+        peak = expert.memory(split.videos[0], AtOnce(1, 1, 1), place.total)
+        return peak, limits(one, split, weights, place, capsys)[0]
+
+    (five, at_five), (twenty, at_twenty) = chosen(frames=5), chosen(frames=20)
+    assert twenty > five + 1e9, "40,000 tokens are read at once"
+    assert at_five[0] > 1
+    small, _ = chosen(frames=20, min_pixels=28 * 28, max_pixels=256 * 28 * 28)
+    assert small < five
+    assert at_twenty <= at_five
 
 
 def test_a_dry_run_of_the_sample_tells_its_cost(tmp_path, capsys):
