@@ -30,9 +30,9 @@ def score_lines(scores: Scores, draw: Draw | None = None) -> list[str]:
     lines = (draw or aligned)([["percent", *columns], *rows])
     if "Final" in columns:
         lines += [
-            "MeViS v2: J, F and J&F are over all sentences, (targets) over those that mean an",
-            "object; N-acc: no-target sentences left empty; T-acc: others answered with a mask;",
-            "Final: mean of J&F (all sentences), N-acc and T-acc.",
+            "MeViS v2: J, F and J&F are over all sentences, (targets) over those that mean",
+            "an object; N-acc: no-target sentences left empty; T-acc: others answered with",
+            "a mask; Final: mean of J&F (all sentences), N-acc and T-acc.",
         ]
     lines += _gain(scores.results)
     for name, flattery in scores.flattery.items():
