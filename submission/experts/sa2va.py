@@ -34,10 +34,11 @@ from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest, Squash
 from submission.weights.hashes import checkpoint_files, hash_files
 from submission.weights.sizes import in_words
-from submission.weights.tensors import IMAGE_ENCODER, hash_tensors, loaded_bytes
+from submission.weights.tensors import IMAGE_ENCODER, VISION_ENCODER, hash_tensors, loaded_bytes
 
 if TYPE_CHECKING:
     from submission.models.sa2va.answer import Answer
+    from submission.models.sa2va.kept_images import KeptImages
     from submission.models.sa2va.model import Sa2VA
     from submission.models.sam2.image_features import FrameFeatures
 
@@ -238,7 +239,8 @@ class Sa2VAExpert(Expert):
         while True:
             try:
                 features = self._features(session, model, several=several)
-                return model.segment(features, sentences, call)
+                kept = self._kept_images(session)
+                return model.segment(features, sentences, call, kept=kept)
             except torch.OutOfMemoryError as error:
                 frames, height, width = session.shape
                 objects = len(sentences) if self.settings.seg == "first" else sys.maxsize
@@ -267,6 +269,20 @@ class Sa2VAExpert(Expert):
             ("sam2 image features", encoder, model.config.grounding),
             lambda: model.watch(session.loader, keeping),
         )
+
+    def _kept_images(self, session: VideoSession) -> "KeptImages | None":
+        """What an equal vision encoder made of the video's key frames, where others may ask too."""
+        from submission.models.sa2va.kept_images import KeptImages
+
+        if not session.several:
+            return None
+        encoder = self._model_key
+        if not self.tools.models.is_alone(encoder):
+            folder = self.tools.checkpoints.locate(self.settings.checkpoint)
+            again = self.tools.checkpoints.hash_all
+            encoder = hash_tensors(folder, VISION_ENCODER, again=again) or encoder
+        budget = self.tools.compute.features_gb * 1e9
+        return session.shared(("vision features", encoder), lambda: KeptImages(budget))
 
     def _load(self) -> "Sa2VA":
         from submission.models.sa2va.loading import load

@@ -1,11 +1,12 @@
-"""Plain Qwen-VL checkpoints with tiny random weights, written by the library's own classes."""
+"""Qwen-VL checkpoints with tiny random weights, plain and as a Sa2VA, by the library's classes."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from models.checkpoints import TINY, random_values
+from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     PreTrainedModel,
@@ -15,9 +16,15 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
+from submission.models.sa2va.network import lay_out
+from submission.models.sa2va.qwenvl.config import read_config
+from submission.models.sa2va.qwenvl.tensor_names import tensor_sources
+from submission.models.sa2va.tensor_names import expected_shapes
+
+WEIGHTS = "model.safetensors"
 SPECIAL = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
-    "<|image_pad|>",
+    "<|image_pad|>", "[SEG]",
 )  # fmt: skip
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for c in m['content'] %}"
@@ -57,15 +64,32 @@ def write_plain(
     if old:
         tensors = {_old_name(key): value for key, value in tensors.items()}
         _age(folder)
-    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    save_file(tensors, folder / WEIGHTS, {"format": "pt"})
     (folder / "chat_template.jinja").write_text(TEMPLATE)
     colours = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
     (folder / "preprocessor_config.json").write_text(json.dumps(colours))
     return model
 
 
+def write_sa2va(folder: Path, family: str = "qwen3", seed: int = 0) -> PreTrainedModel:
+    """Write a Sa2VA on such a model, with a small SAM 2, and return the library's model."""
+    model = write_plain(folder, family, seed)
+    config = json.loads((folder / "config.json").read_text())
+    sam2 = json.loads((TINY / "config.json").read_text())["grounding_config"]
+    config |= {"grounding_config": sam2, "model_type": "sa2va_chat"}
+    (folder / "config.json").write_text(json.dumps(config))
+    read = read_config(folder, has_tuned_decoder=False)
+    network = lay_out(read)
+    shapes = expected_shapes(network, tensor_sources(network, read))
+    own = {key: shape for key, shape in shapes.items() if not key.startswith("model.")}
+    tensors = {f"model.{key}": value for key, value in load_file(folder / WEIGHTS).items()}
+    tensors["model.lm_head.weight"] = model.lm_head.weight.detach().clone()
+    save_file({**tensors, **random_values(own, seed)}, folder / WEIGHTS)
+    return model
+
+
 def _model(family: str, vocabulary: int, tokens: dict[str, int]) -> PreTrainedModel:
-    named = {
+    named: dict[str, Any] = {
         "image_token_id": tokens["<|image_pad|>"],
         "vision_start_token_id": tokens["<|vision_start|>"],
         "vision_end_token_id": tokens["<|vision_end|>"],
