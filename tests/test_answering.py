@@ -51,10 +51,11 @@ def test_common_options_stand_before_the_verb_or_after_it(words):
     assert (given.quiet, given.verbose, given.json, given.debug) == (True, True, False, False)
 
 
-def test_a_mistyped_verb_or_key_is_recognised(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        main(["submti"])
-    assert 'did you mean "submit"?' in capsys.readouterr().err
+def test_a_mistyped_verb_option_or_key_is_recognised(tmp_path, capsys):
+    for words, meant in ((["submti"], "submit"), (["submit", "--recpe", "a"], "--recipe")):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert f'did you mean "{meant}"?' in capsys.readouterr().err
     recipe = tmp_path / "my.toml"
     recipe.write_text('[[expert]]\nname = "a"\ncheckpoint = "x"\nfrmaes = 3\n')
     assert main(["submit", "--recipe", str(recipe)]) == 2

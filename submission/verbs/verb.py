@@ -53,11 +53,21 @@ def add_common(parser: argparse.ArgumentParser, default: Any) -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that names the nearest word where one is unknown."""
+    """A parser that names the nearest word or option where one is unknown."""
 
     def error(self, message: str) -> NoReturn:
         word, _, known = message.partition("(choose from ")
-        found = re.search(r"invalid choice: '([^']*)'", word)
-        if found:
+        if found := re.search(r"invalid choice: '([^']*)'", word):
             message += did_you_mean(found[1], re.findall(r"[\w.-]+", known))
+        elif found := re.search(r"unrecognized arguments: .*?(--[\w-]+)", message):
+            message += did_you_mean(found[1], options_of(self))
         super().error(message)
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    """Return the long options of a parser and of all verbs below it."""
+    found = {name for name in parser._option_string_actions if name.startswith("--")}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found.update(*(options_of(verb) for verb in action.choices.values()))
+    return found
