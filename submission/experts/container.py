@@ -210,7 +210,8 @@ class ContainerExpert(Expert):
         return replace(video, expressions=tuple(left))
 
     def _has_work(self) -> bool:
-        return any(self._unanswered(video).expressions for video in self._split.videos)
+        split = self.tools.split
+        return split is None or any(self._unanswered(one).expressions for one in split.videos)
 
     # --- what is said of it ----------------------------------------------------------------------
     def summary(self, videos: Sequence[Video]) -> str:

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
+from submission.container.program import Running
 from submission.dataset.records import Video
 from submission.errors import InputError
 from submission.experts.container_job import JobFolder
@@ -12,25 +12,6 @@ from submission.progress import Reporter
 POLL = 0.3  # seconds between looks at what it has finished
 SECONDS_TO_END = 30  # for what it does after its last video
 MOST_BARREN = 2  # crashes in a row without one finished video: then it is not the video
-
-
-class Process(Protocol):
-    """What runs: see container/program.py."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def ended(self) -> "Ended": ...
-    def fault(self) -> str: ...
-    def last_lines(self) -> list[str]: ...
-    def stop(self) -> None: ...
-    def remove(self) -> None: ...
-
-
-class Ended(Protocol):
-    """An event, as threading has it."""
-
-    def wait(self, timeout: float) -> bool: ...
 
 
 class ContainerPass:
@@ -42,7 +23,7 @@ class ContainerPass:
 
     def __init__(
         self, who: str, videos: Sequence[Video], folder: JobFolder,
-        start: Callable[[Sequence[Video]], Process], limit_s: float, reporter: Reporter, *,
+        start: Callable[[Sequence[Video]], Running], limit_s: float, reporter: Reporter, *,
         whole: bool,
     ) -> None:  # fmt: skip
         """`start` begins with some videos; `whole`: no mask of a finished video may be missing."""
@@ -53,7 +34,7 @@ class ContainerPass:
         self._limit_s = limit_s
         self._reporter = reporter
         self._whole = whole
-        self._process: Process | None = None
+        self._process: Running | None = None
         self._seen: set[str] = set()  # videos that were finished when it was looked
         self._since = 0.0  # when the last of them was
         self._has_finished = False  # this container, any video

@@ -10,6 +10,7 @@ import pytest
 from docker.errors import APIError, ImageNotFound
 
 from submission.cli import main
+from submission.container.engine import digest_of
 from submission.container.image import ImageBuild, build, public_address
 from submission.container.named import named_by
 from submission.container.run import ContainerRun, run
@@ -250,6 +251,20 @@ def test_without_an_engine_the_command_line_says_so_and_ends_with_2(monkeypatch,
     assert main(["container", "run", "submit"]) == 2
     said = capsys.readouterr().err
     assert "No container engine answers at tcp://127.0.0.1:9: Connection refused" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "digests", "pin"),
+    [
+        ("here:5000/a/motion:1", ["else/motion@sha256:1", "here:5000/a/motion@sha256:2"], "2"),
+        ("motion", ["docker.io/library/motion@sha256:3"], "3"),
+        ("here:5000/motion", ["other/thing@sha256:4"], "id"),
+        ("emotion", ["docker.io/motion@sha256:5"], "id"),
+    ],
+)
+def test_an_image_is_pinned_by_the_digest_of_its_own_registry_else_by_its_id(name, digests, pin):
+    image = SimpleNamespace(id="sha256:id", attrs={"RepoDigests": digests})
+    assert digest_of(image, name) == f"sha256:{pin}"
 
 
 # --- build ---------------------------------------------------------------------------------------
