@@ -6,7 +6,9 @@ Ray is imported here and in ray_crew.py, and only when workers are asked for.
 import logging
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ CPU_CORES = 4  # of one worker without a GPU, where "auto" counts them
 GPU_CORES = 1  # that a worker with a GPU reserves; what it uses is THREADS
 THREADS = 4  # of a worker with a GPU, for what is not done on it
 OBJECTS_BYTES = 100 << 20  # of Ray's store for large objects; answers are kilobytes
+JOIN_WITHIN = 30.0  # seconds for the head of a cluster to answer; Ray alone would try for minutes
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -130,6 +133,7 @@ def _start(ray: Any, compute: Compute) -> Share:
 
 def _join(ray: Any, compute: Compute) -> Share:
     try:
+        _reach(compute.ray)
         ray.init(compute.ray, **_QUIET)
     except (RuntimeError, ConnectionError, OSError, ValueError) as error:
         raise InputError(
@@ -138,6 +142,23 @@ def _join(ray: Any, compute: Compute) -> Share:
             "HOST:6379 (docs/cluster.md)"
         ) from error
     return cluster_share(compute, dict(ray.cluster_resources()))
+
+
+def _reach(address: str) -> None:
+    """Wait until something answers at the head's address, where it is known; else OSError."""
+    known = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    host, colon, port = known.rpartition("://")[2].rpartition(":")
+    if not (colon and port.isdecimal()):
+        return
+    until = time.monotonic() + JOIN_WITHIN
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=JOIN_WITHIN).close()
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(1.0)
 
 
 _QUIET = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
