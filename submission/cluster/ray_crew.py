@@ -23,7 +23,7 @@ class _Slot:
     call: Any = None  # what it is at: coming up, or a task
     task: Task | None = None
     admitted: bool = False
-    host: str = "a machine that is not known yet"
+    host: str = ""  # known once it has joined
     deaths: int = 0  # in a row, without an answer in between
     not_before: float = 0.0  # when it may be filled again
 
@@ -126,7 +126,8 @@ class RayCrew:
             slot.actor = None
             pause = PAUSE * 2 ** max(0, slot.deaths - 1) if slot.deaths > 1 else 0.0
             slot.not_before = self.now() + min(pause, LONGEST_PAUSE)
-        return Lost(name, task, f"{self._why(error)}, on {slot.host}", str(error))
+        on = f", on {slot.host}" if slot.host else ""
+        return Lost(name, task, self._why(error) + on, str(error))
 
     def _why(self, error: Exception) -> str:
         known = self._ray.exceptions

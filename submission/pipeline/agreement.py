@@ -29,11 +29,16 @@ def agreement(split: Split, experts: Sequence[Expert], known: dict[str, Any]) ->
             known[name] = json.loads(json.dumps(waiting.pop(name).identity()))
     return {
         "kit": __version__,
-        "code": code_digest("submission.pipeline.worker"),
+        "code": worker_code(),
         "libraries": versions(),
         "data": data_digest(split),
         "expert": {expert.name: known[expert.name] for expert in experts},
     }
+
+
+def worker_code() -> str:
+    """Name the code that a worker runs by its content."""
+    return code_digest("submission.pipeline.worker")
 
 
 def data_digest(split: Split) -> str:

@@ -22,7 +22,7 @@ from submission.device import Place
 from submission.errors import Fault, InputError
 from submission.experts.expert import Expert, Predictions
 from submission.masks.store import Prediction, PredictionStore
-from submission.pipeline.agreement import agreement
+from submission.pipeline.agreement import agreement, worker_code
 from submission.pipeline.predict import Feeder, ask, budget_of, fault_of
 from submission.pipeline.prepare import Prepared, Site, prepare, settle_site
 from submission.pool import num_cores
@@ -71,6 +71,7 @@ def words_for(
         folder=recipe.folder.absolute(), compute=replace(recipe.compute, device=device),
     )  # fmt: skip
     return {
+        "code": worker_code(),
         "recipe": as_json(lean),
         "videos": [video.name for video in split.videos],
         "lock": None if weights.lock.path == default_lock() else str(weights.lock.path.absolute()),
@@ -127,7 +128,15 @@ class Worker:
     """Answers videos of one run."""
 
     def __init__(self, words: Mapping[str, Any]) -> None:
-        """Read data and settle limits here; raises InputError for what is not here as it should."""
+        """Read data and settle limits here; raises InputError for what is not here as it should.
+
+        The code is compared before a word is read that other code may not understand.
+        """
+        if (code := worker_code()) != words.get("code"):
+            raise InputError(
+                f"{Path(__file__).parents[1]} holds other code ({code}) than the driver runs "
+                f"({words.get('code')}): install the same version of the kit on both"
+            )
         os.chdir(words["folder"] if Path(words["folder"]).is_dir() else "/")
         recipe = from_json(words["recipe"])
         assert recipe.root is not None

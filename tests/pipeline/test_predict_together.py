@@ -284,6 +284,13 @@ def test_agreement_names_what_decides_results(recipe, split):
     assert agreement(other, experts, {})["data"] != found["data"]
 
 
+def test_other_code_is_told_before_a_word_is_read_that_it_may_not_understand(recipe, split):
+    words = words_of(recipe, split)
+    words |= {"code": "older", "recipe": {"a key": "of another version"}}
+    with pytest.raises(InputError, match=r"other code .* than the driver runs \(older\)"):
+        make_worker(words)
+
+
 def test_a_worker_without_its_data_says_so(recipe, split):
     words = words_of(recipe, split)
     (split.root / split.name / "JPEGImages" / "cups" / "00001.jpg").unlink()
