@@ -46,6 +46,7 @@ class Unfit:
 
     worker: str
     why: str
+    task: Task | None = None  # what it held: another one may do it
 
 
 Event = Joined | Answered | Lost | Unfit

@@ -83,6 +83,8 @@ class Dispatcher:
             elif isinstance(event, Lost) and event.task is not None and not queue.lost(event.task):
                 left, in_a_row = left - 1, in_a_row + 1
                 yield self._given_up(event, event.task, in_a_row)
+            elif isinstance(event, Unfit) and event.task is not None:
+                queue.put_back(event.task)
             self._refuse_to_wait()
 
     def _next_event(self) -> Event | None:

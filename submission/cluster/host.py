@@ -29,5 +29,5 @@ class Host:
             return "unfit", str(error)
 
     def work(self, order: Any) -> Any:
-        """Do a task."""
+        """Do a task; InputError is for what this worker can do no task without."""
         return self._worker.work(order)

@@ -42,10 +42,14 @@ class TaskQueue:
         """Take the task that goes next, None where none waits."""
         return heappop(self._waiting)[2] if self._waiting else None
 
+    def put_back(self, task: Task) -> None:
+        """Put a task back that its worker could not do, and another one may."""
+        heappush(self._waiting, (-task.work, self._places[task.name], task))
+
     def lost(self, task: Task) -> bool:
         """Put a task back whose worker was lost; False where it has taken too many with it."""
         self.losses[task.name] += 1
         if self.losses[task.name] >= self._most_losses:
             return False
-        heappush(self._waiting, (-task.work, self._places[task.name], task))
+        self.put_back(task)
         return True

@@ -9,6 +9,7 @@ from submission.cluster.crew import Answered, Event, Joined, Lost, Unfit
 from submission.cluster.host import Host
 from submission.cluster.queue import Task
 from submission.cluster.ray_session import Share, import_ray
+from submission.errors import InputError
 
 MAX_RESTARTS = 2  # of an actor by Ray itself, at once; after that a new one, with a pause
 PAUSE, LONGEST_PAUSE = 5.0, 300.0  # seconds; doubled with each loss that no answer came between
@@ -104,6 +105,10 @@ class RayCrew:
         try:
             result = self._ray.get(call)
         except self._ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, InputError):  # such as a model that cannot be loaded there
+                self.refuse(name)
+                return Unfit(name, str(cause), slot.task)
             return self._lost(name, slot, error)
         if slot.task is not None:
             task, slot.task, slot.deaths = slot.task, None, 0

@@ -137,7 +137,7 @@ class Run:
     def _team(self) -> Iterator[Team | None]:
         """The workers, where the recipe asks for some and there is something left to do."""
         compute, store = self.recipe.compute, self.folder.store
-        names = [expert.name for expert in self.recipe.experts]
+        names = [expert.name for expert in self.recipe.entries]
         # On a cluster only a worker knows with what precision the answers were made.
         if not compute.ray and not (compute.workers and store.lacks(names, self.split)):
             yield None

@@ -169,7 +169,10 @@ class Worker:
         }
 
     def work(self, order: Order) -> Done:
-        """Answer a video with these experts, one after another; encoding goes on beside them."""
+        """Answer a video with these experts, one after another; encoding goes on beside them.
+
+        Raises InputError where a model cannot be loaded: it is the same for every video.
+        """
         started = time.perf_counter()
         video = self._videos[order.video]
         experts = [self._experts[name] for name in order.experts]
@@ -181,6 +184,8 @@ class Worker:
         with ThreadPoolExecutor(1) as encoder:
             for expert, answers in ask(experts, video, loader, faults):
                 drawn[expert.name] = encoder.submit(_draw, answers)
+        if (failure := self._prepared.models.failure) is not None:
+            raise failure
         done = {name: _result(future, name, video, faults) for name, future in drawn.items()}
         return Done(
             {name: answers for name, (answers, _) in done.items()}, tuple(faults),
