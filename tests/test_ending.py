@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from waiting import LIMIT
 
 from submission import whole_files
 from submission.cli import main
@@ -17,8 +18,6 @@ from submission.ending import CRASHED, INTERRUPTED, STOPPED
 from submission.output import check as check_module
 from submission.user_paths import expand
 from submission.weights.hashes import cache_folder
-
-WAIT = 300  # seconds; only so that a test that fails does not hang
 
 
 @pytest.fixture
@@ -210,7 +209,7 @@ def stop(words, *numbers):
         for number in numbers:
             assert process.stdout.readline() == "waiting\n"
             process.send_signal(number)
-        said = process.communicate(timeout=WAIT)[1]
+        said = process.communicate(timeout=LIMIT)[1]
     assert "Traceback" not in said
     return process.returncode, said.strip().splitlines()[-1]
 

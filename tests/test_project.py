@@ -382,3 +382,34 @@ def test_actions_are_pinned_by_commit_and_ci_runs_the_script_of_everywhere():
     assert used
     assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", one) for one in used)
     assert re.findall(r"run: (.*)", text) == [".ci/run"]
+
+
+# --- no verdict hangs on the speed of the machine ------------------------------------------------
+IN_SECONDS = re.compile(
+    r"timeout=\d|\.(wait|join|result)\(\d|WebDriverWait\(\w+, \d|monotonic\(\) \+"
+)
+
+
+def limits_of_their_own(tests: Path) -> list[str]:
+    """One line for each limit in seconds that is not the one in waiting.py."""
+    return [
+        f"{path.relative_to(tests)}:{number}"
+        for path in sorted(tests.rglob("*.py"))
+        if path.name not in ("waiting.py", Path(__file__).name)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if IN_SECONDS.search(line)
+    ]
+
+
+def test_only_one_place_says_how_long_tests_wait():
+    assert limits_of_their_own(ROOT / "tests") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["p.communicate(timeout=60)", "e.wait(20)", "until = time.monotonic() + 5",
+     "WebDriverWait(w, 5)"],
+)  # fmt: skip
+def test_a_limit_of_its_own_is_noticed(tmp_path, line):
+    (tmp_path / "test_a.py").write_text(f"\n{line}\n")
+    assert limits_of_their_own(tmp_path) == ["test_a.py:2"]

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import LIMIT
 
 from submission.cli import main
 
@@ -97,14 +98,14 @@ def test_slurms_signal_reaches_the_kit(sbatch, tmp_path):
         "import pathlib, signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
         f"pathlib.Path({str(tmp_path / 'up')!r}).touch()\n"
-        "time.sleep(60)"
+        f"time.sleep({LIMIT})"
     )
     process = sbatch(program)
     while not (tmp_path / "up").exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 143
+    assert process.wait(timeout=LIMIT) == 143
 
 
 def test_what_is_not_stated_is_asked_for(tmp_path):

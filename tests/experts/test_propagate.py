@@ -2,11 +2,7 @@
 
 import hashlib
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from models.cutie_cases import cutie, weights
+from waiting import run_until_killed
 
 from submission.cli import main
 from submission.compute import Compute
@@ -288,19 +285,12 @@ def digest(path: Path) -> str:
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_ends_as_an_undisturbed_one(tmp_path, split_folder, file):
-    call = [sys.executable, "-m", "submission", *words(tmp_path, split_folder, file), "--quiet"]
+    call = [*words(tmp_path, split_folder, file), "--quiet"]
     run = tmp_path / "run"
-    assert subprocess.run(call, cwd=ROOT, check=False).returncode == 0
+    assert run_until_killed(call, ROOT, "nowhere", 1) == 0
     undisturbed = digest(run / "submission.zip")
     run.rename(tmp_path / "undisturbed")
-    process = subprocess.Popen(call, cwd=ROOT)
-    until = time.monotonic() + 120
-    while not list(run.glob("predictions/cutie/*/*.json")):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < until, "the run makes no progress"
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    assert run_until_killed(call, ROOT, "/predictions/cutie/", 3) == -signal.SIGKILL
     assert not (run / "submission.zip").exists()
-    assert subprocess.run(call, cwd=ROOT, check=False).returncode == 0
+    assert run_until_killed(call, ROOT, "nowhere", 1) == 0
     assert digest(run / "submission.zip") == undisturbed

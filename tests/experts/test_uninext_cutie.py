@@ -1,9 +1,7 @@
 """UNINEXT and Cutie together: key frames, fusion, and the whole way through the command line."""
 
 import json
-import subprocess
-import sys
-import time
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 import torch
 from models.cutie_cases import weights
 from models.uninext_cases import write_checkpoint
+from waiting import run_until_killed
 
 from submission.cli import main
 from submission.dataset.frames import open_frames
@@ -216,20 +215,13 @@ def test_a_run_that_is_killed_ends_as_an_undisturbed_one(split, checkpoints, tmp
     recipe, run = write_recipe(tmp_path, checkpoints, "key_frames = 2"), tmp_path / "run"
     words = ["submit", "--recipe", recipe, "--run", str(run), "--device", "cpu", "--quiet",
              "--data", str(split.root), "--split", split.name]  # fmt: skip
-    command = [sys.executable, "-m", "submission", *words]
-    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    assert run_until_killed(words, ROOT, "nowhere", 1) == 0
     undisturbed = (run / "submission.zip").read_bytes()
     run.rename(tmp_path / "undisturbed")
-    process = subprocess.Popen(command, cwd=ROOT)
-    until = time.monotonic() + 120
-    while not list(run.glob("predictions/uninext-cutie/*/*.json")):
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < until, "the run makes no progress"
-        time.sleep(0.002)
-    process.kill()
-    process.wait()
+    place = "/predictions/uninext-cutie/"
+    assert run_until_killed(words, ROOT, place, 3) == -signal.SIGKILL
     assert not (run / "submission.zip").exists()
-    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    assert run_until_killed(words, ROOT, "nowhere", 1) == 0
     assert (run / "submission.zip").read_bytes() == undisturbed
 
 

@@ -2,9 +2,11 @@
 
 import errno
 import threading
+import time
 
 import numpy as np
 import pytest
+from waiting import LIMIT, wait_until
 
 from submission.errors import InputError
 from submission.masks.store import Prediction, PredictionStore
@@ -15,7 +17,7 @@ from submission.masks.writer import PredictionWriter
 def answers(video, until=None):
     """The answers of a video; with `until`, drawing the first one waits for that event."""
     if until is not None:
-        assert until.wait(20)
+        assert until.wait(LIMIT)
     for expression in video.expressions:
         track = Track.encode(np.zeros((len(video.frame_names), *video.size), dtype=bool))
         yield expression, Prediction(expression.sentence, track)
@@ -67,10 +69,11 @@ def test_it_waits_for_a_writer_that_is_far_behind(store, split):
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(0.3)
-    assert handed == ["a", "b"]  # one being written, one waiting; a third would be held in memory
+    wait_until(lambda: len(handed) >= 2, "nothing is handed over")
+    time.sleep(0.3)  # for a third one, which would be held in memory
+    assert handed == ["a", "b"]  # one being written, one waiting
     go_on.set()
-    thread.join(20)
+    thread.join(LIMIT)
     assert handed == ["a", "b", "c", "d"]
 
 

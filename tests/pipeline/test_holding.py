@@ -9,6 +9,7 @@ import threading
 
 import pytest
 from tiny_split import write_meta
+from waiting import LIMIT
 
 from submission.cli import main
 from submission.dataset.mevis import read_split
@@ -47,14 +48,14 @@ def test_who_waits_for_whom(tmp_path, first, second, waits):
     with hold(tmp_path, Reporter("quiet"), together=first):
         other.start()
         if waits:
-            assert ears.spoke.wait(600)
+            assert ears.spoke.wait(LIMIT)
             assert not entered.is_set()
             who = f"process {os.getpid()} on {os.uname().nodename}"
             assert ears.heard == [f"another process ({who}) works in {tmp_path}: waiting"]
         else:
-            assert entered.wait(600)
+            assert entered.wait(LIMIT)
             assert ears.heard == []
-    other.join(600)
+    other.join(LIMIT)
     assert entered.is_set()
     assert (tmp_path / LOCK).read_bytes() == b""
 

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from waiting import LIMIT
 
 from submission.compute import Compute
 from submission.errors import FaultyInput, InputError
@@ -100,7 +101,7 @@ def test_the_next_video_is_decoded_while_this_one_is_answered(store, split):
 
     def look_ahead(video):
         if video == split.videos[0]:
-            ahead.append(source.all_of[split.videos[1].name].wait(20))
+            ahead.append(source.all_of[split.videos[1].name].wait(LIMIT))
 
     run([[(Watcher("a", look_ahead), split.videos)]], store, split, source)
     assert ahead == [True]

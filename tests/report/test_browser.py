@@ -10,6 +10,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 from tiny_split import HEIGHT, WIDTH, square
+from waiting import LIMIT
 
 from scripts.report_screenshot import (
     NEEDS,
@@ -128,7 +129,7 @@ def test_arrows_and_space(window, page):
     assert time_of(window) == 0
     window.find_element(By.ID, "stage").click()
     press(window, " ")
-    WebDriverWait(window, 5).until(lambda browser: time_of(browser) == 2)
+    WebDriverWait(window, LIMIT).until(lambda browser: time_of(browser) == 2)
     press(window, " ")
     assert window.execute_script("return viewer.timer") is None
     before = window.find_element(By.ID, "where").text
@@ -143,7 +144,7 @@ def test_keys_that_scroll_scroll_while_the_focus_is_elsewhere(window, page):
     try:
         press(window, Keys.ARROW_DOWN)
         moved = "return document.scrollingElement.scrollTop > 0"
-        WebDriverWait(window, 5).until(lambda browser: browser.execute_script(moved))
+        WebDriverWait(window, LIMIT).until(lambda browser: browser.execute_script(moved))
         assert window.find_element(By.ID, "where").text == "dogs · 2"
         press(window, " ")
         assert window.execute_script("return viewer.timer") is None
@@ -156,11 +157,11 @@ def test_a_table_that_goes_on_fades_out_and_scrolls_by_keyboard(window, page):
     try:
         open_report(window, page, "dogs/2")
         frames = window.find_element(By.CSS_SELECTOR, ".viewer .scroll")
-        WebDriverWait(window, 5).until(lambda _: frames.get_attribute("data-more") == "right")
+        WebDriverWait(window, LIMIT).until(lambda _: frames.get_attribute("data-more") == "right")
         assert "linear-gradient" in frames.value_of_css_property("mask-image")
         window.execute_script("arguments[0].focus()", frames)
         press(window, Keys.ARROW_RIGHT)
-        WebDriverWait(window, 5).until(lambda _: "left" in frames.get_attribute("data-more"))
+        WebDriverWait(window, LIMIT).until(lambda _: "left" in frames.get_attribute("data-more"))
         assert time_of(window) == 0
     finally:
         resize(window, 1440, 2000)
@@ -223,7 +224,7 @@ def test_a_file_that_is_missing_is_named(window, write, score):
         script.unlink()
     window.get(page.as_uri())
     state = window.find_element(By.ID, "state")
-    WebDriverWait(window, 5).until(lambda _: "make the report again" in state.text)
+    WebDriverWait(window, LIMIT).until(lambda _: "make the report again" in state.text)
 
 
 def test_dark_and_light_follow_the_system(window, page):

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+from waiting import LIMIT
+
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 NEWER = "89abcdef0123456789abcdef0123456789abcdef"
 
@@ -203,7 +205,7 @@ def holding_back(count: int, gate: threading.Event) -> Mood:
     def mood(handler: Handler, body: bytes, start: int) -> None:
         handler.send_part(body, start)
         handler.wfile.write(body[start : start + count])
-        assert gate.wait(60), "nobody opened the gate"
+        assert gate.wait(LIMIT), "nobody opened the gate"
         handler.wfile.write(body[start + count :])
 
     return mood

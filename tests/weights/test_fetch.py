@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import LIMIT, wait_until
 from weights.conftest import CONTENTS, NAME, REPO, SHARD, pinned
 from weights.loopback_hub import (
     answering,
@@ -346,11 +347,10 @@ def start(weights: Weights) -> subprocess.Popen[str]:
 
 
 def wait_for_partial(weights: Weights, size: int) -> None:
-    deadline = time.monotonic() + 30
     partial = partial_of_shard(weights)
-    while not (partial.exists() and partial.stat().st_size >= size):
-        assert time.monotonic() < deadline, "no partial file has grown"
-        time.sleep(0.01)
+    wait_until(
+        lambda: partial.exists() and partial.stat().st_size >= size, "no partial file has grown"
+    )
 
 
 def test_a_killed_fetch_goes_on_in_another_process(hub, weights):
@@ -376,7 +376,7 @@ def test_two_processes_fetch_once(hub, weights):
     assert second.stdout is not None
     assert "another process is fetching" in second.stdout.readline()
     gate.set()
-    outputs = [process.communicate(timeout=60)[0] for process in (first, second)]
+    outputs = [process.communicate(timeout=LIMIT)[0] for process in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], outputs
     assert there(weights) == CONTENTS
     assert hub.starts(SHARD) == [0]
