@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from getpass import getpass
 from pathlib import Path
+from shutil import get_terminal_size
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -27,6 +28,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Column
+
+from submission.terminal_table import wrapped
 
 Mode = Literal["bar", "plain", "json", "quiet"]
 PLAIN_EVERY = 10.0  # seconds between lines when the output is not a terminal
@@ -115,7 +118,7 @@ class Reporter:
         elif self.mode == "json":
             self._json("stage", stage=name)
         elif self.mode == "plain":
-            self._console.print(name, markup=False)
+            self._print(name)
         self._last_line = time.monotonic()
         self._note(name)
 
@@ -156,13 +159,17 @@ class Reporter:
     def result(self, text: str) -> None:
         """Print a line of the answer on standard output."""
         self._note(text)
-        print(text)
+        print(wrapped(text, get_terminal_size().columns) if sys.stdout.isatty() else text)
 
     def _say(self, text: str) -> None:
         if self.mode == "json":
             self._json("message", text=text)
         elif self.mode != "quiet":
-            self._console.print(text, markup=False)
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        console = self._console
+        console.print(wrapped(text, console.width) if console.is_terminal else text, markup=False)
 
     def answer(self, **values: Any) -> None:
         """Tell the values of what is printed as the answer, for a reader of JSON."""
@@ -205,7 +212,7 @@ class Reporter:
         if self.mode == "json":
             self._json("error", text=text)
         else:
-            self._console.print(text, markup=False)
+            self._print(text)
 
     def _share(self) -> float:
         return min(1.0, self._done / self._total) if self._total else 1.0

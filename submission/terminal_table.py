@@ -1,11 +1,13 @@
-"""Tables for a terminal, by rich: columns that matter least are left out where it is too narrow.
+"""Tables and lines for a terminal: columns that matter least give way, lines break between words.
 
-In a pipe a table stays as it is, whole and plain, for whoever reads it by position.
+In a pipe they stay as they are, whole and plain, for whoever reads them by position.
 """
 
 import io
+import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -49,6 +51,25 @@ def draw(rows: Rows, *, least: Sequence[str], width: int) -> list[str]:
         console.print(table)
     lines = [line.rstrip() for line in drawn.get().splitlines()]
     return [*lines, f"(for a wider terminal: {', '.join(left_out)})"] if left_out else lines
+
+
+def wrapped(text: str, width: int) -> str:
+    """Return the text with lines of at most `width` columns where no word or path is longer.
+
+    A line such as "verdict  no faults (10 videos ..." goes on under its second column.
+    """
+    return "\n".join(_wrapped_line(line, width) for line in text.split("\n"))
+
+
+def _wrapped_line(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    label = re.match(r" *(?:\w+ {2,})?", line)
+    indent = " " * len(label[0] if label else "")
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+        replace_whitespace=False, expand_tabs=False,
+    )  # fmt: skip
 
 
 def _width(rows: Rows, headings: Sequence[str]) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from submission.terminal_table import draw, drawing
+from submission.terminal_table import draw, drawing, wrapped
 
 ROWS = [
     ["percent", "J", "F", "J (targets)", "Final"],
@@ -40,3 +40,12 @@ def test_a_terminal_gets_its_own(monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "40")
     assert "wider" in drawing(lambda rows: ["plain"], LEAST)(ROWS)[-1]
+
+
+def test_lines_break_between_words_and_go_on_under_their_second_column():
+    path = "/a/path/that/is/longer/than/a/line.json"
+    text = f"verdict  {path}: no faults (10 videos)\n  percent   J"
+    assert wrapped(text, 30) == (
+        f"verdict\n         {path}:\n         no faults (10 videos)\n  percent   J"
+    )
+    assert wrapped(text, 200) == text
