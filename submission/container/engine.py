@@ -28,7 +28,11 @@ def connect() -> Any:
             f"No container engine answers at {place}: {_reason(error)}\n"
             "Start Docker ('sudo systemctl start docker'), or Podman's service ('podman system "
             "service --time=0 unix:///tmp/podman.sock') with DOCKER_HOST=unix:///tmp/podman.sock."
-            + (" This is a container itself: call the kit outside of it." if inside else "")
+            + (
+                " The kit itself runs in a container here: call it outside, where the engine is."
+                if inside
+                else ""
+            )
         ) from error
     return client
 

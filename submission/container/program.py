@@ -13,10 +13,12 @@ from docker.errors import APIError, DockerException
 
 from submission.container.engine import explain
 from submission.container.hardening import TEMPORARY, hardened, user_for
+from submission.errors import InputError
 
 LABEL = "mevis-submission.output"  # on a container: the folder that it writes to, and whose it is
 SECONDS_TO_STOP = 10  # then it is killed: what it has finished is there
 KILLED = 137  # what an engine reports after SIGKILL
+NOT_ANSWERING = (DockerException, OSError)  # what the SDK raises when its engine is gone
 TAIL_BYTES = 4000
 TAIL_LINES = 12
 _UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\x20-\x7e\u00a0-\U0010ffff\t]")
@@ -66,18 +68,20 @@ class Running:
         self.ended = threading.Event()
         self._status: int | None = None
         self._lost = ""  # why nobody knows how it ended
+        self._container: Any = None
         try:
             program.remove_left_behind(client)
             user = user_for(client, program.output, is_new=True)
             self._container = client.containers.create(**program.options(user))
-        except APIError as error:
-            raise explain(error, program.image) from error
-        try:
             output = self._container.attach(stream=True, logs=True)
             self._container.start()
-        except APIError as error:
-            self._container.remove(force=True)
-            raise explain(error, program.image) from error
+        except NOT_ANSWERING as error:
+            if self._container is not None:
+                with suppress(*NOT_ANSWERING):
+                    self._container.remove(force=True)
+            if isinstance(error, APIError):
+                raise explain(error, program.image) from error
+            raise InputError(f"the engine does not answer any more: {error}") from error
         self._thread = threading.Thread(target=self._follow, args=(output,), daemon=True)
         self._thread.start()
 
@@ -95,7 +99,7 @@ class Running:
                         file.flush()
             self._status = int(self._container.wait()["StatusCode"])
         except Exception as error:  # whatever ends this thread has to be told by the other one
-            self._lost = f"its engine does not answer any more ({type(error).__name__}: {error})"
+            self._lost = f"its engine did not answer any more ({type(error).__name__}: {error})"
         finally:
             self.ended.set()
 
@@ -120,12 +124,12 @@ class Running:
 
     def stop(self) -> None:
         """End it, as the image says that it wants to be ended, and kill it where that is slow."""
-        with suppress(APIError, DockerException):
+        with suppress(*NOT_ANSWERING):
             self._container.stop(timeout=SECONDS_TO_STOP)
         self.ended.wait(SECONDS_TO_STOP)
 
     def remove(self) -> None:
         """Let nothing of it stay, however it ended."""
-        with suppress(APIError, DockerException):
+        with suppress(*NOT_ANSWERING):
             self._container.remove(force=True)
         self._thread.join(SECONDS_TO_STOP)

@@ -75,7 +75,11 @@ class ContainerPass:
 
     def _begin(self, videos: Sequence[Video]) -> None:
         self._seen, self._has_finished = self.folder.finished(), False
-        self._process = self._start([one for one in videos if one.name not in self._seen])
+        try:
+            self._process = self._start([one for one in videos if one.name not in self._seen])
+        except InputError:
+            self._why = "the container was not started"  # the first video tells why
+            raise
         self._since = time.monotonic()
         many = self._reporter.folder is None  # a worker begins one for each video
         (self._reporter.detail if many else self._reporter.say)(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from docker.errors import APIError
-from local_engine import DIGEST, IMAGE, LocalEngine
+from local_engine import DIGEST, IMAGE, LocalContainer, LocalEngine
 
 from submission.cli import main
 from submission.errors import FaultyInput, InputError
@@ -346,7 +346,7 @@ def test_without_an_engine_that_is_told_and_finished_work_needs_none(
         assert main(call(ALL)) == 2
         said = capsys.readouterr().err
         assert "No container engine answers at tcp://127.0.0.1:9" in said
-        assert ("This is a container itself" in said) is inside
+        assert ("The kit itself runs in a container" in said) is inside
         mark.touch()
 
 
@@ -389,4 +389,23 @@ def test_a_refusal_of_the_engine_is_a_sentence(engine, call, capsys):
 
     engine.containers.create = refuse
     assert main(call(ALL)) == 2
-    assert 'gpus = "none" in a recipe' in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.count('gpus = "none" in a recipe') == 1
+    assert "video cups: the container was not started" in said
+
+
+def test_an_engine_that_goes_away_is_told_and_what_was_finished_is_kept(
+    engine, call, tmp_path, capsys, monkeypatch
+):
+    def gone(self, *_, **__):
+        raise ConnectionError("refused")
+
+    monkeypatch.setattr(LocalContainer, "wait", gone)
+    remove = LocalContainer.remove
+    monkeypatch.setattr(
+        LocalContainer, "remove", lambda self, force: (remove(self, force), gone(self))
+    )
+    assert main(call("video('dogs', asked['dogs'])")) == 2
+    said = capsys.readouterr().err
+    assert "video cups: the container was at this video when its engine did not answer" in said
+    assert stored(tmp_path, "dogs", "0")
