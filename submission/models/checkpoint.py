@@ -29,6 +29,7 @@ from submission.models.weight_files import Shapes, open_tensors
 # A table that some exports store although it is computed: read past, never used.
 COMPUTED = re.compile(r"\.rotary_emb\.inv_freq$")
 OUTPUT_LAYER, INPUT_EMBEDDING = "language.lm_head.weight", "language.model.embed_tokens.weight"
+ANY_GROUNDING = "grounding_encoder."  # how the names of what finds masks begin
 DECODER, OUR_TRACKING_DECODER = "sam_mask_decoder.", "grounding.sam_mask_decoder."
 # Tensors of SAM 2.1 that SAM 2.0 does not have; its decoder would fit in shape and be wrong.
 SAM21_MARKS = ("no_obj_embed_spatial", "obj_ptr_tpos_proj.weight")
@@ -105,8 +106,28 @@ def _checked_sources(
     if config.tie_word_embeddings and sources[OUTPUT_LAYER].key not in found:
         del expected[sources[OUTPUT_LAYER].key]
         sources = {**sources, OUTPUT_LAYER: sources[INPUT_EMBEDDING]}
+    _refuse_other_names(found, expected, folder)
     check_shapes(found, expected, f"{folder}: the weights do not fit config.json:")
     return sources
+
+
+def _refuse_other_names(found: Iterable[str], expected: Iterable[str], folder: Path) -> None:
+    """Say in a sentence why thousands of names would be missing, where that is known."""
+    wanted, there = set(expected), set(found)
+    longest = max(wanted, key=len)
+    wrapped = next((key for key in there if key.endswith(longest) and key != longest), None)
+    if wrapped and not wanted & there:
+        raise InputError(
+            f"{folder}: all tensors have {wrapped.removesuffix(longest)!r} in front of their "
+            "names, as a wrapped model saves them: take it off and save them again"
+        )
+    others = sorted(key for key in there - wanted if key.startswith(ANY_GROUNDING))
+    grounding = {key for key in wanted if key.startswith(ANY_GROUNDING)}
+    if others and len(grounding & there) < len(grounding) / 2:
+        raise InputError(
+            f"{folder}: its masks come from another model than SAM 2 (it has {others[0]}); Sa2VA "
+            "with SAM 3 is not read: take one of weights.lock"
+        )
 
 
 def check_shapes(

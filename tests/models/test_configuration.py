@@ -99,7 +99,7 @@ def test_configs_that_this_kit_does_not_build(tmp_path, path, value, says):
     ("values", "says"),
     [
         ({"text_config": {"model_type": "qwen2_5_vl_text"},
-          "vision_config": {"model_type": "qwen2_5_vl"}}, "a Sa2VA on Qwen-VL"),
+          "vision_config": {"model_type": "qwen2_5_vl"}}, "a Sa2VA on a Qwen-VL that is neither"),
         ({"vision_config": {"model_type": "clip_vision_model"}}, "a Sa2VA on LLaVA"),
         ({"architectures": ["LlavaForConditionalGeneration"]}, "a Sa2VA on LLaVA"),
         ({"llm_config": {}, "sam3_config": {}}, "a Sa2VA with SAM 3 in place of SAM 2"),

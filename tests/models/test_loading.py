@@ -130,6 +130,32 @@ def test_all_faults_are_listed_at_once(tmp_path):
     assert "Fetch the checkpoint again" in str(error.value)
 
 
+def test_names_that_a_wrapped_model_saved(tmp_path):
+    def wrap(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        for key in list(tensors):
+            tensors[f"module.{key}"] = tensors.pop(key)
+
+    with pytest.raises(InputError, match=r"all tensors have 'module\.' in front of their names"):
+        open_changed(tmp_path, wrap)
+
+
+def test_masks_by_another_model_than_sam_2(tmp_path):
+    def replace(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        for key in [key for key in tensors if key.startswith("grounding_encoder.")]:
+            tensors[key.replace("sam2_model", "tracker")] = tensors.pop(key)
+
+    with pytest.raises(InputError, match=r"another model than SAM 2 .*grounding_encoder\.tracker"):
+        open_changed(tmp_path, replace)
+
+
+def test_a_config_that_speaks_of_sam_3_is_told_by_its_family(tmp_path):
+    def speak(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        config["sam3_cfg"] = {}
+
+    with pytest.raises(InputError, match=r"config\.json: this is a Sa2VA with SAM 3 in place"):
+        open_changed(tmp_path, speak)
+
+
 # --- files that are not whole --------------------------------------------------------------------
 @pytest.mark.parametrize("left", [0, 100, 1_000_000])
 def test_a_truncated_file(tmp_path, left):

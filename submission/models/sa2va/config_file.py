@@ -7,6 +7,7 @@ from typing import Any
 from submission.errors import InputError
 from submission.strict_json import kind_of, read_object
 
+SAM3 = "with SAM 3 in place of SAM 2"
 MOST_BYTES = 1 << 24  # of a config.json; the largest released one has 6 kB
 
 
@@ -30,11 +31,8 @@ def language_config(values: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises ValueError naming the family where config.json is of one that is not built, and KeyError
     where it is not known either.
     """
-    if (family := _other_family(values)) is not None:
-        raise ValueError(
-            f"this is a Sa2VA {family}, which this kit does not read: take one on InternVL (the "
-            "names in weights.lock without Qwen)"
-        )
+    if (family := other_family(values)) is not None:
+        raise ValueError(not_read(family))
     llm = values["llm_config"]
     if not isinstance(llm, dict):
         raise ValueError(f"llm_config is {kind_of(llm)}; it must be an object")
@@ -68,19 +66,30 @@ def template_of(values: Mapping[str, Any], known: Iterable[str], named: str = ""
     return str(template)
 
 
-def _other_family(values: Mapping[str, Any]) -> str | None:
-    """In words, the family of a config.json that no backbone reads; None where nothing says so."""
+def not_read(family: str) -> str:
+    """Say of a family in words that it is not read."""
+    return f"this is a Sa2VA {family}, which this kit does not read: take one of weights.lock"
+
+
+def names_sam3(values: Mapping[str, Any]) -> bool:
+    """Whether a key or name of config.json speaks of SAM 3."""
+    names = [_word(values, "model_type"), *_words(values.get("architectures"))]
+    return any("sam3" in word.lower() for word in (*values, *names))
+
+
+def other_family(values: Mapping[str, Any]) -> str | None:
+    """In words, the family of a config.json that InternVL's reader does not know, if it says so."""
     names = [_word(values, "model_type"), *_words(values.get("architectures"))]
     inner = [_word(values.get(key), "model_type") for key in ("text_config", "vision_config")]
     stated = [name.lower() for name in (*names, *inner)]
-    if any("sam3" in word.lower() for word in (*values, *names)):
-        return "with SAM 3 in place of SAM 2"
+    if names_sam3(values):
+        return SAM3
     if "llm_config" in values:
         return None
     if any("llava" in name or name == "clip_vision_model" for name in stated):
         return "on LLaVA"
     if any(name.startswith("qwen") for name in stated):
-        return "on Qwen-VL"
+        return "on a Qwen-VL that is neither Qwen2.5-VL nor Qwen3-VL"
     return None
 
 
