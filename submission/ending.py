@@ -110,6 +110,8 @@ def _about_file(error: OSError) -> str:
     if isinstance(where, bytes):
         where = os.fsdecode(where)
     what = f"{where}: {error.strerror or error}"
+    if error.errno == errno.EISDIR and error.filename:
+        what += "; a file of the kit belongs there: move that folder away, or delete it"
     if error.errno in _NO_ROOM and error.filename:
         folder = Path(where).absolute()
         there = next(place for place in (folder, *folder.parents) if place.is_dir())

@@ -14,7 +14,7 @@ def drop_damaged(
 
     With `dry` they are only named.
     """
-    found = [path for expert in recipe.experts for path in store.damaged(expert.name, split)]
+    found = [path for expert in recipe.entries for path in store.damaged(expert.name, split)]
     if not found:
         reporter.say("no damaged predictions")
         return

@@ -25,7 +25,6 @@ from submission.pipeline.score import SCORE_UNITS, score_run
 from submission.pipeline.truth import settle_truth, warn_of_other_files
 from submission.pipeline.vote import (
     VOTE_UNITS,
-    forget_votes,
     odd_answers,
     remove_other_videos,
     vote,
@@ -241,22 +240,9 @@ class Run:
         self.vote()
         self.pack()
         verdict = self.check()
-        if not verdict.ok and self._is_mended(verdict):
-            verdict = self.check()
         if not verdict.ok:
             raise FaultyResult(verdict.summary())
         return Outcome(verdict, self.score(), self.report())
-
-    def _is_mended(self, verdict: Verdict) -> bool:
-        """Draw videos with faults in our own zip once more: a disk may have spoilt their PNGs."""
-        videos = {fault.where.partition("/")[0] for fault in verdict.faults}
-        if not forget_votes(videos, self.split, self.folder):
-            return False
-        self.reporter.warn("PNGs of the vote were damaged; these videos are drawn again")
-        self.folder.zip.unlink()
-        self.vote()
-        self.pack()
-        return True
 
     @contextmanager
     def _held(self, *, together: bool = False) -> Iterator[None]:

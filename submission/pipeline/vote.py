@@ -5,7 +5,6 @@ are cast in several processes, one video at a time; a stop loses the videos that
 no other.
 """
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
@@ -24,6 +23,7 @@ from submission.masks.suspicion import Noticed, warnings
 from submission.masks.track import Track
 from submission.masks.voting import Rule, vote_tracks
 from submission.output.png_files import PngMode, write_track
+from submission.pipeline.drawn import Checksums, checksums
 from submission.pool import open_pool
 from submission.progress import Reporter
 from submission.recipe import Recipe
@@ -72,10 +72,10 @@ def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
     with open_pool(pays=work >= POOL_FROM) as pool:
         ballots = {pool.submit(_cast, _ballot(recipe, v, run)): (v, ins) for v, ins in todo}
         for number, future in enumerate(as_completed(ballots), 1):
-            decisions, noticed, sizes = future.result()
+            decisions, noticed, pngs = future.result()
             video, inputs = ballots[future]
             gate = {"gate": decisions} if recipe.gate else {}
-            run.stages.record(_stage(video), inputs, noticed=noticed, sizes=sizes, **gate)
+            run.stages.record(_stage(video), inputs, noticed=noticed, pngs=pngs, **gate)
             reporter.advance(video.num_masks * VOTE_UNITS, f"video {number}/{len(todo)}")
 
 
@@ -174,30 +174,12 @@ def _inputs(recipe: Recipe, video: Video, run: RunFolder) -> dict[str, Any]:
 
 
 def _is_drawn(video: Video, run: RunFolder) -> bool:
-    """Tell whether the folder of a video holds exactly its PNGs, in the sizes of the record.
+    """Tell whether the folder of a video holds exactly the PNGs that the last vote wrote.
 
     The record can reach the disk before the PNGs do: after a power cut they may be empty.
     """
-    wanted = run.stages.read(_stage(video)).get("sizes")
-    return bool(wanted) and wanted == _sizes(run.annotations / video.name, video)
-
-
-def _sizes(folder: Path, video: Video) -> dict[str, dict[str, int]]:
-    """The bytes of every file in the folders of a video's expressions, by expression and name."""
-    sizes = {}
-    for expression in video.expressions:
-        inside = folder / expression.id
-        entries = os.scandir(inside) if inside.is_dir() else ()
-        sizes[expression.id] = {one.name: one.stat().st_size for one in entries}
-    return sizes
-
-
-def forget_votes(videos: Container[str], split: Split, run: RunFolder) -> bool:
-    """Have the PNGs of these videos drawn again by the next vote; tell whether there are any."""
-    found = [video for video in split.videos if video.name in videos]
-    for video in found:
-        run.stages.forget(_stage(video))
-    return bool(found)
+    wanted = run.stages.read(_stage(video)).get("pngs")
+    return bool(wanted) and wanted == checksums(run.annotations / video.name, video)
 
 
 def _ballot(recipe: Recipe, video: Video, run: RunFolder) -> _Ballot:
@@ -215,11 +197,11 @@ def _ballot(recipe: Recipe, video: Video, run: RunFolder) -> _Ballot:
     )
 
 
-def _cast(ballot: _Ballot) -> tuple[Decisions, dict[str, Any], dict[str, dict[str, int]]]:
+def _cast(ballot: _Ballot) -> tuple[Decisions, dict[str, Any], Checksums]:
     """Vote on one video's sentences and write their PNGs; runs in a process of its own.
 
-    Returns what the gate decided, with its reasons, what was noticed of every expert, and the bytes
-    of every PNG.
+    Returns what the gate decided, with its reasons, what was noticed of every expert, and the
+    checksum of every PNG.
     """
     video, decisions = ballot.video, {}
     noticed, voted = dict.fromkeys(ballot.members, Noticed()), Noticed()
@@ -237,7 +219,7 @@ def _cast(ballot: _Ballot) -> tuple[Decisions, dict[str, Any], dict[str, dict[st
             decisions[expression.id] = asdict(decision)
     experts = {name: found.to_json() for name, found in noticed.items()}
     noted = {"experts": experts, "vote": voted.to_json()}
-    return decisions, noted, _sizes(ballot.folder, video)
+    return decisions, noted, checksums(ballot.folder, video)
 
 
 def _results(

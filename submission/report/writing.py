@@ -184,7 +184,7 @@ def _copy_records(run: RunFolder, with_score: bool) -> None:
         content = path.read_bytes() if wanted else None
         if content is None:
             copy.unlink(missing_ok=True)
-        elif not copy.exists() or copy.read_bytes() != content:
+        elif not copy.is_file() or copy.read_bytes() != content:
             write_bytes(copy, content)
 
 

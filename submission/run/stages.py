@@ -38,10 +38,6 @@ class Stages:
         """
         write_json(self._path(stage), {"inputs": _digest(inputs), **result})
 
-    def forget(self, stage: str) -> None:
-        """Have a stage done again."""
-        self._path(stage).unlink(missing_ok=True)
-
     def read(self, stage: str) -> dict[str, Any]:
         """Return a stage's record, empty when there is none; a damaged one counts as none."""
         try:

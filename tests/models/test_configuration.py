@@ -9,9 +9,11 @@ import pytest
 import torch
 from models.checkpoints import TINY, copy_checkpoint
 
-from submission.errors import InputError
+from submission.cost.released import KNOWN, config_json
+from submission.errors import FaultyInput, InputError
+from submission.models.sa2va.config_bounds import faults
 from submission.models.sa2va.internvl.config import read_config
-from submission.models.sa2va.loading import load
+from submission.models.sa2va.loading import load, open_checkpoint
 from submission.models.sa2va.sizes import read_sizes
 from submission.models.sam2.sizes import GroundingConfig, HieraConfig
 
@@ -93,6 +95,49 @@ def test_configs_that_this_kit_does_not_build(tmp_path, path, value, says):
     with pytest.raises(InputError, match=says) as error:
         load(copy_checkpoint(TINY, tmp_path / "changed", change), "cpu", "float32")
     assert "config.json" in str(error.value)
+
+
+def test_numbers_that_no_model_has_are_told_together_before_anything_is_made(tmp_path):
+    odd = {
+        "llm_config.hidden_size": 1e308, "llm_config.vocab_size": None,
+        "llm_config.rms_norm_eps": float("nan"), "llm_config.num_hidden_layers": "2",
+        "vision_config.layer_norm_eps": {}, "vision_config.hidden_act": "gleu",
+        "vision_config.qkv_bias": 1, "vision_config.image_size": [64] * 200,
+        "grounding_config.iou_head_size": None, "grounding_config.memory_ffn": 2**31,
+        "grounding_config.image_size": 1_000_128, "grounding_config.memory_layers": True,
+        "grounding_config.hiera.stages": [1, 2, 3, 10**29],
+        "grounding_config.hiera.global_att_blocks": [-1],
+    }  # fmt: skip
+
+    def change(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        for path, value in odd.items():
+            *parents, key = path.split(".")
+            table = config
+            for parent in parents:
+                table = table[parent]
+            table[key] = value
+
+    folder = copy_checkpoint(TINY, tmp_path / "odd", change)
+    for read in (partial(read_config, has_tuned_decoder=False), read_sizes):
+        with pytest.raises(FaultyInput, match=r"config\.json: no model is like that") as caught:
+            read(folder)
+        assert {fault.where for fault in caught.value.faults} == odd.keys()
+
+
+def test_what_every_released_config_says_is_within_bounds():
+    for name in KNOWN:
+        assert list(faults(config_json(name))) == []
+
+
+@pytest.mark.parametrize("heads", [5, 64])
+def test_sizes_that_contradict_each_other_are_a_fault_of_the_file(tmp_path, heads):
+    def change(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        config["llm_config"] |= {"num_attention_heads": heads, "num_key_value_heads": 3}
+        config["llm_config"]["rope_scaling"] = {"type": "nobody knows", "factor": 2.0}
+
+    folder = copy_checkpoint(TINY, tmp_path / "odd", change)
+    with pytest.raises(InputError, match=r"config\.json: "):
+        open_checkpoint(folder)
 
 
 @pytest.mark.parametrize(

@@ -76,10 +76,11 @@ def test_a_damaged_png_is_drawn_again_before_it_reaches_the_zip(run, how):
     assert [(folder / name).read_bytes() for name in (PNG, "submission.zip")] == expected
 
 
-def test_a_cut_png_is_drawn_again_although_the_zip_is_whole(run):
+@pytest.mark.parametrize("how", ["empty", "flip"])
+def test_a_damaged_png_is_drawn_again_although_the_zip_is_whole(run, how):
     folder, words = run
     expected = (folder / PNG).read_bytes()
-    spoil(folder / PNG, "empty")
+    spoil(folder / PNG, how)
     assert main(words) == 0
     assert (folder / PNG).read_bytes() == expected
 

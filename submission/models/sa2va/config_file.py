@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from submission.errors import InputError
+from submission.errors import FaultyInput, InputError
+from submission.models.sa2va.config_bounds import faults
 from submission.strict_json import kind_of, read_object
 
 SAM3 = "with SAM 3 in place of SAM 2"
@@ -14,7 +15,8 @@ MOST_BYTES = 1 << 24  # of a config.json; the largest released one has 6 kB
 def read_values(folder: Path) -> Mapping[str, Any]:
     """Return the content of `folder/config.json`; a byte-order mark is no fault.
 
-    Raises InputError for a file that is missing or no JSON object.
+    Raises InputError for a file that is missing or no JSON object, FaultyInput with every value
+    that no model has.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -22,7 +24,10 @@ def read_values(folder: Path) -> Mapping[str, Any]:
             f"{folder}: there is no config.json; a checkpoint is a folder with config.json, "
             "tokenizer files and *.safetensors; fetch the whole checkpoint"
         )
-    return read_object(path, most=MOST_BYTES)
+    values = read_object(path, most=MOST_BYTES)
+    if wrong := list(faults(values)):
+        raise FaultyInput(f"{path}: no model is like that:", wrong, "Fetch the file again.")
+    return values
 
 
 def language_config(values: Mapping[str, Any]) -> Mapping[str, Any]:

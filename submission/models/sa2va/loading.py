@@ -123,7 +123,7 @@ def open_checkpoint(folder: Path, *, sam2: str | Path | None = None, template: s
     if config and tokenizer:
         vocabulary = int(config.llm.vocab_size)
         _try(wrong, _refuse_foreign_tokenizer, folder, tokenizer, module.TOKENS, vocabulary)
-    network = lay_out(config) if config else None
+    network = _try(wrong, _lay_out, folder, config) if config else None
     filling = None
     if network and headers:
         sources = module.tensor_sources(network, config)
@@ -142,6 +142,22 @@ def _try(
     except InputError as error:
         wrong.append(error)
     return None
+
+
+def _lay_out(folder: Path, config: Any) -> Network:
+    """The network without values; sizes that contradict each other are told by whoever meets them.
+
+    Raises InputError for these.
+    """
+    try:
+        return lay_out(config)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError,
+            RuntimeError) as error:  # fmt: skip
+        what = f"{type(error).__name__}: {error}".strip(": ")
+        raise InputError(
+            f"{folder / 'config.json'}: no network can be made of these sizes ({what}); fetch the "
+            "file again"
+        ) from error
 
 
 def find_backbone(folder: Path) -> Any:

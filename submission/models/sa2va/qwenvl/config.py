@@ -25,6 +25,7 @@ from transformers.models.qwen3_vl.configuration_qwen3_vl import (
 )
 
 from submission.errors import InputError
+from submission.models.sa2va.config_file import read_values
 from submission.models.sa2va.qwenvl.images import nested
 from submission.models.sa2va.qwenvl.language import Language
 from submission.models.sa2va.qwenvl.prompt import read_template
@@ -102,7 +103,7 @@ def read_config(folder: Path, *, has_tuned_decoder: bool) -> QwenVLConfig:
     build, naming file and key.
     """
     path = folder / "config.json"
-    values = nested(read_object(path, most=MOST_BYTES))
+    values = nested(read_values(folder))
     seen = folder / "preprocessor_config.json"
     if not seen.is_file():
         raise InputError(f"{seen}: missing; fetch all files of the checkpoint")
