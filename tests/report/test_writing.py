@@ -152,7 +152,7 @@ def test_only_what_changed_is_written_again(write, run, score):
     assert {path: path.stat().st_mtime_ns for path in files} == before
 
     answer = run.store.path("left", "cups", "0")
-    answer.write_text(answer.read_text() + " ")
+    answer.touch()
     write()
     changed = {path.name for path in files if path.stat().st_mtime_ns != before[path]}
     assert changed == {"index.html", *_files_of("cups", page)}
