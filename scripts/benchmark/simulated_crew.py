@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 
-from submission.cluster.crew import Answered, Event, Joined, Lost
+from submission.cluster.crew import Answered, Event, Joined, Lost, Part
 from submission.cluster.queue import Task
 
 
@@ -14,14 +14,14 @@ class _Worker:
     admitted: bool = False
     task: Task | None = None
     life: int = 0  # counts restarts: what an earlier life had begun never ends
-    used: float = 0.0  # seconds of tasks that ended with an answer
 
 
 class SimulatedCrew:
     """A crew on a clock of its own.
 
     `seconds_of(worker, task)` is how long a task takes, None where the worker dies of it. A worker
-    takes `start` seconds until it joins, also after it was lost. `arrivals` are seconds at which
+    takes `start` seconds until it joins, also after it was lost. A task comes back in `parts` equal
+    ones, and those that came are not done again. `arrivals` are seconds at which
     the workers begin to start, by default all at 0; `losses` are (second, worker) at which one is
     lost, whatever it does. `forget` keeps a lost worker away for good.
     """
@@ -29,12 +29,15 @@ class SimulatedCrew:
     def __init__(
         self, arrivals: Sequence[float], seconds_of: Callable[[str, Task], float | None], *,
         start: float = 0.0, losses: Iterable[tuple[float, str]] = (), forget: bool = False,
+        parts: int = 1,
     ) -> None:  # fmt: skip
         self.workers = {f"w{number}": _Worker() for number in range(len(arrivals))}
         self.given: list[tuple[float, str, str]] = []  # second, worker, task
         self._seconds_of = seconds_of
         self._start = start
         self._forget = forget
+        self._parts = parts
+        self._left: dict[str, int] = {}  # by task: parts that have not come back
         self._now = 0.0
         self._order = count()
         self._events: list[tuple[float, int, str, str, int]] = []
@@ -70,7 +73,13 @@ class SimulatedCrew:
         one.task = task
         self.given.append((self._now, worker, task.name))
         seconds = self._seconds_of(worker, task)
-        self._later(self._now + (seconds or 0.0), "dies" if seconds is None else "ends", worker)
+        if seconds is None:
+            self._later(self._now, "dies", worker)
+        else:
+            left = self._left.setdefault(task.name, self._parts)
+            for number in range(left):
+                self._later(self._now + seconds * (number + 1) / self._parts, "gives", worker)
+            self._later(self._now + seconds * left / self._parts, "ends", worker)
 
     def wait(self, seconds: float) -> Event | None:
         until = self._now + seconds
@@ -95,11 +104,13 @@ class SimulatedCrew:
         if what == "dies":
             if life == -1 and not one.admitted:
                 return None  # it is not there to be lost
-            self.workers[worker] = _Worker(life=one.life + 1, used=one.used)
+            self.workers[worker] = _Worker(life=one.life + 1)
             if not self._forget:
                 self._later(self._now + self._start, "joins", worker)
             return Lost(worker, task, "killed")
         assert task is not None
-        one.used += self._now - next(at for at, who, _ in reversed(self.given) if who == worker)
+        if what == "gives":
+            self._left[task.name] -= 1
+            return Part(worker, task, task.name)
         one.task = None
-        return Answered(worker, task, task.name)
+        return Answered(worker, task)

@@ -22,12 +22,20 @@ class Joined:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A worker has done its task, and is free again."""
+class Part:
+    """A part of a task has come back; the worker is still at it, and what came is not lost."""
 
     worker: str
     task: Task
     result: Any
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A worker has done its task, and is free again; the results came in parts before."""
+
+    worker: str
+    task: Task
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class Unfit:
     task: Task | None = None  # what it held: another one may do it
 
 
-Event = Joined | Answered | Lost | Unfit
+Event = Joined | Part | Answered | Lost | Unfit
 
 
 class Crew(Protocol):

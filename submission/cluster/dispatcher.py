@@ -1,14 +1,14 @@
 """The driver's loop: hand out tasks, take answers, and go on when workers are lost or join.
 
-Promises: every task ends as exactly one answer or one fault; one worker holds one task; no number
-of workers is waited for. Knows neither Ray nor what a task is, so that tests and a simulation run
-the very loop that a cluster runs.
+Promises: every task ends as exactly one answer or one fault; one worker holds one task; what came
+of a task before its worker was lost is kept; no number of workers is waited for. Knows neither Ray
+nor what a task is, so that tests and a simulation run the very loop that a cluster runs.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from submission.cluster.crew import Answered, Crew, Event, Facts, Joined, Lost, Unfit
+from submission.cluster.crew import Answered, Crew, Event, Facts, Joined, Lost, Part, Unfit
 from submission.cluster.queue import MOST_LOSSES, Task, TaskQueue
 from submission.errors import Fault, InputError
 
@@ -63,8 +63,8 @@ class Dispatcher:
             self._refuse_to_wait()
         return self._joined[0].facts
 
-    def work_through(self, tasks: Iterable[Task]) -> Iterator[Answered | Fault]:
-        """Give the answer of every task as it comes, and a fault for each that was given up.
+    def work_through(self, tasks: Iterable[Task]) -> Iterator[Part | Answered | Fault]:
+        """Give what comes of every task, its end, and a fault for each that was given up.
 
         Raises InputError when no worker is there for too long, or when tasks are given up one
         after another.
@@ -77,7 +77,11 @@ class Dispatcher:
                 if (task := queue.next()) is not None:
                     self._crew.give(worker, task)
             event = self._next_event()
-            if isinstance(event, Answered):
+            if isinstance(event, Part):
+                queue.came_on(event.task)
+                in_a_row = 0
+                yield event
+            elif isinstance(event, Answered):
                 left, in_a_row = left - 1, 0
                 yield event
             elif isinstance(event, Lost) and event.task is not None and not queue.lost(event.task):

@@ -4,7 +4,7 @@ Nothing of the run is unpickled before the worker has said what it is, so that a
 code states that instead of failing on it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -28,6 +28,6 @@ class Host:
         except InputError as error:
             return "unfit", str(error)
 
-    def work(self, order: Any) -> Any:
-        """Do a task; InputError is for what this worker can do no task without."""
-        return self._worker.work(order)
+    def work(self, order: Any) -> Iterator[Any]:
+        """Do a task, part by part; InputError is for what this worker can do no task without."""
+        yield from self._worker.work(order)

@@ -46,6 +46,10 @@ class TaskQueue:
         """Put a task back that its worker could not do, and another one may."""
         heappush(self._waiting, (-task.work, self._places[task.name], task))
 
+    def came_on(self, task: Task) -> None:
+        """A part of a task is done: what was lost over it before is not its fault."""
+        del self.losses[task.name]
+
     def lost(self, task: Task) -> bool:
         """Put a task back whose worker was lost; False where it has taken too many with it."""
         self.losses[task.name] += 1

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from submission.cluster.crew import Answered, Event, Joined, Lost, Unfit
+from submission.cluster.crew import Answered, Event, Joined, Lost, Part, Unfit
 from submission.cluster.host import Host
 from submission.cluster.queue import Task
 from submission.cluster.ray_session import Share, import_ray
@@ -66,7 +66,8 @@ class RayCrew:
 
     def give(self, worker: str, task: Task) -> None:
         slot = self._slots[worker]
-        slot.task, slot.call = task, slot.actor.work.remote(task.order())
+        slot.task = task
+        slot.call = slot.actor.work.options(num_returns="streaming").remote(task.order())
 
     def wait(self, seconds: float) -> Event | None:
         self._grow()
@@ -101,19 +102,22 @@ class RayCrew:
 
     def _event(self, name: str) -> Event | None:
         slot = self._slots[name]
-        call, slot.call = slot.call, None
         try:
-            result = self._ray.get(call)
+            if slot.task is not None:
+                part = Part(name, slot.task, self._ray.get(next(slot.call)))
+                slot.deaths = 0
+                return part
+            (what, words), slot.call = self._ray.get(slot.call), None
+        except StopIteration:
+            task, slot.task, slot.call = slot.task, None, None
+            assert task is not None
+            return Answered(name, task)
         except self._ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None)
             if isinstance(cause, InputError):  # such as a model that cannot be loaded there
                 self.refuse(name)
                 return Unfit(name, str(cause), slot.task)
             return self._lost(name, slot, error)
-        if slot.task is not None:
-            task, slot.task, slot.deaths = slot.task, None, 0
-            return Answered(name, task, result)
-        what, words = result
         if what == "unfit":
             self.refuse(name)
             return Unfit(name, words)
@@ -122,7 +126,7 @@ class RayCrew:
 
     def _lost(self, name: str, slot: _Slot, error: Exception) -> Lost:
         """Let Ray start the actor again where it does, else plan a new one after a pause."""
-        task, slot.task, slot.admitted = slot.task, None, False
+        task, slot.task, slot.call, slot.admitted = slot.task, None, None, False
         slot.deaths += 1
         if isinstance(error, self._ray.exceptions.ActorUnavailableError):
             slot.call = slot.actor.begin.remote()  # waits until Ray has started it again

@@ -18,10 +18,11 @@ from submission.pipeline.mend import drop_damaged
 from submission.pipeline.pack import PACK_UNITS, pack
 from submission.pipeline.plan import Plan, make_plan
 from submission.pipeline.predict import claim_all, predict
-from submission.pipeline.predict_together import Team, open_team, predict_together
+from submission.pipeline.predict_together import predict_together
 from submission.pipeline.prepare import NOT_KNOWN_YET, Prepared, Site, prepare
 from submission.pipeline.report import report
 from submission.pipeline.score import SCORE_UNITS, score_run
+from submission.pipeline.team import Team, open_team
 from submission.pipeline.truth import settle_truth, warn_of_other_files
 from submission.pipeline.vote import (
     VOTE_UNITS,

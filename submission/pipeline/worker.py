@@ -7,7 +7,8 @@ as run lengths. Knows nothing of Ray: an actor holds one, and so does a test.
 import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from submission.pool import num_cores
 from submission.progress import Reporter
 from submission.recipe import Recipe, as_json, from_json
 from submission.run.record import describe_hardware
+from submission.video.frame_loader import FrameLoader
 from submission.weights.folders import Weights
 from submission.weights.lock_file import default_lock, read_lock
 
@@ -48,16 +50,17 @@ class Order:
 
 @dataclass(frozen=True)
 class Done:
-    """What a worker gives back for a video."""
+    """What a worker gives back for a video, expert by expert."""
 
-    answers: Mapping[str, Answers]  # by expert
+    expert: str
+    answers: Answers
     faults: tuple[Fault, ...]
-    notes: tuple[tuple[str, str], ...]  # what experts had to say: (kind, text)
-    ran_on: Mapping[str, str]  # by expert
-    seconds: float  # of all of it
-    waited: float  # seconds for frames
+    notes: tuple[tuple[str, str], ...]  # what was said since the last one: (kind, text)
+    ran_on: str
+    seconds: float  # since the last one
+    waited: float  # of these, for frames
     encoding: float  # seconds of encoding; all but the last expert's beside the model
-    decoded: int  # frames
+    decoded: int  # frames since the last one
 
 
 # --- what a worker is told -----------------------------------------------------------------------
@@ -168,54 +171,81 @@ class Worker:
             "agreement": agreement(self._split, self._prepared.experts, self._store.identities),
         }
 
-    def work(self, order: Order) -> Done:
-        """Answer a video with these experts, one after another; encoding goes on beside them.
+    def work(self, order: Order) -> Iterator[Done]:
+        """Answer a video with these experts, one after another, and give what each answers.
 
-        Raises InputError where a model cannot be loaded: it is the same for every video.
+        Answers are encoded beside the model of the next expert. Raises InputError where a model
+        cannot be loaded: it is the same for every video.
         """
-        started = time.perf_counter()
         video = self._videos[order.video]
         experts = [self._experts[name] for name in order.experts]
         self._store.stored = order.stored
         self._prepared.models.keep_together(order.together)
-        faults: list[Fault] = []
-        drawn: dict[str, Future[tuple[Answers, float]]] = {}
         loader = self._feeder.begin(video, experts)
+        meter = _Meter(loader)
+        encoding: deque[tuple[Expert, Future[_Drawn], tuple[Fault, ...]]] = deque()
         with ThreadPoolExecutor(1) as encoder:
+            faults: list[Fault] = []
             for expert, answers in ask(experts, video, loader, faults):
-                drawn[expert.name] = encoder.submit(_draw, answers)
-        if (failure := self._prepared.models.failure) is not None:
-            raise failure
-        done = {name: _result(future, name, video, faults) for name, future in drawn.items()}
+                if (failure := self._prepared.models.failure) is not None:
+                    raise failure
+                drawn = encoder.submit(_draw, expert.name, video, answers)
+                encoding.append((expert, drawn, tuple(faults)))
+                faults.clear()
+                while encoding and encoding[0][1].done():
+                    yield self._done(*encoding.popleft(), meter)
+            while encoding:
+                yield self._done(*encoding.popleft(), meter)
+
+    def _done(
+        self, expert: Expert, future: "Future[_Drawn]", faults: tuple[Fault, ...], meter: "_Meter"
+    ) -> Done:
+        drawn = future.result()
         return Done(
-            {name: answers for name, (answers, _) in done.items()}, tuple(faults),
-            self._notes.take(), _ran_on(experts), time.perf_counter() - started, loader.waited,
-            sum(seconds for _, seconds in done.values()), loader.decoded,
+            expert.name, drawn.answers, (*faults, *drawn.faults), self._notes.take(),
+            expert.ran_on(), *meter.since(), drawn.seconds, meter.decoded(),
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    answers: Answers
+    faults: tuple[Fault, ...]
+    seconds: float
+
+
+def _draw(expert: str, video: Video, answers: Predictions) -> _Drawn:
+    started = time.perf_counter()
+    try:
+        found, faults = list(answers), ()
+    except InputError as error:
+        return _Drawn([], (fault_of(expert, video.name, error),), time.perf_counter() - started)
+    return _Drawn(found, faults, time.perf_counter() - started)
+
+
+class _Meter:
+    """What was spent since the last time."""
+
+    def __init__(self, loader: FrameLoader) -> None:
+        self._loader = loader
+        self._at, self._waited, self._decoded = time.perf_counter(), 0.0, 0
+
+    def since(self) -> tuple[float, float]:
+        """Seconds in all, and those for frames."""
+        now, waited = time.perf_counter(), self._loader.waited
+        spent = now - self._at, waited - self._waited
+        self._at, self._waited = now, waited
+        return spent
+
+    def decoded(self) -> int:
+        """Frames."""
+        before, self._decoded = self._decoded, self._loader.decoded
+        return self._decoded - before
 
 
 def make_worker(words: Mapping[str, Any]) -> Worker:
     """What an actor calls."""
     return Worker(words)
-
-
-def _draw(answers: Predictions) -> tuple[Answers, float]:
-    started = time.perf_counter()
-    return list(answers), time.perf_counter() - started
-
-
-def _result(
-    future: "Future[tuple[Answers, float]]", expert: str, video: Video, faults: list[Fault]
-) -> tuple[Answers, float]:
-    try:
-        return future.result()
-    except InputError as error:
-        faults.append(fault_of(expert, video.name, error))
-        return [], 0.0
-
-
-def _ran_on(experts: Sequence[Expert]) -> dict[str, str]:
-    return {expert.name: words for expert in experts if (words := expert.ran_on())}
 
 
 # --- where it is ----------------------------------------------------------------------------------

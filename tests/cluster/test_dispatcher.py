@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from scripts.benchmark.simulated_crew import SimulatedCrew
-from submission.cluster.crew import Answered
+from submission.cluster.crew import Answered, Part
 from submission.cluster.dispatcher import Dispatcher, Patience
 from submission.cluster.queue import Task, TaskQueue
 from submission.errors import Fault, InputError
@@ -23,7 +23,7 @@ def dispatch(crew, tasks=TASKS, refusal=lambda facts: "", **patience):
     said = []
     dispatcher = Dispatcher(crew, refusal, said.append, Patience(**patience))
     results = list(dispatcher.work_through(tasks))
-    answered = [one.result for one in results if isinstance(one, Answered)]
+    answered = [one.task.name for one in results if isinstance(one, Answered)]
     faults = [one for one in results if isinstance(one, Fault)]
     return answered, faults, said, dispatcher
 
@@ -79,6 +79,22 @@ def test_workers_that_die_of_everything_end_the_run_before_all_videos_are_faults
     assert len(crew.given) <= 3 * 3 + 3  # the other worker was at its own third
 
 
+def test_what_came_of_a_task_before_its_worker_was_lost_is_kept():
+    crew = SimulatedCrew([0], as_long_as_it_is, losses=[(3.5, "w0")], parts=9)
+    parts = []
+    dispatcher = Dispatcher(crew, lambda facts: "", lambda words: None)
+    for event in dispatcher.work_through([Task("long", 9.0)]):
+        parts += [crew.now()] * isinstance(event, Part)
+    assert parts == [1, 2, 3, 4.5, 5.5, 6.5, 7.5, 8.5, 9.5]
+
+
+def test_losses_between_which_a_task_comes_on_are_not_its_fault():
+    losses = [(1.5 * number, "w0") for number in range(1, 6)]
+    crew = SimulatedCrew([0], as_long_as_it_is, losses=losses, parts=9)
+    answered, faults, said, _ = dispatch(crew, [Task("long", 9.0)])
+    assert (answered, faults, len(said)) == (["long"], [], 5)
+
+
 def test_a_worker_that_joins_late_takes_part():
     crew = SimulatedCrew([0, 3], as_long_as_it_is)
     dispatch(crew)
@@ -121,7 +137,8 @@ def test_the_first_worker_is_known_before_it_is_admitted():
     dispatcher = Dispatcher(crew, lambda facts: "", lambda words: None)
     assert dispatcher.first() == {"name": "w0"}
     assert crew.ready() == 0
-    assert len(list(dispatcher.work_through(TASKS))) == len(TASKS)
+    ended = [type(one) for one in dispatcher.work_through(TASKS)]
+    assert ended.count(Answered) == len(TASKS)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from submission.errors import InputError
-from submission.pipeline.predict_together import Team
 from submission.pipeline.submit import Run, Selection
+from submission.pipeline.team import Team
 from submission.progress import Reporter
 from submission.recipe import Recipe, read_recipe
 
@@ -69,8 +69,8 @@ def test_the_zip_is_the_same_whoever_answers_and_whoever_is_killed(
 ):
     killer, credit = Killer(kills), Team.credit
 
-    def then_kill(team, answered, masks):
-        credit(team, answered, masks)
+    def then_kill(team, event):
+        credit(team, event)
         killer.after(team)
 
     monkeypatch.setattr(Team, "credit", then_kill)

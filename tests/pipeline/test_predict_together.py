@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from submission.cluster.crew import Answered, Joined, Lost
+from submission.cluster.crew import Answered, Joined, Lost, Part
 from submission.cluster.dispatcher import Patience
 from submission.compute import Compute
 from submission.dataset.frames import open_frames
@@ -19,9 +19,10 @@ from submission.experts.expert import Expert
 from submission.masks.store import PredictionStore
 from submission.pipeline.agreement import agreement, difference_in_words
 from submission.pipeline.predict import claim_all, predict
-from submission.pipeline.predict_together import Team, predict_together, refuse_one_gpu
+from submission.pipeline.predict_together import predict_together
 from submission.pipeline.prepare import Site, prepare
 from submission.pipeline.submit import Run
+from submission.pipeline.team import Team, refuse_one_gpu
 from submission.pipeline.worker import (
     SentAnswers,
     make_worker,
@@ -103,7 +104,7 @@ class CrewHere:
         self.joining = list(self.workers)
         self.admitted, self.held = [], {}
         self.dies = dies
-        self.bytes = 0
+        self.work = {}
 
     def idle(self):
         return [name for name in self.admitted if name not in self.held]
@@ -127,14 +128,18 @@ class CrewHere:
         if self.joining:
             name = self.joining.pop()
             return Joined(name, json.loads(json.dumps(self.workers[name].facts())))
-        name, (task, order) = self.held.popitem()
+        name, (task, order) = next(reversed(self.held.items()))
         if self.dies(name, pickle.loads(order)):
+            del self.held[name]
+            self.work.pop(name, None)
             self.admitted.remove(name)
             self.joining.append(name)
             return Lost(name, task, "killed")
-        done = pickle.dumps(self.workers[name].work(pickle.loads(order)))
-        self.bytes += len(done)
-        return Answered(name, task, pickle.loads(done))
+        work = self.work.setdefault(name, self.workers[name].work(pickle.loads(order)))
+        for done in work:
+            return Part(name, task, pickle.loads(pickle.dumps(done)))
+        del self.held[name], self.work[name]
+        return Answered(name, task)
 
     def now(self):
         return 0.0
@@ -230,7 +235,7 @@ def test_what_is_stored_is_not_asked_again(recipe, split, alone, tmp_path):
     (store.folder / "second" / "dogs" / "2.json").unlink()
     asked = []
     run_together(recipe, split, store, dies=lambda w, order: asked.append(order))
-    assert [(order.video, order.experts) for order in asked] == [("dogs", ("second",))]
+    assert [(order.video, order.experts) for order in asked[:-1]] == [("dogs", ("second",))]
     assert set(asked[0].stored) == {"bright"}
     assert files_of(store) == alone
 
