@@ -46,7 +46,7 @@ class Counts:
 
     def learn(self, units: Iterable[Unit]) -> None:
         """Count those that are not known, and remember them."""
-        unknown = [unit for unit in units if str(unit) not in self._known]
+        unknown = sorted((unit for unit in units if str(unit) not in self._known), key=str)
         for unit in unknown:
             self._known[str(unit)] = self._counter(unit)
         if unknown:

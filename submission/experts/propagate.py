@@ -17,6 +17,7 @@ from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
 from submission.masks.voting import MOST_MEMBERS, vote_tracks
 from submission.models.cutie.settings import STRIDE, CutieSettings
+from submission.models.workload import AtOnce, Stages
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest
 
@@ -147,6 +148,16 @@ class Propagate(Expert):
 
     def resources(self) -> Resources:
         return self.propagator.resources()
+
+    def work(self, video: Video, at_once: AtOnce) -> Stages:
+        return self.propagator.work(video, self._candidates(video))
+
+    def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float:
+        return self.propagator.memory(video, min(at_once.objects, self._candidates(video)))
+
+    def _candidates(self, video: Video) -> int:
+        """At most: as many as there are where each expression has its masks."""
+        return len(video.expressions) * self.settings.key_frames
 
 
 def choose_key_frames(prediction: Prediction, count: int, by: Choose) -> Choice:

@@ -13,12 +13,14 @@ from PIL import Image
 
 from submission.dataset.records import Video
 from submission.errors import Fault, InputError
+from submission.experts.cutie_cost import RELEASED, CutieCost
 from submission.experts.expert import Resources, Tools
 from submission.experts.opened import faults_of_opening
 from submission.masks.store import CONFIDENCE_DIGITS
 from submission.masks.track import Track
 from submission.models.cutie.settings import CutieSettings
 from submission.models.single_file import weights_file
+from submission.models.workload import Stages
 from submission.video.session import VideoSession
 from submission.video.transforms import AsIs, Frame, FrameRequest, ShortSide, Transform
 from submission.weights.converted import as_safetensors
@@ -85,8 +87,20 @@ class Propagator:
 
     def resources(self) -> Resources:
         """The model; its image features are shared by experts that see frames alike."""
-        file = weights_file(self.tools.checkpoints.locate(self.checkpoint), "Cutie")
-        return Resources(self._model_key, file.stat().st_size)
+        return Resources(self._model_key, self.cost.weights())
+
+    def work(self, video: Video, candidates: int) -> Stages:
+        """Work for so many candidates in a video."""
+        return self.cost.work(len(video.frame_names), self._size(video), candidates)
+
+    def memory(self, video: Video, candidates: int) -> float:
+        """Peak memory in bytes with so many candidates at once."""
+        return self.cost.memory(
+            len(video.frame_names), self._size(video), candidates, self._budget_bytes
+        )
+
+    def _size(self, video: Video) -> tuple[int, int]:
+        return self._transform(*video.size).size(*video.size)
 
     # --- what it does ----------------------------------------------------------------------------
     def propagate(
@@ -158,6 +172,22 @@ class Propagator:
     def file(self) -> Path:
         """Of the weights; raises InputError where it is nowhere."""
         return weights_file(self.tools.checkpoints.find(self.checkpoint), "Cutie")
+
+    @cached_property
+    def cost(self) -> CutieCost:
+        """What it takes; its methods raise InputError where the network is not known."""
+        return CutieCost(self._network_size, self.settings)
+
+    def _network_size(self) -> str:
+        """Base or small, by the names of the file's tensors, else of the release."""
+        path = self.tools.checkpoints.locate(self.checkpoint)
+        if self.checkpoint in RELEASED and not path.exists():
+            return RELEASED[self.checkpoint]
+        from submission.models.cutie.network import size_of
+        from submission.models.pth_file import read_without_values
+
+        file = weights_file(path, "Cutie")
+        return size_of(read_without_values(file), file)
 
     @property
     def _model_key(self) -> str:

@@ -25,12 +25,15 @@ from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.experts.key_frames import Fusion, best_frames, fuse
 from submission.experts.opened import faults_of_opening
 from submission.experts.propagation import BASE, KeyFrame, Propagator
+from submission.experts.uninext_cost import UninextCost
 from submission.masks.store import Prediction
 from submission.masks.track import Track
 from submission.models.cutie.settings import STRIDE, CutieSettings
 from submission.models.single_file import weights_file
-from submission.models.uninext.config import FRAME_SIZE
+from submission.models.uninext.config import FRAME_SIZE, UninextConfig, read_config
+from submission.models.uninext.released import RELEASED
 from submission.models.uninext.tokenizer import BESIDE, VOCABULARY, find_vocabulary
+from submission.models.workload import AtOnce, Stages
 from submission.video.session import VideoSession
 from submission.video.transforms import Frame, FrameRequest
 from submission.weights.converted import as_safetensors
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from submission.models.uninext.model import Detection, Sentences, Uninext
 
 SCORE_DIGITS = 4  # of a frame's score in the stored prediction
+AT_ONCE = 16  # sentences that look at a frame together, at most, on a GPU
 WIDER = 'set dtype = "float32" in [compute]'
 
 
@@ -257,13 +261,53 @@ class UninextCutie(Expert):
         words = () if self._own_vocabulary else (BESIDE,)
         return self.settings.uninext, self.settings.cutie, *words
 
+    # --- what it takes ---------------------------------------------------------------------------
     def resources(self) -> Resources:
-        """Both files in memory; 0 bytes while they are not there."""
-        files: list[Path] = []
-        for name, family in ((self.settings.uninext, "UNINEXT"), (self.settings.cutie, "Cutie")):
-            with suppress(InputError):
-                files.append(weights_file(self.tools.checkpoints.locate(name), family))
-        return Resources(
-            self._key,
-            sum(file.stat().st_size for file in files),
-        )
+        """Both networks in memory; 0 bytes for one whose sizes are not known yet."""
+        weights = 0.0
+        with suppress(InputError):
+            weights += self._cost.weights(self._value_bytes)
+        with suppress(InputError):
+            weights += self.propagator.cost.weights()
+        return Resources(self._key, weights)
+
+    def work(self, video: Video, at_once: AtOnce) -> Stages:
+        frames, together = len(video.frame_names), min(AT_ONCE, at_once.sentences)
+        found = self._cost.work(frames, self._size(video), len(video.expressions), together)
+        return {**found, **self.propagator.work(video, self._candidates(video))}
+
+    def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float:
+        """Both networks, and the larger of what either needs beside itself."""
+        together = min(AT_ONCE, at_once.sentences, len(video.expressions))
+        finding = self._cost.memory(self._size(video), together, self._value_bytes)
+        candidates = min(at_once.objects, self._candidates(video))
+        carrying = self.propagator.memory(video, candidates)
+        both = self._cost.weights(self._value_bytes), self.propagator.cost.weights()
+        return max(finding + both[1], carrying + both[0])
+
+    def _candidates(self, video: Video) -> int:
+        """At most: as many as there are where each expression is found somewhere."""
+        return len(video.expressions) * self.settings.key_frames
+
+    def _size(self, video: Video) -> tuple[int, int]:
+        return FRAME_SIZE.size(*video.size)
+
+    @cached_property
+    def _cost(self) -> UninextCost:
+        return UninextCost(self._config)
+
+    def _config(self) -> UninextConfig:
+        """Sizes, by the names and shapes of the file's tensors, else of the release."""
+        path = self.tools.checkpoints.locate(self.settings.uninext)
+        if self.settings.uninext in RELEASED and not path.exists():
+            return RELEASED[self.settings.uninext]
+        from submission.models.pth_file import read_without_values
+
+        file = weights_file(path, "UNINEXT")
+        stored = read_without_values(file)
+        return read_config({key: tuple(value.shape) for key, value in stored.items()}, file)
+
+    @property
+    def _value_bytes(self) -> int:
+        """Of a weight of the image backbone; "auto" is taken as on a GPU that has bfloat16."""
+        return 4 if self.tools.compute.dtype == "float32" else 2

@@ -30,7 +30,7 @@ from submission.models.sa2va.work import (
 )
 from submission.models.sa2va.work_units import LanguageUnits, Sam2Units, VisionUnits
 from submission.models.sam2.tracker import Tracker
-from submission.models.unit_calls import once
+from submission.models.unit_calls import once, units_of
 from submission.models.workload import AtOnce, Clip, total
 from submission.recipe import PACKAGED
 
@@ -123,6 +123,15 @@ def test_videos_of_all_sizes_and_lengths_need_the_same_few_counts(model):
     for height, width, frames in ((480, 854, 40), (720, 1280, 79), (1080, 607, 200)):
         model.ours(Clip(frames, OBJECTS, height, width), settings)
     assert model.count.cache_info().misses == before
+
+
+def test_a_count_does_not_hang_on_what_was_counted_before(model):
+    model, settings = model
+    fresh = Model(SMALL, settings.procedure)
+    clip = replace(CLIP, sentences=1)
+    stages = ours(fresh.sizes, clip, settings, AtOnce())
+    units = sorted(units_of(stages), key=str, reverse=True)
+    assert [fresh.count(unit) for unit in units] == [model.count(unit) for unit in units]
 
 
 def test_a_procedure_without_tracking_has_none():

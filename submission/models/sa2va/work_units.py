@@ -99,8 +99,8 @@ class LanguageUnits(Units):
 
     def project(self, rows: int) -> Work:
         """[SEG] states to prompts."""
-        width = self._model(1).config.hidden_size
-        return count(lambda: self._projector(empty(rows, width)))
+        width, projector = self._model(1).config.hidden_size, self._projector
+        return count(lambda: projector(empty(rows, width)))
 
     def weights(self, layers: int) -> Work:
         """Parameters of the precision of the network, as values."""
@@ -208,8 +208,12 @@ class Sam2Units(Units):
 
     @cached_property
     def _features(self) -> ImageFeatures:
+        """Of one frame; with the tables that the network makes when it first needs them."""
         side = self.config.image_size
-        return self.network.encode_images(empty(1, 3, side, side))[0]
+        seen = self.network.encode_images(empty(1, 3, side, side))[0]
+        self.network.position_of(seen)
+        self.network.memory_position()
+        return seen
 
 
 def _numbers(network: nn.Module, *, int8: bool = False) -> int:
