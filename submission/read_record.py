@@ -112,7 +112,10 @@ def _words(error: Mapping[str, Any], hint: Any) -> str:
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
     if error["type"] == "literal_error":
         choices = _choices(hint)
-        return f"it is {shown}; it must be one of {', '.join(map(_quoted, choices))}"
+        nearest = did_you_mean(
+            str(error["input"]), [one for one in choices if isinstance(one, str)]
+        )
+        return f"it is {shown}; it must be one of {', '.join(map(_quoted, choices))}{nearest}"
     words = _WORDS.get(error["type"], str(error["msg"]))
     return f"it is {shown}; {words.format(**error.get('ctx', {}))}"
 

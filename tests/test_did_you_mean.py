@@ -50,6 +50,7 @@ def test_nothing_is_said_where_nothing_is_near():
         (["submit", "--recipe", "single_24GB"], "single-24gb"),
         (["submit", "--videos", "1", "--set", "expert.first_5.frames=1"], "first5"),
         (["submit", "--set", "vote.rull=paper"], "rule"),
+        (["submit", "--set", "expert.first5.procedure=sa2va_i"], "sa2va-i"),
     ],
 )
 def test_verbs_recipes_experts_and_keys(words, right, capsys):

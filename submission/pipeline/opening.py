@@ -23,6 +23,7 @@ def refuse_faults(
         to_come = [absent[name] for name in expert.checkpoints() if name in absent]
         for fault in (*expert.faults(split), *to_come):
             found.setdefault(fault, []).append(expert.name)
+    finder.forget_opened()
     if found:
         faults = [
             Fault(f"expert{'s' if users[1:] else ''} {', '.join(users)}: {fault.where}", fault.what)

@@ -63,6 +63,10 @@ class CheckpointFinder:
         found: Opened = self._opened[key]
         return found
 
+    def forget_opened(self) -> None:
+        """Let go of what `once` has kept."""
+        self._opened.clear()
+
     def command(self, verb: str, *names: str) -> str:
         """Return the command line that fetches or verifies checkpoints of the lock."""
         return self._weights.command(verb, *names)
