@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Prove the image without a registry: build the Dockerfile on a stand-in base with the CPU lock, run
-# it hardened and without network through the Docker API, and compare its submission.zip with one made
-# outside, byte by byte.
+# Prove the image without a registry: build the Dockerfile on a stand-in base, run it hardened and
+# without network through the Docker API, and compare its submission.zip with one made outside, byte
+# by byte.
 #
-#   scripts/container/prove.sh        everything; 5 to 10 minutes
+#   scripts/container/prove.sh              everything, with the CPU lock; 5 to 10 minutes
+#   LOCK=cuda scripts/container/prove.sh    the same with that of a GPU, on the CPU; 35 GB of disk
 #
 # Needs podman, runc and mmdebstrap, the project's .venv, and Debian's archive and a package index
 # for the build. All it makes lies in .cache/image; `make clean` removes it.
@@ -13,6 +14,7 @@ cd "$(dirname "$0")/../.."
 
 readonly ROOT=$PWD WORK=$PWD/.cache/image LOG=$PWD/.cache/image/prove.log
 readonly SUITE=bookworm PYTHON=3.11 # Debian 12; the true base is Ubuntu 24.04 with 3.12
+readonly LOCK=${LOCK:-cpu}
 readonly BASE=localhost/mevis-stand-in:$SUITE NAME=localhost/mevis-submission
 readonly STRANGER=12345 STRANGERS=23456 # a user and a group without a name in the image
 # The format of the API's builds, so that they find the finished steps of the command line.
@@ -119,6 +121,7 @@ prepare_pip() { # prepare_pip FOLDER: certificate, index and the CPU build of to
         fi
         case $index in https://*) say "index-url = $index" ;; esac
     } >"$1/pip.conf"
+    [ "$LOCK" = cpu ] || return 0
     torch+=(--only-binary :all: --python-version "$PYTHON" --dest "$1")
     "${pip[@]}" download "${torch[@]}" ||
         "${pip[@]}" download "${torch[@]}" --extra-index-url https://download.pytorch.org/whl/cpu
@@ -130,7 +133,7 @@ kit() { in_source "$ROOT/.venv/bin/python" -m submission container "$@"; }
 run_kit() { kit run --image $NAME --gpus none "$@"; }
 
 build_target() { # build_target STAGE OPTION...: another stage than the one that runs
-    in_source podman build "${BUILD[@]}" --build-arg LOCK=cpu --build-arg BASE_IMAGE=$BASE \
+    in_source podman build "${BUILD[@]}" --build-arg LOCK="$LOCK" --build-arg BASE_IMAGE=$BASE \
         --build-arg PYTHON_VERSION=$PYTHON --target "$1" --tag "$NAME:$1" "${@:2}" .
 }
 
@@ -259,10 +262,10 @@ main() {
     say "Proving the image; all output is in $LOG"
     step "stand-in base (Debian 12, Python $PYTHON)" make_base
     can_run_containers
-    step "files of the project, torch for the CPU" copy_source
+    step "files of the project, and what pip needs" copy_source
     step "outside: submit" outside
     start_service
-    step "container build" kit build --image $NAME --torch cpu --base $BASE --python $PYTHON --network host
+    step "container build, $LOCK lock" kit build --image $NAME --torch "$LOCK" --base $BASE --python $PYTHON --network host
     step "the image holds no compiler, no pip, no cache, no secret" holds_only_what_runs $NAME
     step "  the stage that installs does (negative control)" installing_stage_is_noticed
     step "labels, user and stop signal" is_labelled
@@ -277,6 +280,7 @@ main() {
     step "a GPU that is not there is one sentence" refuses_cuda
     step "weights inside: --target with-weights" with_weights
     step "an expert in a container, same zip" answers_as_an_expert
+    say "Layers: $(podman history --format '{{.Size}}' $NAME | grep -v '^0 B' | tac | paste -sd ';' | sed 's/;/, /g')"
     say "Proven: $(podman image inspect --format '{{.Size}}' $NAME | awk '{printf "%.2f GB", $1 / 1e9}')," \
         "submission.zip $(sha256sum <"$WORK/outside/submission.zip" | cut -c1-16) inside and outside."
     podman rmi --all --force >>"$LOG" 2>&1 # gigabytes; after a failure they stay, to be looked at
