@@ -19,7 +19,7 @@ from scripts.benchmark.cases import Case, cases_of, parse_grid
 from scripts.benchmark.clips import clip_size
 from scripts.benchmark.measure import Method
 from scripts.benchmark.run import Outcome, work_through
-from scripts.benchmark.sizes import NAMES
+from scripts.benchmark.sizes import NAMES, known_size
 from scripts.benchmark.tables import CLOCKS, comparison, machine_line, stages, utilisation
 from submission.errors import SubmissionError
 from submission.models.sam2.attention_kernel import WANTED
@@ -90,7 +90,9 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     counts = lambda text: [int(part) for part in text.split(",")]  # noqa: E731
-    parser.add_argument("--size", choices=NAMES, default="small")
+    parser.add_argument("--size", type=known_size, default="small", metavar="NAME[/LAYERS]",
+                        help=f"one of {', '.join(NAMES)}; NAME/4 has four layers of true widths in "
+                        "its vision encoder and language model, and a small SAM 2")  # fmt: skip
     parser.add_argument("--sentences", type=counts, default=[1, 4, 16], metavar="E,E,...")
     parser.add_argument("--frames", type=int, default=40, metavar="T")
     parser.add_argument("--key-frames", type=int, default=5, metavar="M")

@@ -15,6 +15,7 @@ from scripts.benchmark.resources import Utilisation, peak_memory, utilisation
 from scripts.benchmark.stages import REST, timed_organs
 from submission.models.sa2va.answer import Answer
 from submission.models.sa2va.model import Sa2VA
+from submission.models.sa2va.settings import Settings
 
 Procedure = Callable[[Sa2VA, Load], list[Answer]]
 WARM_FRAMES = 8
@@ -79,11 +80,20 @@ def measure(model: Sa2VA, case: Case, method: Method) -> dict[str, Any]:
             **_times(fast, 1.0), "peak": asdict(fast_peak), "utilisation": asdict(fast[-1].use),
         },
         "agreement": asdict(same),
+        "tokens": _tokens(model, case),
     }  # fmt: skip
     if method.stages:
         rows["public"]["stages"] = _stages(model, load.part(1), public, case.sentences)
         rows["ours"]["stages"] = _stages(model, load, ours, 1)
     return rows
+
+
+def _tokens(model: Sa2VA, case: Case) -> int:
+    """Tokens of the prompt up to the last image."""
+    settings = Settings(frames=case.key_frames)
+    shown = min(case.key_frames, case.frames)
+    prompt = model.backbone.prompt(shown, "", (case.height, case.width), settings)
+    return prompt.shared
 
 
 def _run(model: Sa2VA, load: Load, procedure: Procedure) -> Run:

@@ -16,6 +16,7 @@ so equal masks say something about both.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,10 +27,12 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from submission.models.sa2va.answer import Answer, PackedMasks
+from submission.models.sa2va.internvl.backbone import Backbone as InternVL
 from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, build_prompt
 from submission.models.sa2va.internvl.vision import preprocess, resize
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import SEG
 from submission.models.sam2.network import (
     NUM_MEMORY_FRAMES,
@@ -38,6 +41,7 @@ from submission.models.sam2.network import (
     ImageFeatures,
     normalise,
 )
+from submission.video.frame_loader import FrameLoader
 from submission.video.sampling import key_frames
 
 Frames = NDArray[np.uint8]  # (T, H, W, 3) RGB
@@ -62,14 +66,28 @@ def answer_one(
     Without a [SEG] that is read, masks are empty; with several, the first counts.
     """
     shown = key_frames(len(frames), num_frames, "uniform")
-    pixels = preprocess(list(frames[list(shown)]), model.config.image_size)
-    tokens = model.network.vision(pixels.to(model.device, model.dtype))  # (M, P, C)
-    states = _read(model, tokens, sentence, procedure, model.tokenizer.encode_answer(answer))
+    if isinstance(model.backbone, InternVL):
+        pixels = preprocess(list(frames[list(shown)]), model.config.image_size)
+        tokens = model.network.vision(pixels.to(model.device, model.dtype))  # (M, P, C)
+        states = _read(model, tokens, sentence, procedure, model.tokenizer.encode_answer(answer))
+    else:
+        states = _read_alone(model, frames, sentence, num_frames, procedure, answer)
     masks = PackedMasks.empty(frames.shape[:3])
     if states:
         language = model.network.seg_projector(states[0][None])  # (1, C)
         _follow(model, frames, sorted(set(shown)), language, procedure, masks)
     return Answer(answer, masks, len(states))
+
+
+def _read_alone(
+    model: Sa2VA, frames: Frames, sentence: str, num_frames: int, procedure: str, answer: str
+) -> list[Tensor]:
+    """The same for a backbone that this loop has no lines for: the kit's own, one sentence."""
+    settings = Settings(procedure=procedure, frames=num_frames)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as pool:
+        loader = FrameLoader(frames.__getitem__, frames.shape[:3], pool)
+        (reply,) = model.ask(loader, [sentence], settings, answers=[answer])
+    return [model.backbone.for_masks(state[None], settings)[0] for state in reply.seg_states]
 
 
 def _read(

@@ -32,13 +32,16 @@ def table_lines(header: Sequence[str], lines: Iterable[Sequence[str]]) -> Iterat
 def comparison(rows: Sequence[Row], clock: str = "wall") -> str:
     """Public against ours: one line for each row; `clock` is "wall" or "cpu"."""
     header = [
-        "model, size of frames", "M", "E", "T", "public, s", "ours, s", "factor", "sentences/s",
-        "frames/s", "lowest IoU", "equal pixels", "peak public", "peak ours", "of the limit",
+        "model, size of frames", "M", "tokens", "E", "T", "public, s", "ours, s", "factor",
+        "sentences/s", "frames/s", "lowest IoU", "equal pixels", "peak public", "peak ours",
+        "of the limit",
     ]  # fmt: skip
     key = CLOCKS[clock]
     lines = [_comparison_line(row, key) for row in rows]
     if not any("limit" in row for row in rows):
         header, lines = header[:-1], [line[:-1] for line in lines]
+    if not any("tokens" in row for row in rows):  # an older version measured them
+        header, *lines = ([*line[:2], *line[3:]] for line in (header, *lines))
     return markdown(header, lines)
 
 
@@ -49,7 +52,8 @@ def _comparison_line(row: Row, key: str) -> list[str]:
     scaled = "" if timed == case["sentences"] else f" ({timed} timed)"
     asked = case["sentences"]
     return [
-        describe_model(case), str(case["key_frames"]), str(asked), str(case["frames"]),
+        describe_model(case), str(case["key_frames"]), str(row.get("tokens", "")), str(asked),
+        str(case["frames"]),
         f"{public:.2f}{scaled}", f"{ours:.2f}", f"{public / ours:.1f}",
         f"{asked / ours:.2f}", f"{asked * case['frames'] / ours:.1f}",
         f"{same['lowest_iou']:.5f}", f"{same['equal_pixels']:.6f}",
