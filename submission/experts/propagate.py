@@ -1,7 +1,7 @@
-"""Cutie after any other expert's key frame: its surest mask goes through the video, both ways."""
+"""Cutie or SAM 2 after any other expert's key frame: its surest mask goes through the video."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,9 +10,10 @@ from pydantic import Field
 from submission.code_digest import prediction_code
 from submission.compute import Count
 from submission.dataset.records import Expression, Split, Video
-from submission.errors import Fault, InputError
+from submission.errors import Fault, FaultyInput, InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.experts.propagation import BASE, KeyFrame, Propagated, Propagator
+from submission.experts.sam2_propagation import RELEASED, Sam2Propagator
 from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
 from submission.masks.voting import MOST_MEMBERS, vote_tracks
@@ -22,13 +23,20 @@ from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest
 
 Choose = Literal["confidence", "area"]
+TRACKERS = {"cutie": "Cutie", "sam2": "SAM 2"}
+NOT_OF_CUTIE = ("after", "tracker", "sam2", "choose", "key_frames")  # keys
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The keys of its [[expert]], beside name, kind and weight."""
+    """The keys of its [[expert]], beside name, kind and weight.
+
+    Raises FaultyInput for keys that the tracker does not read.
+    """
 
     after: Annotated[str, Field(min_length=1)]  # the expert of the recipe whose masks are taken
+    tracker: Literal["cutie", "sam2"] = "cutie"
+    sam2: Annotated[str, Field(min_length=1)] = RELEASED  # a file or folder, or a name in the lock
     cutie: Annotated[str, Field(min_length=1)] = BASE  # a file or folder, or a name in weights.lock
     choose: Choose = "confidence"  # what makes a frame a key frame
     key_frames: Annotated[int, Field(ge=1, le=MOST_MEMBERS)] = 1  # voted on, when several
@@ -38,6 +46,18 @@ class Settings:
     top_k: Count = CutieSettings.top_k
     long_term: bool = CutieSettings.use_long_term
     flip: bool = CutieSettings.flip
+
+    def __post_init__(self) -> None:
+        own = [item for item in fields(self) if (item.name not in NOT_OF_CUTIE)]
+        if self.tracker == "cutie":
+            own = [item for item in fields(self) if item.name == "sam2"]
+        faults = [
+            Fault(item.name, f'it has no effect with tracker = "{self.tracker}"')
+            for item in own
+            if getattr(self, item.name) != item.default
+        ]
+        if faults:
+            raise FaultyInput("These settings have faults:", faults)
 
 
 def build(name: str, settings: Settings, tools: Tools) -> Expert:
@@ -67,13 +87,7 @@ class Propagate(Expert):
         self.settings = settings
         self.tools = tools
         self._told = False
-        self.propagator = Propagator(
-            tools, settings.cutie, settings.short_side,
-            CutieSettings(
-                mem_every=settings.mem_every, max_mem_frames=settings.max_mem_frames,
-                top_k=settings.top_k, use_long_term=settings.long_term, flip=settings.flip,
-            ),
-        )  # fmt: skip
+        self.propagator = _propagator(settings, tools)
 
     # --- what it does ----------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
@@ -141,10 +155,10 @@ class Propagate(Expert):
     def summary(self, videos: Sequence[Video]) -> str:
         count = self.settings.key_frames
         frames = f"{count} key frames" if count > 1 else "key frame"
-        return f"Cutie after the {frames} of {self.settings.after}"
+        return f"{TRACKERS[self.settings.tracker]} after the {frames} of {self.settings.after}"
 
     def checkpoints(self) -> tuple[str, ...]:
-        return (self.settings.cutie,)
+        return (self.propagator.checkpoint,)
 
     def resources(self) -> Resources:
         return self.propagator.resources()
@@ -158,6 +172,18 @@ class Propagate(Expert):
     def _candidates(self, video: Video) -> int:
         """At most: as many as there are where each expression has its masks."""
         return len(video.expressions) * self.settings.key_frames
+
+
+def _propagator(settings: Settings, tools: Tools) -> Propagator:
+    if settings.tracker == "sam2":
+        return Sam2Propagator(tools, settings.sam2)
+    return Propagator(
+        tools, settings.cutie, settings.short_side,
+        CutieSettings(
+            mem_every=settings.mem_every, max_mem_frames=settings.max_mem_frames,
+            top_k=settings.top_k, use_long_term=settings.long_term, flip=settings.flip,
+        ),
+    )  # fmt: skip
 
 
 def choose_key_frames(prediction: Prediction, count: int, by: Choose) -> Choice:

@@ -59,6 +59,8 @@ class Propagated:
 class Propagator:
     """One Cutie and one way to use it, for the candidates of one video after another."""
 
+    smaller = "set short_side lower"  # what to do where one candidate does not fit
+
     def __init__(
         self, tools: Tools, checkpoint: str, short_side: int, settings: CutieSettings
     ) -> None:
@@ -129,7 +131,7 @@ class Propagator:
                     frames, height, width = session.shape
                     raise InputError(
                         f"the GPU's memory does not hold {frames} frames of {width} x {height} "
-                        "with one candidate at a time; set short_side lower"
+                        f"with one candidate at a time; {self.smaller}"
                     ) from error
                 at_once = len(group) // 2
                 self.tools.reporter.warn(
@@ -141,7 +143,7 @@ class Propagator:
         return done
 
     def _together(
-        self, model: "Cutie", session: VideoSession, keys: Sequence[KeyFrame], *, alone: bool
+        self, model: Any, session: VideoSession, keys: Sequence[KeyFrame], *, alone: bool
     ) -> list[Propagated]:
         frames = _SessionFrames(session, self._transform(*session.shape[1:]))
         features = None if alone and not session.several else self._features(model, session)
@@ -193,7 +195,7 @@ class Propagator:
     def _model_key(self) -> str:
         return f"cutie {self.tools.checkpoints.locate(self.checkpoint)}"
 
-    def load(self) -> "Cutie":
+    def load(self) -> Any:
         """Load the model."""
         from submission.models.cutie.loading import load
 

@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from models.checkpoints import SAM2, TINY
 from models.cutie_cases import cutie, weights
+from safetensors.torch import load_file
 from waiting import run_until_killed
 
 from submission.cli import main
@@ -294,3 +296,72 @@ def test_a_run_that_is_killed_ends_as_an_undisturbed_one(tmp_path, split_folder,
     assert not (run / "submission.zip").exists()
     assert run_until_killed(call, ROOT, "nowhere", 1) == 0
     assert digest(run / "submission.zip") == undisturbed
+
+
+# --- SAM 2 in Cutie's place ----------------------------------------------------------------------
+BY_SAM2 = """
+[[expert]]
+name = "bright"
+kind = "example"
+threshold = 150
+[[expert]]
+name = "sam2"
+kind = "propagate"
+after = "bright"
+tracker = "sam2"
+sam2 = "{file}"
+key_frames = 2
+[compute]
+device = "cpu"
+"""
+
+
+def sam2_words(tmp_path: Path, split_folder: Path, text: str) -> list[str]:
+    recipe = tmp_path / "sam2.toml"
+    recipe.write_text(text)
+    data = ["--data", str(split_folder.parent), "--split", split_folder.name]
+    return ["submit", "--recipe", str(recipe), *data, "--run", str(tmp_path / "run")]
+
+
+def test_sam2_carries_the_same_key_frames_to_a_submission(tmp_path, split_folder, capsys):
+    stored = load_file(TINY / "model.safetensors")
+    (tmp_path / "sam2").mkdir()
+    file = tmp_path / "sam2/sam2_hiera_large.pt"
+    own = {key.removeprefix(SAM2).replace("g_weight", "gamma"): value
+           for key, value in stored.items() if key.startswith(SAM2)}  # fmt: skip
+    torch.save({"model": own}, file)
+    file.with_name("config.json").write_bytes((TINY / "config.json").read_bytes())
+    call = sam2_words(tmp_path, split_folder, BY_SAM2.format(file="./sam2"))
+    assert main([*call, "--dry-run"]) == 0
+    assert "SAM 2 after the 2 key frames of bright" in capsys.readouterr().out
+    assert main(call) == 0
+    split = read_split(split_folder.parent, split_folder.name)
+    store, video = PredictionStore(tmp_path / "run/predictions"), split.videos[0]
+    source = store.read("bright", video, video.expressions[0]).track
+    made = store.read("sam2", video, video.expressions[0])
+    first, second = made.details["key_frames"]
+    # A majority of two is their intersection: where one was given, no more than that.
+    assert (made.track.frame(first) <= source.frame(first)).all()
+    assert (made.track.frame(second) <= source.frame(second)).all()
+    assert len(made.details["confidence"]) == len(source)
+    assert (tmp_path / "run/submission.zip").is_file()
+    torch.save({"model": {**own, "no_obj_embed_spatial": torch.ones(1)}}, file)
+    assert main([*call[:-1], str(tmp_path / "other")]) == 2
+    assert "these are SAM 2.1 weights; SAM 2.0 large is needed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ('tracker = "sam2"\nmem_every = 3', 'mem_every: it has no effect with tracker = "sam2"'),
+        ('sam2 = "x"', 'sam2: it has no effect with tracker = "cutie"'),
+        ('tracker = "xmem"', "tracker"),
+        ('tracker = "sam2"\nsam2 = "./nowhere"', "nowhere"),
+    ],
+)
+def test_keys_that_the_tracker_does_not_read_are_refused(
+    tmp_path, split_folder, capsys, change, says
+):
+    text = BY_SAM2.partition("tracker")[0] + change + '\n[compute]\ndevice = "cpu"\n'
+    assert main(sam2_words(tmp_path, split_folder, text)) == 2
+    assert says in capsys.readouterr().err

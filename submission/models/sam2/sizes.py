@@ -8,8 +8,14 @@ checkpoints is read as well.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from submission.errors import InputError
+from submission.strict_json import read_object
+
+BESIDE = "config.json"  # beside a file of a small SAM 2: its sizes, as a Sa2VA states them
+MOST_BYTES = 1 << 20  # of that
 NUM_MEMORY_FRAMES = 7  # slots of the temporal embedding: six previous frames, one for prompted ones
 MAX_RECENT_MAPS = NUM_MEMORY_FRAMES - 1  # previous frames whose memory maps are attended to
 MAX_POINTERS = 16  # window of object pointers in frames, the current one included
@@ -72,6 +78,20 @@ def read_grounding(values: Mapping[str, Any]) -> GroundingConfig:
             }
         )
     return GroundingConfig()
+
+
+def sizes_beside(file: Path) -> GroundingConfig:
+    """Return the sizes of a SAM 2 that is one file: the released ones where nobody states others.
+
+    Raises InputError for a config.json that makes no sense.
+    """
+    path = file.with_name(BESIDE)
+    if not path.is_file():
+        return GroundingConfig()
+    try:
+        return read_grounding(read_object(path, most=MOST_BYTES))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _checked_sizes(settings: dict[str, Any]) -> GroundingConfig:

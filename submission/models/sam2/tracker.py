@@ -99,6 +99,13 @@ class Tracker:
             self.remember(time, memory, found.pointer, prompted=True)
         return Found(found.logits, soft.confidence)
 
+    def give(self, time: int, features: ImageFeatures, masks: Tensor) -> Found:
+        """Take masks (B, 1, H, W), 0 or 1, for the objects of a frame, and remember them."""
+        found = self._take(features, masks)
+        memory = self.network.encode_memory(features, found.logits)
+        self.remember(time, memory, found.pointer, prompted=True)
+        return Found(found.logits, found.confidence)
+
     def track(self, time: int, features: ImageFeatures) -> Found:
         """Find the objects in the next frame from memory; frames must come in order of time."""
         return self.keep(time, features, self.decode(features, self.condition(time, features)))
@@ -153,13 +160,12 @@ class Tracker:
     def _harden(self, features: ImageFeatures, soft: DecodedMasks) -> DecodedMasks:
         """Make predicted masks hard at the frame's size and give them to SAM 2 as masks."""
         shown = F.interpolate(soft.logits, self.frame_size, mode="bilinear", align_corners=False)
+        return self._take(features, is_foreground(shown).float())
+
+    def _take(self, features: ImageFeatures, masks: Tensor) -> DecodedMasks:
         side = self.network.config.image_size
         given = F.interpolate(
-            is_foreground(shown).float(),
-            (side, side),
-            mode="bilinear",
-            align_corners=False,
-            antialias=True,
+            masks, (side, side), mode="bilinear", align_corners=False, antialias=True
         )
         return self.network.decode_given_mask(features, (given >= 0.5).float())
 
