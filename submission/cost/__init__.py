@@ -1,1 +1,1 @@
-"""What a run costs before it is run: work, time and memory, from a checkpoint's config.json."""
+"""From work to time on known GPUs, limits that fit them, and the table that a dry run prints."""
