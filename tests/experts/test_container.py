@@ -241,10 +241,10 @@ def test_a_worker_that_learns_of_one_video_at_a_time_starts_a_container_for_each
     call(CRASH)
     recipe = read_recipe(str(tmp_path / "r.toml")).with_data(split.root, split.name, None)
     worker = Worker(words_for(recipe, split, Weights(), "cpu", hash_all=False))
-    done = worker.work(Order("dogs", ("c",), {}))
-    assert [one.id for one, _ in done.answers["c"]] == ["0", "2", "10"]
+    (done,) = worker.work(Order("dogs", ("c",), {}))
+    assert [one.id for one, _ in done.answers] == ["0", "2", "10"]
     assert done.faults == ()
-    failed = worker.work(Order("cups", ("c",), {}))
+    (failed,) = worker.work(Order("cups", ("c",), {}))
     assert "cups: the container was at this video" in str(failed.faults[0])
     assert len(engine.started) == 2
     (log,) = tmp_path.glob("mevis-c-*/1/log.txt")  # that of the first is gone
