@@ -43,7 +43,10 @@ def run(arguments: argparse.Namespace) -> tuple[Outcome, str]:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     cases = make_cases(arguments)
-    method = Method(arguments.repeats, arguments.public_sentences, not arguments.no_stages)
+    method = Method(
+        arguments.repeats, arguments.public_sentences, not arguments.no_stages,
+        cpu_stages=arguments.clock == "cpu",
+    )  # fmt: skip
     bench = ModelBench(arguments.device, arguments.dtype, method)
     outcome = work_through(cases, bench, arguments.rows, say)
     return outcome, "\n".join(f"- left out: {line}" for line in outcome.skipped)

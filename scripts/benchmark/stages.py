@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -13,6 +13,7 @@ from torch import nn
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2.memory_attention import MemoryReader
 
+Now = Callable[[], float]
 MEMORY_ATTENTION = "memory attention"
 REST = "rest"  # resizing, copies, masks, Python
 
@@ -35,8 +36,9 @@ def organs(model: Sa2VA) -> dict[nn.Module, str]:
 class StageClock:
     """Adds up seconds per stage; a GPU is waited for at every border. Stages do not nest."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, now: Now = time.perf_counter) -> None:
         self.device = device
+        self.now = now
         self.seconds: dict[str, float] = defaultdict(float)
         self._started: list[tuple[str, float]] = []
 
@@ -53,13 +55,15 @@ class StageClock:
     def _now(self) -> float:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        return time.perf_counter()
+        return self.now()
 
 
 @contextmanager
-def timed_organs(model: Sa2VA) -> Iterator[dict[str, float]]:
-    """Add up seconds per organ while the block runs."""
-    clock = StageClock(model.device)
+def timed_organs(
+    model: Sa2VA, now: Now = time.perf_counter
+) -> Iterator[dict[str, float]]:  # fmt: skip
+    """Add up seconds per organ while the block runs, by the clock on the wall or another."""
+    clock = StageClock(model.device, now)
     with ExitStack() as stack:
         for name, method in _public_methods(MemoryReader).items():
             stack.enter_context(patch.object(MemoryReader, name, _in_stage(method, clock)))

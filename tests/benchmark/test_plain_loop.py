@@ -1,15 +1,19 @@
 """The public procedure as a plain loop: what it counts, draws and costs, beside ours."""
 
+from argparse import ArgumentTypeError
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 import torch
+from models.plain_qwenvl import write_sa2va
 
 from scripts.benchmark.clips import sentences, synthetic_clip
 from scripts.benchmark.procedures import Load, agreement, ours, public
 from scripts.benchmark.random_model import make_model
+from scripts.benchmark.sizes import config_values, known_size
 from scripts.benchmark.stages import MEMORY_ATTENTION, timed_organs
+from submission.models.sa2va.loading import load as load_checkpoint
 from submission.models.sam2.memory_attention import MemoryReader
 
 
@@ -78,3 +82,32 @@ def inverted(masks):
     for time in range(len(masks)):
         other.write(time, ~masks[time])
     return other
+
+
+def test_qwen_vl_goes_the_same_two_ways(tmp_path):
+    """The loop reads every sentence behind frames of its own, whatever the backbone."""
+    write_sa2va(tmp_path / "qwen")
+    model = load_checkpoint(tmp_path / "qwen", "cpu", "float32")
+    looks = []
+    hook = model.network.vision.register_forward_hook(lambda *_: looks.append(1))
+    slow = public(model, load(frames=4, key_frames=2))
+    assert len(looks) == 2 * 2
+    fast = ours(model, load(frames=4, key_frames=2))
+    hook.remove()
+    assert len(looks) == 2 * 2 + 2
+    assert [one.num_seg for one in slow] == [one.num_seg for one in fast] == [1, 1]
+    assert agreement(slow, fast).lowest_iou > 0.999
+
+
+def test_a_size_with_few_layers_keeps_its_widths():
+    for name in ("Sa2VA-Qwen3-VL-2B", "Sa2VA-Qwen2_5-VL-3B", "Sa2VA-InternVL3-2B"):
+        whole, cut = config_values(name), config_values(known_size(f"{name}/3"))
+        llm = "text_config" if "text_config" in whole else "llm_config"
+        for part, key in (("vision_config", "hidden_size"), (llm, "hidden_size"),
+                          (llm, "intermediate_size"), (llm, "num_key_value_heads")):  # fmt: skip
+            assert cut[part][key] == whole[part][key]
+        assert cut[llm]["num_hidden_layers"] == 3
+        assert whole[llm]["num_hidden_layers"] > 3  # the table itself stays as it is
+    for wrong in ("Sa2VA-9B", "Sa2VA-1B/2", "Sa2VA-1B/x", "sample/3"):
+        with pytest.raises(ArgumentTypeError):
+            known_size(wrong)
