@@ -17,7 +17,7 @@ from submission.weights.hashes import BLOCK, cache_folder, keep, read_memory, st
 
 IMAGE_ENCODER = "grounding_encoder.sam2_model.image_encoder."  # how its tensors' names begin
 VISION_ENCODER = "model.model.visual."  # of a Sa2VA on Qwen-VL
-LANGUAGE_LAYERS = "language_model.model.layers."
+LANGUAGE_LAYERS = ("language_model.model.layers.", "model.model.language_model.layers.")
 _LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
 
 

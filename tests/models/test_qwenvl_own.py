@@ -14,9 +14,12 @@ from models.plain_qwenvl import write_sa2va
 from models.trace import hooked
 from PIL import Image
 
+from submission.errors import FaultyInput, InputError
+from submission.models.quantized import Int8Linear
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.settings import CELL, Settings
 from submission.video.sampling import key_frames
+from submission.weights.tensors import loaded_bytes
 
 FAMILIES = ("qwen3", "qwen2_5")
 SENTENCE = "the dog that turns left"
@@ -101,3 +104,35 @@ def test_other_frames_are_other_states(pair):
     wanted, _ = librarys_states(family, library, model, settings, answer)
     other, _ = librarys_states(family, library, model, replace(settings, sampling="first"), answer)
     assert (wanted - other).abs().max() > 1e-2
+
+
+def test_eight_bits_take_the_memory_that_is_foretold(tmp_path):
+    """What a run plans with is what a model in int8 then holds in its layers."""
+    write_sa2va(tmp_path / "a")
+    model = load(tmp_path / "a", "cpu", "float32", quantize="int8")
+    layers = model.network.language.model.layers
+    narrow = [one for one in layers.modules() if isinstance(one, Int8Linear)]
+    saved = sum(one.weight.numel() for one in narrow) * (4 - 1)
+    whole, less = (loaded_bytes(tmp_path / "a", 4, way) for way in ("none", "int8"))
+    assert whole - less == saved > 0
+    settings, answer = CASES["shrunk"]
+    (found,) = model.segment(frames(), [SENTENCE], settings, answers=[answer + "<|im_end|>"])
+    assert found.num_seg == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"procedure": "sasasa2va"}, "no Qwen-VL checkpoint was trained"),
+        ({"procedure": "sa2va-i"}, "needs a second mask decoder"),
+    ],
+)
+def test_procedures_that_make_no_sense_are_refused(pair, changes, says):
+    with pytest.raises(FaultyInput, match=says):
+        pair[2].segment(frames(), [SENTENCE], Settings(**changes))
+
+
+def test_a_chat_template_is_not_chosen_where_the_checkpoint_brings_its_own(tmp_path):
+    write_sa2va(tmp_path / "a")
+    with pytest.raises(InputError, match="no chat template to choose; drop template"):
+        load(tmp_path / "a", "cpu", "float32", template="qwen_chat")
