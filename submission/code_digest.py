@@ -36,6 +36,7 @@ COUNTING = (
     "submission.experts.count_memory",
     "submission.experts.cutie_cost",
     "submission.experts.sa2va_cost",
+    "submission.experts.sam2_cost",
     "submission.experts.uninext_cost",
     "submission.models.counting",
     "submission.models.sa2va.internvl.countable",

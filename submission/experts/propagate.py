@@ -167,7 +167,7 @@ class Propagate(Expert):
         return self.propagator.work(video, self._candidates(video))
 
     def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float:
-        return self.propagator.memory(video, min(at_once.objects, self._candidates(video)))
+        return self.propagator.memory(video, self._candidates(video), at_once, gpu_bytes)
 
     def _candidates(self, video: Video) -> int:
         """At most: as many as there are where each expression has its masks."""

@@ -20,7 +20,7 @@ from submission.masks.store import CONFIDENCE_DIGITS
 from submission.masks.track import Track
 from submission.models.cutie.settings import CutieSettings
 from submission.models.single_file import weights_file
-from submission.models.workload import Stages
+from submission.models.workload import AtOnce, Stages
 from submission.video.session import VideoSession
 from submission.video.transforms import AsIs, Frame, FrameRequest, ShortSide, Transform
 from submission.weights.converted import as_safetensors
@@ -95,11 +95,11 @@ class Propagator:
         """Work for so many candidates in a video."""
         return self.cost.work(len(video.frame_names), self._size(video), candidates)
 
-    def memory(self, video: Video, candidates: int) -> float:
-        """Peak memory in bytes with so many candidates at once."""
-        return self.cost.memory(
-            len(video.frame_names), self._size(video), candidates, self._budget_bytes
-        )
+    def memory(self, video: Video, candidates: int, at_once: AtOnce, gpu_bytes: float) -> float:
+        """Peak memory in bytes with so many candidates."""
+        together = min(at_once.objects, candidates)
+        frames = len(video.frame_names)
+        return self.cost.memory(frames, self._size(video), together, self._budget_bytes)
 
     def _size(self, video: Video) -> tuple[int, int]:
         return self._transform(*video.size).size(*video.size)

@@ -16,7 +16,11 @@ from submission.models.sa2va.work import ours, public, weights
 from submission.models.unit_calls import Calls
 from submission.models.workload import IMAGES, AtOnce, Clip, Stages, sum_stages
 
-COUNTER = "submission.models.sa2va.work_units"
+COUNTERS = {  # the module that counts each part
+    "vision": "submission.models.sa2va.work_units",
+    "language": "submission.models.sa2va.work_units",
+    "sam2": "submission.models.sam2.work_units",
+}
 Clips = Sequence[tuple[Settings, Clip]]  # of one video: each call of the model, with its sentences
 
 
@@ -80,13 +84,14 @@ class Cost:
         }
         parts["language"]["quantize"] = self.quantize
         return {
-            name: Counts([name, sizes], COUNTER, lambda name=name: self._counter(name))  # type: ignore[misc]
+            name: Counts([name, sizes], COUNTERS[name], lambda name=name: self._counter(name))  # type: ignore[misc]
             for name, sizes in parts.items()
         }
 
     def _counter(self, part: str) -> Counter:
         """Lay out a part of the network without values; torch is needed from here on."""
-        from submission.models.sa2va.work_units import LanguageUnits, Sam2Units, VisionUnits
+        from submission.models.sa2va.work_units import LanguageUnits, VisionUnits
+        from submission.models.sam2.work_units import Sam2Units
 
         if part == "vision":
             return VisionUnits(self.values)

@@ -13,9 +13,11 @@ from submission.errors import Fault, InputError
 from submission.experts.expert import Resources, Tools
 from submission.experts.opened import faults_of_opening
 from submission.experts.propagation import KeyFrame, Propagated, Propagator
+from submission.experts.sam2_cost import Sam2Cost
 from submission.masks.store import CONFIDENCE_DIGITS
 from submission.models.cutie.settings import CutieSettings
 from submission.models.sam2.sizes import sizes_beside
+from submission.models.workload import AtOnce, Clip, Stages
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest, Squash
 from submission.weights.checkpoints import SAM2_FILE
@@ -58,8 +60,19 @@ class Sam2Propagator(Propagator):
 
     def resources(self) -> Resources:
         """The model; the experts that went before may have let theirs go."""
-        file = _file(self.tools.checkpoints.locate(self.checkpoint))
-        return Resources(self._model_key, file.stat().st_size if file.is_file() else 0)
+        return Resources(self._model_key, self.sam2_cost.weights(self._value_bytes))
+
+    def work(self, video: Video, candidates: int) -> Stages:
+        """Work for so many candidates in a video."""
+        images = self.tools.compute.images_on("cuda")
+        return self.sam2_cost.work(len(video.frame_names), video.size, candidates, images)
+
+    def memory(self, video: Video, candidates: int, at_once: AtOnce, gpu_bytes: float) -> float:
+        """Peak memory in bytes with so many candidates."""
+        clip = Clip(len(video.frame_names), candidates, *video.size)
+        return self.sam2_cost.memory(
+            clip, at_once, gpu_bytes=gpu_bytes, value_bytes=self._value_bytes
+        )
 
     # --- what it does ----------------------------------------------------------------------------
     def _together(
@@ -107,6 +120,17 @@ class Sam2Propagator(Propagator):
         )
 
     # --- what it is made of ----------------------------------------------------------------------
+    @cached_property
+    def sam2_cost(self) -> Sam2Cost:
+        """What it takes, by the sizes beside the file, else those of the release."""
+        file = _file(self.tools.checkpoints.locate(self.checkpoint))
+        return Sam2Cost(lambda: sizes_beside(file))
+
+    @property
+    def _value_bytes(self) -> int:
+        """Of one weight; "auto" is taken as on a GPU that has bfloat16."""
+        return 4 if self.tools.compute.dtype == "float32" else 2
+
     @cached_property
     def file(self) -> Path:
         """Of the weights; raises InputError where it is nowhere."""

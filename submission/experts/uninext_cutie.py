@@ -280,8 +280,7 @@ class UninextCutie(Expert):
         """Both networks, and the larger of what either needs beside itself."""
         together = min(AT_ONCE, at_once.sentences, len(video.expressions))
         finding = self._cost.memory(self._size(video), together, self._value_bytes)
-        candidates = min(at_once.objects, self._candidates(video))
-        carrying = self.propagator.memory(video, candidates)
+        carrying = self.propagator.memory(video, self._candidates(video), at_once, gpu_bytes)
         both = self._cost.weights(self._value_bytes), self.propagator.cost.weights()
         return max(finding + both[1], carrying + both[0])
 

@@ -28,8 +28,9 @@ from submission.models.sa2va.work import (
     public,
     weights,
 )
-from submission.models.sa2va.work_units import LanguageUnits, Sam2Units, VisionUnits
+from submission.models.sa2va.work_units import LanguageUnits, VisionUnits
 from submission.models.sam2.tracker import Tracker
+from submission.models.sam2.work_units import Sam2Units
 from submission.models.unit_calls import once, units_of
 from submission.models.workload import AtOnce, Clip, total
 from submission.recipe import PACKAGED

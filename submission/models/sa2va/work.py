@@ -13,11 +13,10 @@ from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.sizes import Sizes
 from submission.models.sam2.approximation import ALL
+from submission.models.sam2.work import PIXELS, by_pixels, draw, encode_images, track
 from submission.models.unit_calls import (
     NO_CALLS,
     Calls,
-    CallsAt,
-    add_up,
     curve,
     from_two,
     in_groups,
@@ -30,10 +29,9 @@ VISION, PREFIX, ANSWERS = "vision encoder", "language prefix", "language answers
 PROMPTED, TRACKED, DRAW = "prompted frames", "tracked frames", "upsample and pack"
 QUESTION_TOKENS = 25  # "Please segment ...", seven or eight words, and the turn of the answer
 ANSWER_TOKENS = 5  # "Sure, ." and the end; each [SEG] is one more
-MANY = 4  # objects from which attention over memory runs on another kernel
 
-# What is counted, small because it is fast, and even because some modules work in pairs.
-TOKENS, SEEN, PIXELS = (8, 16, 24), (32, 64), (64, 128)
+# What is counted: small, because it is fast.
+TOKENS, SEEN = (8, 16, 24), (32, 64)
 
 
 def ours(sizes: Sizes, clip: Clip, settings: Settings, at_once: AtOnce) -> dict[str, Calls]:
@@ -51,7 +49,7 @@ def ours(sizes: Sizes, clip: Clip, settings: Settings, at_once: AtOnce) -> dict[
         IMAGES: in_groups(encode_images, groups(course.frames, at_once.images)),
         PROMPTED: in_groups(lambda n: _prompts(course, clip, settings, n), objects),
         TRACKED: in_groups(lambda n: _tracks(course, n), objects),
-        DRAW: course.frames * in_groups(lambda n: draw(n, clip), objects),
+        DRAW: course.frames * in_groups(lambda n: draw(n, clip.size), objects),
     }
 
 
@@ -117,18 +115,6 @@ def _by_layers(sizes: Sizes, name: str, *numbers: int) -> Calls:
 
 
 # --- SAM 2 ---------------------------------------------------------------------------------------
-def encode_images(images: int) -> Calls:
-    """The image encoder over a batch of frames."""
-    return line(lambda n: once("sam2", "images", n), 1, 2, images)
-
-
-def draw(objects: int, clip: Clip) -> Calls:
-    """Masks of a frame, from SAM 2's logits to bits."""
-    return from_two(
-        lambda n: _by_pixels(lambda side: once("sam2", "draw", n, side, side), clip), objects
-    )
-
-
 def _prompts(course: Course, clip: Clip, settings: Settings, objects: int) -> Calls:
     """Prompted frames; where masks are made hard, that is done at the size of the frame."""
     remember, hardens = bool(course.tracked), PROCEDURES[settings.procedure].policy.harden_prompts
@@ -137,30 +123,11 @@ def _prompts(course: Course, clip: Clip, settings: Settings, objects: int) -> Ca
         def at(side: int) -> Calls:
             return once("sam2", "prompted", n, remember, side, side)
 
-        return _by_pixels(at, clip) if hardens else at(PIXELS[0])
+        return by_pixels(at, clip.size) if hardens else at(PIXELS[0])
 
     return course.prompts * from_two(prompted, objects)
 
 
 def _tracks(course: Course, objects: int) -> Calls:
-    if not course.tracked:
-        return NO_CALLS
-    times = {
-        "tracked": course.tracked, "memory_map": course.maps, "pointer": course.pointers,
-        "lay_out": course.prompted,
-    }  # fmt: skip
-    return add_up(n * _of_objects(name, objects) for name, n in times.items())
-
-
-def _of_objects(name: str, objects: int) -> Calls:
-    def at(n: int) -> Calls:
-        return once("sam2", name, n)
-
-    return line(at, MANY, MANY + 1, objects) if objects > MANY else at(objects)
-
-
-def _by_pixels(at: CallsAt, clip: Clip) -> Calls:
-    """A straight line through two squares, by their pixels."""
-    small, large = PIXELS
-    share = (clip.height * clip.width - small**2) / (large**2 - small**2)
-    return (1 - share) * at(small) + share * at(large)
+    seen = course.tracked, course.maps, course.pointers
+    return track(*seen, course.prompted, objects) if course.tracked else NO_CALLS

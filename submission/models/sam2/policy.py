@@ -19,3 +19,8 @@ class TrackerPolicy:
     def needs_original_decoder(self) -> bool:
         """Whether the checkpoint must hold SAM 2's original mask decoder beside the tuned one."""
         return self.harden_prompts or self.tracking_decoder == "original"
+
+
+# As SAM 2 was trained, for masks that are given: its own decoder, and nothing is drawn where it
+# sees no object.
+AS_TRAINED = TrackerPolicy(gate_tracked=True, tracking_decoder="original")

@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 
 from submission.models.sam2.image_features import FrameFeatures
 from submission.models.sam2.network import GroundingNetwork
-from submission.models.sam2.policy import TrackerPolicy
+from submission.models.sam2.policy import AS_TRAINED
 from submission.models.sam2.tracker import Found, Tracker
-
-# As SAM 2 was trained: its own decoder, and nothing is drawn where it sees no object.
-POLICY = TrackerPolicy(gate_tracked=True, tracking_decoder="original")
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def propagate(
         masks = masks[:, None].to(video.device, torch.float32)
         ways = {range(key + 1, length): key, range(key - 1, -1, -1): length - 1 - key}
         for number, (times, start) in enumerate(ways.items()):
-            tracker = Tracker(network, POLICY, frame_size=size)
+            tracker = Tracker(network, AS_TRAINED, frame_size=size)
             first = number == 0
             for time, seen in video.each([key], again=again or first):
                 found = tracker.give(start, seen, masks)
