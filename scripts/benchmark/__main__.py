@@ -22,6 +22,7 @@ from scripts.benchmark.run import Outcome, work_through
 from scripts.benchmark.sizes import NAMES, known_size
 from scripts.benchmark.tables import CLOCKS, comparison, machine_line, stages, utilisation
 from submission.errors import SubmissionError
+from submission.models.sam2 import fixed_parts
 from submission.models.sam2.attention_kernel import WANTED
 
 ROWS = Path("build/benchmark/rows.jsonl")
@@ -60,6 +61,7 @@ def make_cases(arguments: argparse.Namespace) -> list[Case]:
     like = Case(
         arguments.size, arguments.frames, arguments.key_frames, 1, height, width,
         arguments.procedure, clip=str(arguments.clip or ""), attention=arguments.attention,
+        compile=arguments.compile,
     )  # fmt: skip
     if arguments.grid is not None:
         return cases_of(parse_grid(arguments.grid), like)
@@ -111,6 +113,8 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--procedure", choices=("sa2va", "sa2va-i"), default="sa2va")
     parser.add_argument("--attention", choices=WANTED, default="auto",
                         help="our kernel of memory attention on a GPU")  # fmt: skip
+    parser.add_argument("--compile", choices=fixed_parts.WANTED, default="off",
+                        help="parts: ours replays what has a fixed shape, on a GPU")  # fmt: skip
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", choices=("auto", *DTYPES), default="auto")
     parser.add_argument("--threads", type=int, default=0, help="0: torch's own choice")

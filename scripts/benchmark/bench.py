@@ -13,6 +13,7 @@ from scripts.benchmark.tables import size_of
 from submission.compute import IMAGES_AT_ONCE
 from submission.device import settle_device, settle_dtype
 from submission.models.sa2va.model import Limits, Sa2VA
+from submission.models.sam2.fixed_parts import fixed_parts
 from submission.models.workload import AtOnce
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -60,6 +61,7 @@ class ModelBench:
         """
         model = self._model_of(case.size)
         model.network.grounding.attention = case.attention
+        model.parts = fixed_parts(case.compile, self.device)
         found = measure(model, case, self.method)
         limit = limit_of(case, self.machine["device"], self.at_once, self.precision)
         if limit is not None:
@@ -67,7 +69,7 @@ class ModelBench:
                 "seconds": limit.seconds.at_best, "expected": limit.seconds.expected,
                 "flop": limit.flop, "public_flop": limit.public_flop,
             }  # fmt: skip
-        return {**found, "memory_attention": model.attention}
+        return {**found, "memory_attention": model.attention, "compile": model.parts.words}
 
     def _model_of(self, size: str) -> Sa2VA:
         """Return the model of a size; the one before it is let go first."""

@@ -31,6 +31,7 @@ class Case:
     procedure: str = "sa2va"
     clip: str = ""  # folder of the frames; empty for a made-up clip
     attention: str = "auto"  # the kernel of our memory attention on a GPU
+    compile: str = "off"  # "parts": ours replays parts of fixed shape
 
     @property
     def masks(self) -> int:
@@ -43,6 +44,7 @@ class Case:
 
     def __str__(self) -> str:
         kernel = "" if self.attention == "auto" else f" {self.attention}"
+        kernel += "" if self.compile == "off" else f" compile={self.compile}"
         return (
             f"{self.size} {self.procedure} M={self.key_frames} E={self.sentences} "
             f"T={self.frames} {self.height}x{self.width}{kernel}"

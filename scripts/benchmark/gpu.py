@@ -73,7 +73,7 @@ def parts(out: Path, *, rehearse: bool) -> list[Part]:
 
     def timed(
         size: str, *, key_frames: int, sentences: str, public: int = 1,
-        frame: tuple[int, int] = HD, procedure: str = "sa2va",
+        frame: tuple[int, int] = HD, procedure: str = "sa2va", compile: str = "off",
     ) -> Part:  # fmt: skip
         """Cases of one model; the public loop is timed on `public` of the sentences."""
         (height, width), frames = (SMALL, 8) if rehearse else (frame, 80)
@@ -81,9 +81,10 @@ def parts(out: Path, *, rehearse: bool) -> list[Part]:
             "--size", REHEARSED[size] if rehearse else size, "--sentences", sentences,
             "--frames", str(frames), "--key-frames", str(key_frames), "--height", str(height),
             "--width", str(width), "--public-sentences", str(public), "--procedure", procedure,
-            "--rows", str(out / "rows.jsonl"),
+            "--rows", str(out / "rows.jsonl"), "--compile", compile,
         )  # fmt: skip
-        name = f"{size}, {procedure}, M = {key_frames}, {frame[0]} x {frame[1]}"
+        recorded = "" if compile == "off" else ", parts recorded"
+        name = f"{size}, {procedure}, M = {key_frames}, {frame[0]} x {frame[1]}{recorded}"
         return Part(name, _python("scripts.benchmark", *words))
 
     return [
@@ -91,6 +92,7 @@ def parts(out: Path, *, rehearse: bool) -> list[Part]:
         Part("Tests that need a GPU", _python("pytest", "-m", "gpu", "tests")),
         script("kernels", "Attention kernels"),
         timed("Sa2VA-8B", key_frames=5, sentences="16,4,1"),
+        timed("Sa2VA-8B", key_frames=5, sentences="1,16", compile="parts"),
         timed("Sa2VA-26B", key_frames=20, sentences="16", frame=FULL_HD),
         timed("Sa2VA-1B", key_frames=5, sentences="16,1"),
         script("same_masks", "Same masks as on the CPU"),

@@ -120,7 +120,8 @@ def _stages(
 ) -> dict[str, float]:  # fmt: skip
     """Seconds per stage of one run, times the sentences that it stands for."""
     now = time.process_time if method.cpu_stages else time.perf_counter
-    with timed_organs(model, now) as seconds:
+    # A replay calls no module, so parts run as they are called.
+    with model.parts.paused(), timed_organs(model, now) as seconds:
         run = _run(model, load, procedure)
     whole = run.cpu_seconds if method.cpu_stages else run.seconds
     told = {**seconds, REST: whole - sum(seconds.values())}

@@ -66,6 +66,7 @@ def describe_model(case: Mapping[str, Any]) -> str:
     name = case["size"] if case["procedure"] == "sa2va" else f"{case['size']} {case['procedure']}"
     kernel = case.get("attention", "auto")
     shown = "" if kernel == "auto" else f", {kernel}"
+    shown += ", parts recorded" if case.get("compile", "off") != "off" else ""
     return f"{name}, {case['height']} x {case['width']}{shown}"
 
 

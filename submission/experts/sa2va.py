@@ -234,13 +234,16 @@ class Sa2VAExpert(Expert):
         import torch
 
         model = self.tools.models.get(self._model_key, self._load)
-        self._ran_on = model.attention
         wanted = model.limits
         while True:
             try:
                 features = self._features(session, model, several=several)
                 kept = self._kept_images(session)
-                return model.segment(features, sentences, call, kept=kept)
+                answers = model.segment(features, sentences, call, kept=kept)
+                self._ran_on = model.attention
+                if self.tools.compute.compile != "off":
+                    self._ran_on += f"; compile {model.parts.words}"
+                return answers
             except torch.OutOfMemoryError as error:
                 frames, height, width = session.shape
                 objects = len(sentences) if self.settings.seg == "first" else sys.maxsize
@@ -256,6 +259,7 @@ class Sa2VAExpert(Expert):
                     f"video {video}: out of GPU memory, going on with {limits}"
                 )
             session.release()
+            model.parts.forget()
             torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
 
     def _features(self, session: VideoSession, model: "Sa2VA", *, several: bool) -> "FrameFeatures":
@@ -302,7 +306,8 @@ class Sa2VAExpert(Expert):
             model = load(
                 self._folder, compute.device, compute.dtype, limits=limits, quantize=quantize,
                 sam2=self.tools.checkpoints.find_sam2(self.sam2) if self.sam2 else None,
-                attention=compute.attention, template=self.settings.template,
+                attention=compute.attention, compile=compute.compile,
+                template=self.settings.template,
             )  # fmt: skip
         say(f"memory attention runs on {model.attention}")
         return model
@@ -322,7 +327,7 @@ class Sa2VAExpert(Expert):
         return tuple(name for name in named if name)
 
     def ran_on(self) -> str:
-        """The kernel of memory attention."""
+        """The kernel of memory attention, and how parts ran that were to be recorded."""
         return self._ran_on
 
     # --- what it takes ---------------------------------------------------------------------------
@@ -343,7 +348,7 @@ class Sa2VAExpert(Expert):
         weights = self._loaded_bytes or self._cost.weights(self._value_bytes)
         return self._cost.memory(
             self._clips(video), weights, at_once, gpu_bytes=gpu_bytes,
-            value_bytes=self._value_bytes,
+            value_bytes=self._value_bytes, records_parts=self.tools.compute.compile == "parts",
         )  # fmt: skip
 
     def _clips(self, video: Video) -> list[tuple[CallSettings, Clip]]:

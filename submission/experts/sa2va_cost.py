@@ -54,16 +54,20 @@ class Cost:
 
     def memory(
         self, clips: Clips, weight_bytes: float, at_once: AtOnce, *, gpu_bytes: float,
-        value_bytes: int,
+        value_bytes: int, records_parts: bool = False,
     ) -> float:  # fmt: skip
-        """Peak in bytes over the calls of a video."""
-        return max(
+        """Peak in bytes over the calls of a video.
+
+        Recorded parts have memory of their own, as much as the largest of them takes.
+        """
+        peaks = [
             peak_memory(
                 self.sizes, weight_bytes, clip, call, at_once, gpu_bytes=gpu_bytes,
                 value_bytes=value_bytes, quantize=self.quantize,
-            ).total
+            )
             for call, clip in clips
-        )  # fmt: skip
+        ]  # fmt: skip
+        return max(peak.total + records_parts * peak.activations for peak in peaks)
 
     @cached_property
     def sizes(self) -> Sizes:

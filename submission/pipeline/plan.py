@@ -19,6 +19,7 @@ from submission.pipeline.prepare import Prepared
 BYTES_PER_SIDE = 3.8
 EIGHT_BIT_FACTOR = 1.3
 BLOCK = 4096  # bytes that a file takes at least on most disks
+NO_GRAPHS = 'compile = "parts" has no effect: CUDA graphs need a GPU, and the device is a CPU'
 ZIP_ENTRY_BYTES = 150  # headers and names of one archive member
 
 
@@ -46,6 +47,7 @@ class Plan:
     sharing: tuple[str, ...] = ()  # in words: which experts share what
     cost: tuple[str, ...] = ()  # in words: work, memory and time of the experts with a model
     gate: tuple[str, ...] = ()  # in words: its rule, and what speaks against it
+    compiled: str = ""  # in words: what will be recorded of the models, or why nothing
     weights: tuple[str, ...] = ()  # in words: what of the checkpoints is to come, and room for it
     disk: str = ""  # in words: what is free where the run goes
 
@@ -71,6 +73,7 @@ class Plan:
         lines += [f"weights    {words}" for words in self.weights]
         lines += [f"shared     {words}" for words in self.sharing]
         lines += self.gate
+        lines += [f"recorded   {self.compiled}"] if self.compiled else []
         if self.zip_bytes > LARGE_ZIP:
             lines.append(
                 f"warning    the zip will be above {_size(LARGE_ZIP)}; such uploads often fail. "
@@ -96,7 +99,16 @@ def make_plan(prepared: Prepared, png: str) -> Plan:
         split.name, len(split.videos), split.num_sentences, split.num_frames, split.num_masks,
         estimate_zip(split, png), experts,
         tuple(sharing_in_words(prepared.schedule, todo, share=share)), tuple(cost),
+        compiled=_compiled(prepared),
     )  # fmt: skip
+
+
+def _compiled(prepared: Prepared) -> str:
+    if prepared.compute.compile == "off":
+        return ""
+    if prepared.gpu is None:
+        return NO_GRAPHS
+    return "what has a fixed shape, as CUDA graphs, when it comes for the second time"
 
 
 def estimate_zip(split: Split, png: str) -> int:

@@ -16,7 +16,7 @@ from submission.output.check import Verdict
 from submission.pipeline.check import CHECK_UNITS, check_run
 from submission.pipeline.mend import drop_damaged
 from submission.pipeline.pack import PACK_UNITS, pack
-from submission.pipeline.plan import Plan, make_plan
+from submission.pipeline.plan import NO_GRAPHS, Plan, make_plan
 from submission.pipeline.predict import claim_all, predict
 from submission.pipeline.predict_together import predict_together
 from submission.pipeline.prepare import NOT_KNOWN_YET, Prepared, Site, prepare
@@ -155,6 +155,8 @@ class Run:
         for expert in prepared.experts:
             for words in expert.warnings():
                 self.reporter.warn(f"expert {expert.name} {words}")
+        if prepared.compute.compile != "off" and prepared.gpu is None:
+            self.reporter.warn(NO_GRAPHS)
         if claim_all(prepared, store, self.reporter, mend=self.mend):
             prepared = self._prepare(site, to_run=True)  # with what had to go
         self.reporter.plan(prepared.num_masks)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scripts.benchmark import launches
 from scripts.benchmark.cases import FULL, Case, cases_of, parse_grid
 from scripts.benchmark.clips import clip_size, read_clip, synthetic_clip, there_and_back
 from scripts.benchmark.records import append_row, find_row, read_rows
@@ -32,6 +33,14 @@ def test_pictures_of_a_folder_become_a_clip(tmp_path):
         read_clip(tmp_path, 5)
     with pytest.raises(InputError, match="name a folder that holds one clip"):
         read_clip(tmp_path / "empty", 5)
+
+
+def test_recorded_parts_leave_less_to_launch(capsys):
+    assert launches.main(["--size", "small", "--objects", "2"]) == 0
+    row = capsys.readouterr().out.splitlines()[-1].strip("| ").split(" | ")
+    called, recorded, graphs = int(row[1]), int(row[2].split()[0]), int(row[2].split()[2])
+    assert graphs == 4 + 2  # begin, a layer each, keys, decoder, memory
+    assert recorded < called / 2
 
 
 def test_a_made_up_clip_moves_and_repeats():

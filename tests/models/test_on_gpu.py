@@ -13,12 +13,14 @@ import pytest
 import torch
 from models.cases import CASES, Case, assert_same_masks
 from models.conftest import ANSWERS, SENTENCES
+from models.test_fixed_parts import StandIn
 
 from submission.errors import InputError
 from submission.models.mask_packing import MaskStack
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Limits, Sa2VA
 from submission.models.sam2.attention_kernel import choose_kernel
+from submission.models.sam2.fixed_parts import CudaGraphs, FixedParts, fixed_parts
 from submission.models.sam2.image_features import Keeping
 from submission.video.frame_loader import FrameLoader
 
@@ -65,6 +67,39 @@ def test_one_call_twice_gives_the_same_bytes(frames):
     first, second = (model.segment(frames, SENTENCES, answers=ANSWERS) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         assert np.array_equal(one.masks, other.masks)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_recorded_parts_give_the_same_bytes(name, frames):
+    model = on_device(CASES[name], "float32" if DEVICE == "cpu" else "bfloat16")
+    settings = CASES[name].settings
+    parts = fixed_parts("parts", model.device) if DEVICE != "cpu" else FixedParts(StandIn())
+    recorded = Sa2VA(model.backbone, model.limits, parts)
+    for count in (3, 1, 3, 2, 1):
+        one, other = (
+            each.segment(frames, SENTENCES[:count], settings, answers=ANSWERS[:count])
+            for each in (model, recorded)
+        )
+        assert any(np.asarray(answer.masks).any() for answer in one)
+        for wanted, found in zip(one, other, strict=True):
+            assert np.array_equal(wanted.masks, found.masks)
+    assert parts.words == "parts: CUDA graphs"  # nothing was refused
+    assert parts.recorded > 5
+
+
+@pytest.mark.skipif(DEVICE != "cuda", reason="CUDA graphs")
+def test_what_a_graph_cannot_hold_is_told_and_leaves_the_stream_as_it_was():
+    before = torch.cuda.current_stream()
+    parts = FixedParts(CudaGraphs(torch.device("cuda")))
+
+    def waits(values: torch.Tensor) -> torch.Tensor:
+        return values * float(values.sum())
+
+    values = torch.ones(3, device="cuda")
+    parts.run(waits, values)
+    with pytest.warns(UserWarning, match="run as they are called from here on: waits: "):
+        assert torch.equal(parts.run(waits, values), 3 * values)
+    assert torch.cuda.current_stream() == before
 
 
 def test_bits_are_those_of_numpy():

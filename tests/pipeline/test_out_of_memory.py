@@ -11,6 +11,7 @@ from submission.errors import InputError
 from submission.experts.expert import Tools
 from submission.experts.sa2va import Sa2VAExpert, Settings
 from submission.models.sa2va.model import Limits
+from submission.models.sam2.fixed_parts import FixedParts
 from submission.progress import Reporter
 
 
@@ -19,6 +20,7 @@ class Model:
 
     config = SimpleNamespace(grounding=None)
     attention = "slow"
+    parts = FixedParts()
 
     def __init__(self, fits: int) -> None:
         self.limits = Limits(sentences_at_once=64, objects_at_once=16, images_at_once=8)

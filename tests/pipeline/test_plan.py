@@ -1,8 +1,10 @@
 """The plan of a dry run: counts that can be checked by hand."""
 
 from dataclasses import replace
+from functools import partial
 
 from submission.compute import Compute
+from submission.device import Place
 from submission.experts.example import Brightness, Settings
 from submission.experts.model_cache import ModelCache
 from submission.experts.scheduling import Schedule
@@ -41,6 +43,19 @@ def test_counts_of_the_tiny_split(split):
     assert "expert     u2: 2 clips are looked at, 3 of 4 sentences done" in text
     assert "expert     other: 0 of 4" in text
     assert "warning" not in text
+
+
+def test_the_plan_says_what_is_recorded_and_where_that_has_no_effect(split):
+    plain = plan_of(split, Spoken("a"), done=(0,))
+    assert not any(line.startswith("recorded") for line in plain.lines())
+    prepared = partial(
+        Prepared, split, Compute(compile="parts"), experts=(), todo={}, done={},
+        schedule=Schedule(), models=ModelCache(), on_gpu=(Compute(), ()),
+    )  # fmt: skip
+    said = "\n".join(make_plan(prepared(gpu=None), "1bit").lines())
+    assert 'recorded   compile = "parts" has no effect: CUDA graphs need a GPU' in said
+    gpu = Place("Some GPU", 8e10, 8e10)
+    assert "as CUDA graphs" in make_plan(prepared(gpu=gpu), "1bit").compiled
 
 
 def test_a_large_zip_is_warned_of(split):

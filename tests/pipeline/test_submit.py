@@ -59,6 +59,20 @@ def test_a_run_leaves_what_the_design_promises(two_clips):
         assert archive.namelist()[0] == f"{name}/0/00000.png"
 
 
+def test_where_nothing_can_be_recorded_one_line_says_so_and_the_run_goes_on(tmp_path, capsys):
+    recipe = tmp_path / "one.toml"
+    recipe.write_text(
+        f'[[expert]]\nname = "a"\ncheckpoint = "{SPLIT.parent / "small-5"}"\n'
+        '[compute]\ncompile = "parts"\n'
+    )
+    words = ["predict", "--recipe", str(recipe), "--run", str(tmp_path / "r"), *DATA]
+    assert main([*words, "--videos", "clip_00", "--device", "cpu"]) == 0
+    assert capsys.readouterr().err.count('compile = "parts" has no effect: CUDA graphs need') == 1
+    record = json.loads((tmp_path / "r" / "run.json").read_text())
+    ran_on = "blocks of float32 scores; compile off: CUDA graphs need a GPU, and the device is cpu"
+    assert record["attention"] == {"a": ran_on}
+
+
 def test_the_record_names_the_image_that_the_engine_was_asked_for(monkeypatch):
     monkeypatch.delenv("MEVIS_IMAGE", raising=False)
     assert set(describe_code()) == {"version", "revision"}

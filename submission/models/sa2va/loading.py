@@ -21,6 +21,7 @@ from submission.models.sa2va.qwenvl import backbone as qwenvl
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens, load_tokenizer
 from submission.models.sam2.attention_kernel import choose_kernel
+from submission.models.sam2.fixed_parts import WANTED, fixed_parts
 from submission.models.weight_files import read_headers, shard_files
 
 # One folder for each kind of vision-language model, in the order of asking.
@@ -43,6 +44,7 @@ def load(
     limits: Limits | None = None,
     quantize: str = "none",
     attention: str = "auto",
+    compile: str = "off",
     template: str = "",
 ) -> Sa2VA:
     """Load a Sa2VA or Sa2VA-i checkpoint from a folder of released files.
@@ -53,6 +55,8 @@ def load(
     language model's layers keep their weights in eight bits, rounded while they are read
     (quantized.py).
     `attention` names the kernel of memory attention on a GPU: "auto", "flash" or "cudnn".
+    `compile` "parts" records parts of fixed shape as CUDA graphs (fixed_parts.py); where that
+    cannot be, the model's `parts.why_not` says why, and they run as they are called.
     `template` names the chat template of a checkpoint whose config.json states none.
     Raises InputError when the folder is not a complete, consistent checkpoint, or the device has
     no such kernel.
@@ -61,6 +65,8 @@ def load(
     place, precision = settle_for_model(device, dtype)
     if quantize not in QUANTIZE:
         raise InputError(f"quantize is {quantize!r}; known: {', '.join(QUANTIZE)}")
+    if compile not in WANTED:
+        raise InputError(f"compile is {compile!r}; known: {', '.join(WANTED)}")
     opened = open_checkpoint(folder, sam2=sam2, template=template)
     network, config = opened.network, opened.config
     if attention != "auto":  # one that is not there is refused before the weights are read
@@ -71,7 +77,7 @@ def load(
         keep_in_int8(network.language.model)
     fill(network, opened.filling, place, precision)
     backbone = opened.module.Backbone(network, config, opened.tokenizer, place, precision)
-    return Sa2VA(backbone, limits)
+    return Sa2VA(backbone, limits, fixed_parts(compile, place))
 
 
 @dataclass(frozen=True)

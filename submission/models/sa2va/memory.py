@@ -139,12 +139,12 @@ def images_bytes(net: GroundingConfig, images: int, value_bytes: int) -> float:
 def objects_bytes(net: GroundingConfig, objects: int, clip: Clip, value_bytes: int) -> float:
     """Activations of following `objects`: the largest of reading memory, writing it, drawing.
 
-    Reading: the feed-forward layer and four states. Writing: four times a state on either side of
+    Reading: the feed-forward layer and five states. Writing: four times a state on either side of
     the activation, and four more. Drawing: the square or the masks beside the
     frame's logits in float32; masks as bool, as bytes, weighed, and packed.
     """
     state = net.places * net.hidden_size * value_bytes
-    reading = net.places * net.memory_ffn * value_bytes + 4 * state
+    reading = net.places * net.memory_ffn * value_bytes + 5 * state
     frame = clip.height * clip.width
     drawing = 4 * frame + max(4 * net.image_size**2, (3 + 1 / 8) * frame)
     return objects * max(reading, 12 * state, drawing)

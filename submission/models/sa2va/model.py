@@ -39,8 +39,10 @@ from submission.models.sa2va.prompts import make_prompts
 from submission.models.sa2va.questions import existence_question
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.yes_or_no import odds_of_yes
+from submission.models.sam2.fixed_parts import EAGER, FixedParts
 from submission.models.sam2.image_features import FrameFeatures, Keeping
-from submission.models.sam2.memory_attention import kernel_of
+from submission.models.sam2.memory_attention import MemoryReader, kernel_of
+from submission.models.sam2.network import GroundingNetwork
 from submission.models.sam2.tracker import Found, Tracker
 from submission.video.frame_loader import FrameLoader
 
@@ -79,9 +81,11 @@ def _used(limits: tuple[int, ...], there: tuple[int, ...]) -> list[int]:
 
 
 class Sa2VA:
-    """A loaded model; `submission.models.load` makes one."""
+    """A loaded model, whose weights stay as they are; `submission.models.load` makes one."""
 
-    def __init__(self, backbone: Backbone, limits: Limits | None = None) -> None:
+    def __init__(
+        self, backbone: Backbone, limits: Limits | None = None, parts: FixedParts = EAGER
+    ) -> None:
         self.backbone = backbone
         self.network = backbone.network
         self.config = backbone.config
@@ -89,12 +93,20 @@ class Sa2VA:
         self.device = backbone.device
         self.dtype = backbone.dtype
         self.limits = limits or Limits()
+        self.parts = parts  # how parts of fixed shape run
+        self._reader: MemoryReader | None = None
 
     @property
     @torch.inference_mode()
     def attention(self) -> str:
         """The name of the kernel that the attention over memory runs on."""
         return kernel_of(self.network.grounding).name
+
+    def reader_of(self, grounding: GroundingNetwork) -> MemoryReader:
+        """Return the attention over memory; its tables are made once for all videos."""
+        if self._reader is None or self._reader.wanted != grounding.attention:
+            self._reader = MemoryReader(grounding)
+        return self._reader
 
     @torch.inference_mode()
     def segment(
@@ -166,7 +178,8 @@ class Sa2VA:
         try:
             return run()
         except NotFinite as error:
-            where = first_not_finite(self.network, run) or str(error)
+            with self.parts.paused():
+                where = first_not_finite(self.network, run) or str(error)
         raise InputError(
             f"in {self.dtype}, {where} is NaN or infinite, so no mask means anything. The weights "
             'were finite when they were read: try dtype = "float32" in [compute]; if it stays so, '
@@ -180,7 +193,7 @@ class Sa2VA:
         owners, embeddings = self._embed_segs(replies, procedure, settings)
         new_tracker = partial(
             Tracker, self.network.grounding, procedure.policy, frame_size=shape[1:],
-            approximation=settings.approximation,
+            approximation=settings.approximation, make_reader=self.reader_of, parts=self.parts,
         )  # fmt: skip
         found = self._ground(video, procedure.steps(shape[0], settings), embeddings, new_tracker)
         return self._join(shape, replies, owners, found)
@@ -192,7 +205,7 @@ class Sa2VA:
         """
         return FrameFeatures(
             self.network.grounding, loader, self.device, self.dtype, self.limits.images_at_once,
-            keeping,
+            keeping, self.parts,
         )  # fmt: skip
 
     @contextmanager

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from submission.models.sam2.network import GroundingNetwork, ImageFeatures, normalise
+from submission.models.sam2.fixed_parts import EAGER, FixedParts
+from submission.models.sam2.network import (
+    GroundingNetwork,
+    ImageFeatures,
+    normalise,
+    split_frames,
+)
 from submission.video.frame_loader import FrameLoader
 from submission.video.transforms import FrameRequest, Squash
 
@@ -43,8 +49,10 @@ class FrameFeatures:
         dtype: torch.dtype,
         images_at_once: int,
         keeping: Keeping | None = None,
+        parts: FixedParts = EAGER,
     ) -> None:
         self.network = network
+        self.parts = parts
         self.loader = loader
         self.device = device
         self.dtype = dtype
@@ -95,9 +103,10 @@ class FrameFeatures:
     def _encode(self, group: Sequence[int]) -> None:
         self._put_aside()
         pixels = _upload(torch.from_numpy(self.loader.frames(self._request(group))), self.device)
-        encoded = self.network.encode_images(normalise(pixels).to(self.dtype))
+        seen = normalise(pixels).to(self.dtype)
+        levels = self.parts.run(self.network.encode_levels, seen)
         self.encoded += len(group)
-        self._latest = dict(zip(group, encoded, strict=True))
+        self._latest = dict(zip(group, split_frames(levels), strict=True))
 
     def _put_aside(self) -> None:
         """Keep what of the latest group is still to be read, as far as there is room."""

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from submission.models.sam2.attention_kernel import AttentionKernel, attend_fused, choose_kernel
+from submission.models.sam2.fixed_parts import EAGER, FixedParts
 from submission.models.sam2.network import GroundingNetwork, ImageFeatures
 
 
@@ -34,11 +35,20 @@ class RecentMap:
     keys: tuple[Tensor, ...]  # per layer (B, S*S, C), rotated, not yet placed in time
 
 
+@dataclass(frozen=True)
+class _Asking:
+    """A frame between two looks at memory."""
+
+    state: Tensor  # (1 or B, S*S, C)
+    query: Tensor  # the same shape; empty behind the last layer
+
+
 class MemoryReader:
     """The attention over memory, for the weights that the network has now."""
 
     def __init__(self, network: GroundingNetwork) -> None:
         self.network = network
+        self.wanted = network.attention
         self.attention = network.memory_attention
         self.layers = list(network.memory_attention.layers)
         self.crosses = [layer.cross_attn_image for layer in self.layers]
@@ -84,27 +94,45 @@ class MemoryReader:
             return (tokens,)
         return tuple(cross.v_proj(tokens) for cross in self.crosses)
 
-    def read(self, features: ImageFeatures, memory: MemoryKeys) -> Tensor:
+    def read(
+        self, features: ImageFeatures, memory: MemoryKeys, parts: FixedParts = EAGER
+    ) -> Tensor:
         """Fuse a frame's map (1, C, S, S) with memory.
 
         Returns (B, C, S, S). Until the first look at memory the frame is the same for all objects
-        and is computed once.
+        and is computed once. What lies between two looks at memory has a shape that stays, and
+        runs as `parts` has it; the length of memory changes with the frames.
         """
-        image = features.stride16
-        side = image.shape[-1]
-        state = as_tokens(image) + self._position_of(features)  # (1, S*S, C)
-        for index, (layer, cross) in enumerate(zip(self.layers, self.crosses, strict=True)):
-            state = state + self._attend_to_itself(index, layer.norm1(state))
-            query = _rotate(cross.q_proj(layer.norm2(state)), self.rotations[index])
+        side = features.stride16.shape[-1]
+        asking = parts.run(self._begin, features)
+        for index, keys in enumerate(memory.keys):
             values = memory.values[0 if self.kernel.is_narrow else index]
-            seen = self.kernel.attend(query, memory.keys[index], values)
-            if self.kernel.is_narrow:
-                seen = cross.v_proj(seen)
-            state = state + cross.out_proj(seen)  # (B, S*S, C)
-            # In place, and under no name: it is the widest map, and would outlive its layer.
-            state = state + layer.linear2(layer.linear1(layer.norm3(state)).relu_())
-        fused: Tensor = self.attention.norm(state)
+            seen = self.kernel.attend(asking.query, keys, values)
+            asking = parts.run(self._go_on, index, asking, seen)
+        fused = asking.state
         return fused.transpose(1, 2).reshape(*fused.shape[::2], side, side)
+
+    def _begin(self, features: ImageFeatures) -> _Asking:
+        """What the first layer asks of memory."""
+        return self._ask(0, as_tokens(features.stride16) + self._position_of(features))
+
+    def _go_on(self, index: int, asking: _Asking, seen: Tensor) -> _Asking:
+        """End a layer with what it saw (B, S*S, C or K), and ask with the next one."""
+        layer, cross = self.layers[index], self.crosses[index]
+        if self.kernel.is_narrow:
+            seen = cross.v_proj(seen)
+        state = asking.state + cross.out_proj(seen)  # (B, S*S, C)
+        # In place, and under no name: it is the widest map, and would outlive its layer.
+        state = state + layer.linear2(layer.linear1(layer.norm3(state)).relu_())
+        if index + 1 < len(self.layers):
+            return self._ask(index + 1, state)
+        fused: Tensor = self.attention.norm(state)
+        return _Asking(fused, fused[:0])
+
+    def _ask(self, index: int, state: Tensor) -> _Asking:
+        layer, cross = self.layers[index], self.crosses[index]
+        state = state + self._attend_to_itself(index, layer.norm1(state))
+        return _Asking(state, _rotate(cross.q_proj(layer.norm2(state)), self.rotations[index]))
 
     def _attend_to_itself(self, index: int, tokens: Tensor) -> Tensor:
         """Self-attention of a layer over the places of a frame, (1 or B, S*S, C)."""

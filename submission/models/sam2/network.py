@@ -40,7 +40,7 @@ NO_OBJECT_LOGIT = -1024.0  # mask logits of an object that the decoder says is a
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """Features of one frame, before any decoder's own projections."""
+    """Features of one frame (or N in one), before any decoder's own projections."""
 
     stride4: Tensor  # (1, C, 4S, 4S)
     stride8: Tensor  # (1, C, 2S, 2S)
@@ -110,9 +110,13 @@ class GroundingNetwork(nn.Module):
 
     def encode_images(self, pixels: Tensor) -> list[ImageFeatures]:
         """Encode pixels (N, 3, 16S, 16S), normalised, into the features of each frame."""
+        return split_frames(self.encode_levels(pixels))
+
+    def encode_levels(self, pixels: Tensor) -> ImageFeatures:
+        """The same with all frames in one, (N, C, ...) at each stride."""
         # The pyramid's top-down step computes in float32 and would leave its level so.
-        levels = [level.to(pixels.dtype) for level in self.image_encoder(pixels)["backbone_fpn"]]
-        return [ImageFeatures(*(level[i : i + 1] for level in levels)) for i in range(len(pixels))]
+        levels = (level.to(pixels.dtype) for level in self.image_encoder(pixels)["backbone_fpn"])
+        return ImageFeatures(*levels)
 
     def position_of(self, features: ImageFeatures) -> Tensor:
         """Sine position encoding (1, C, S, S) of the stride-16 map."""
@@ -232,6 +236,14 @@ class GroundingNetwork(nn.Module):
         pointer = self.obj_ptr_proj(tokens[rows, best])
         pointer = torch.where(visible, pointer, self.no_obj_ptr)
         return DecodedMasks(candidates[rows, best][:, None], pointer, score, candidates, ious)
+
+
+def split_frames(levels: ImageFeatures) -> list[ImageFeatures]:
+    """Features of N frames in one, as those of each: views."""
+    maps = (levels.stride4, levels.stride8, levels.stride16)
+    return [
+        ImageFeatures(*(level[i : i + 1] for level in maps)) for i in range(len(levels.stride4))
+    ]
 
 
 def normalise(pixels: Tensor) -> Tensor:

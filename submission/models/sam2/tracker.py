@@ -6,7 +6,7 @@ pointers are kept. So memory does not grow with the length of the video. Objects
 another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from submission.models.sam2.approximation import EXACT, Approximation
+from submission.models.sam2.fixed_parts import EAGER, FixedParts
 from submission.models.sam2.memory_attention import MemoryReader, RecentMap
 from submission.models.sam2.memory_bank import MemoryBank
 from submission.models.sam2.network import DecodedMasks, GroundingNetwork, ImageFeatures
@@ -63,6 +64,10 @@ class Tracker:
         (height, width) of the video; the size at which masks are made hard.
     approximation
         What tracked frames leave out of sight; nothing by default.
+    make_reader
+        Gives the attention over memory for the network's weights; made anew by default.
+    parts
+        How parts of fixed shape run; as they are called by default.
     """
 
     def __init__(
@@ -72,18 +77,22 @@ class Tracker:
         *,
         frame_size: tuple[int, int],
         approximation: Approximation = EXACT,
+        make_reader: Callable[[GroundingNetwork], MemoryReader] = MemoryReader,
+        parts: FixedParts = EAGER,
     ) -> None:
         self.network = network
         self.approximation = approximation
         self.policy = policy
         self.frame_size = frame_size
+        self.make_reader = make_reader
+        self.parts = parts
         self.memory = Memory()
         self._bank: MemoryBank | None = None
 
     @cached_property
     def reader(self) -> MemoryReader:
         """The attention over memory; a video in which nothing is tracked needs none."""
-        return MemoryReader(self.network)
+        return self.make_reader(self.network)
 
     def prompt(
         self, time: int, features: ImageFeatures, language: Tensor, *, remember: bool = True
@@ -92,17 +101,19 @@ class Tracker:
 
         Without `remember` the frame leaves no memory, for a video in which nothing is tracked.
         """
-        soft = self.network.decode_language(features, language, gate=self.policy.gate_prompted)
+        soft = self.parts.run(
+            self.network.decode_language, features, language, gate=self.policy.gate_prompted
+        )
         found = self._harden(features, soft) if self.policy.harden_prompts else soft
         if remember:
-            memory = self.network.encode_memory(features, found.logits)
+            memory = self.parts.run(self.network.encode_memory, features, found.logits)
             self.remember(time, memory, found.pointer, prompted=True)
         return Found(found.logits, soft.confidence)
 
     def give(self, time: int, features: ImageFeatures, masks: Tensor) -> Found:
         """Take masks (B, 1, H, W), 0 or 1, for the objects of a frame, and remember them."""
         found = self._take(features, masks)
-        memory = self.network.encode_memory(features, found.logits)
+        memory = self.parts.run(self.network.encode_memory, features, found.logits)
         self.remember(time, memory, found.pointer, prompted=True)
         return Found(found.logits, found.confidence)
 
@@ -112,17 +123,16 @@ class Tracker:
 
     def decode(self, features: ImageFeatures, conditioned: Tensor) -> DecodedMasks:
         """Find the objects in a map (B, C, S, S) that was fused with memory."""
-        return self.network.decode_tracked(
-            features, conditioned, gate=self.policy.gate_tracked,
+        return self.parts.run(
+            self.network.decode_tracked, features, conditioned, gate=self.policy.gate_tracked,
             decoder=self.policy.tracking_decoder,
         )  # fmt: skip
 
     def keep(self, time: int, features: ImageFeatures, found: DecodedMasks) -> Found:
         """Remember what was found in a tracked frame, and return it."""
         self.memory.forget_before(time + 1)
-        self.remember(
-            time, self.network.encode_memory(features, found.logits), found.pointer, prompted=False
-        )
+        memory = self.parts.run(self.network.encode_memory, features, found.logits)
+        self.remember(time, memory, found.pointer, prompted=False)
         return Found(found.logits, found.confidence)
 
     def remember(self, time: int, memory_map: Tensor, pointer: Tensor, *, prompted: bool) -> None:
@@ -132,7 +142,7 @@ class Tracker:
             self.memory.prompted_pointers[time] = pointer
             self._bank = None
         else:
-            keys = self.reader.project_keys(memory_map)
+            keys = self.parts.run(self.reader.project_keys, memory_map)
             self.memory.recent_maps[time] = RecentMap(memory_map, keys)
             self.memory.recent_pointers[time] = pointer
 
@@ -145,7 +155,7 @@ class Tracker:
         recent = {t: (memory.recent_maps[t], time - t - 1) for t in seen.recent_maps}
         pointers = [memory.prompted_pointers[t] for t in seen.prompted_pointers]
         pointers += [memory.recent_pointers[t] for t in seen.recent_pointers]
-        return self.reader.read(features, bank.show(recent, pointers))
+        return self.reader.read(features, bank.show(recent, pointers), self.parts)
 
     def _bank_for(self, shown: Sequence[int]) -> MemoryBank:
         """The bank, laid out anew after a change in what was prompted."""
@@ -167,7 +177,8 @@ class Tracker:
         given = F.interpolate(
             masks, (side, side), mode="bilinear", align_corners=False, antialias=True
         )
-        return self.network.decode_given_mask(features, (given >= 0.5).float())
+        mask = (given >= 0.5).float()
+        return self.parts.run(self.network.decode_given_mask, features, mask)
 
 
 def is_foreground(logits: Tensor) -> Tensor:

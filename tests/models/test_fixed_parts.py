@@ -1,0 +1,155 @@
+"""Parts of fixed shape replayed: the same masks, whatever is held, whatever comes in between.
+
+A stand-in for CUDA graphs keeps their rule on the CPU: a recording reads the tensors that it was
+made with, and every replay writes into the same result.
+"""
+
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from models.cases import REFERENCE
+from models.conftest import ANSWERS, SENTENCES
+
+from submission.errors import InputError
+from submission.models.sa2va.loading import load
+from submission.models.sa2va.model import Limits, Sa2VA
+from submission.models.sa2va.settings import Settings
+from submission.models.sam2 import fixed_parts as module
+from submission.models.sam2.fixed_parts import FixedParts, fixed_parts, tensors_of
+
+UNIFORM = Settings(sampling="uniform", frames=3)
+
+
+class StandIn:
+    """Records by keeping the call: a replay makes it again and writes over the first result."""
+
+    def __init__(self) -> None:
+        self.replays = 0
+
+    def __call__(self, run: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
+        result = run()
+
+        def replay() -> None:
+            self.replays += 1
+            for place, value in zip(tensors_of(result), tensors_of(run()), strict=True):
+                place.copy_(value)
+
+        return result, replay
+
+
+def masks(model: Sa2VA, frames: np.ndarray, count: int = 3, settings: Settings = UNIFORM):
+    found = model.segment(frames, SENTENCES[:count], settings, answers=ANSWERS[:count])
+    return [np.asarray(answer.masks) for answer in found]
+
+
+def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def with_parts(model: Sa2VA, parts: FixedParts, limits: Limits | None = None) -> Sa2VA:
+    return Sa2VA(model.backbone, limits or model.limits, parts)
+
+
+@pytest.mark.parametrize("procedure", ["sa2va", "sa2va-i"])
+def test_replayed_parts_give_the_same_masks(sa2va, sa2va_i, frames, procedure):
+    model = sa2va_i if procedure == "sa2va-i" else sa2va
+    settings = Settings(sampling="uniform", frames=3, procedure=procedure)
+    wanted = masks(model, frames, settings=settings)
+    assert any(mask.any() for mask in wanted)
+    recorder = StandIn()
+    recorded = with_parts(model, FixedParts(recorder))
+    for _ in range(2):
+        assert same(masks(recorded, frames, settings=settings), wanted)
+    assert recorder.replays > 50
+    assert recorded.parts.words == "parts: CUDA graphs"
+
+
+class Careless(FixedParts):
+    """Hands out the recording's own result."""
+
+    def _kept(self, result: Any) -> Any:
+        return result
+
+
+def test_without_a_copy_of_what_comes_out_masks_differ(sa2va, frames):
+    wanted = masks(sa2va, frames)
+    assert not same(masks(with_parts(sa2va, Careless(StandIn())), frames), wanted)
+
+
+class Stale(StandIn):
+    """A recording that does not see what comes in."""
+
+    def __call__(self, run: Callable[[], Any]) -> tuple[Any, Callable[[], None]]:
+        return run(), lambda: None
+
+
+def test_without_a_copy_of_what_comes_in_masks_differ(sa2va, frames):
+    wanted = masks(sa2va, frames)
+    assert not same(masks(with_parts(sa2va, FixedParts(Stale())), frames), wanted)
+
+
+def test_other_numbers_of_objects_and_images_have_recordings_of_their_own(sa2va, frames):
+    recorder = StandIn()
+    recorded = with_parts(sa2va, FixedParts(recorder), Limits(images_at_once=3))
+    plain = with_parts(sa2va, FixedParts(), Limits(images_at_once=3))
+    wanted = {count: masks(plain, frames, count) for count in (1, 2, 3)}
+    for count in (3, 1, 2, 3, 1):
+        assert same(masks(recorded, frames, count), wanted[count])
+    assert recorder.replays > 100
+
+
+def test_recordings_are_bounded_and_forgotten(sa2va, frames, monkeypatch):
+    monkeypatch.setattr(module, "MOST", 4)
+    recorded = with_parts(sa2va, FixedParts(StandIn()))
+    wanted = masks(sa2va, frames)
+    assert same(masks(recorded, frames), wanted)
+    assert recorded.parts.recorded == 4
+    recorded.parts.forget()
+    assert recorded.parts.recorded == 0
+    assert same(masks(recorded, frames), wanted)
+
+
+def test_what_cannot_be_recorded_is_told_once_and_runs_as_called(sa2va, frames):
+    def refuse(run):
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    recorded = with_parts(sa2va, FixedParts(refuse))
+    with pytest.warns(UserWarning, match=r"run as they are called .* not permitted when") as told:
+        found = masks(recorded, frames)
+    assert len(told) == 1
+    assert same(found, masks(sa2va, frames))
+    assert recorded.parts.words.startswith("off: ")
+
+
+def test_a_module_that_overflows_is_named_although_parts_are_replayed(frames):
+    model = load(REFERENCE / "models" / "tiny_qwen2")
+    recorded = with_parts(model, FixedParts(StandIn()))
+    masks(recorded, frames)
+    model.network.grounding.memory_encoder.out_proj.bias.data.fill_(torch.nan)
+    with pytest.raises(InputError, match=r"output of grounding\.memory_encoder\.out_proj"):
+        masks(recorded, frames)
+
+
+def test_a_model_that_is_dropped_frees_its_memory_at_once(frames):
+    recorded = with_parts(load(REFERENCE / "models" / "tiny_qwen2"), FixedParts(StandIn()))
+    masks(recorded, frames)
+    network = weakref.ref(recorded.network)
+    gc.disable()
+    try:
+        del recorded
+        assert network() is None
+    finally:
+        gc.enable()
+
+
+def test_where_it_cannot_be_it_says_why(sa2va):
+    parts = fixed_parts("parts", torch.device("cpu"))
+    assert parts.why_not == "CUDA graphs need a GPU, and the device is cpu"
+    assert fixed_parts("off", torch.device("cpu")).words == "off"
+    with pytest.raises(InputError, match="compile is 'all'; known: off, parts"):
+        load(REFERENCE / "models" / "tiny_qwen2", compile="all")
