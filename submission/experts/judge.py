@@ -15,16 +15,22 @@ from submission.code_digest import prediction_code
 from submission.cost.estimate import VALUE_BYTES
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, InputError
+from submission.experts.count_memory import stages_of
 from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.experts.opened import faults_of_opening
+from submission.experts.sa2va_cost import Cost
 from submission.gate.judge import EXISTENCE, Settings
 from submission.masks.store import NO_MASKS, Prediction
 from submission.masks.track import Track
 from submission.models.sa2va.config_file import read_values
+from submission.models.sa2va.memory import judge_memory
+from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.questions import audit_questions, judges_question
 from submission.models.sa2va.qwenvl.images import image_requests, nested
 from submission.models.sa2va.settings import CELL
 from submission.models.sa2va.settings import Settings as CallSettings
+from submission.models.sa2va.work import judged
+from submission.models.workload import AtOnce, Clip, Stages
 from submission.video.sampling import key_frames
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest
@@ -157,9 +163,26 @@ class JudgeExpert(Expert):
 
     # --- what it takes ---------------------------------------------------------------------------
     def resources(self) -> Resources:
-        precision = "float32" if self.tools.compute.dtype == "float32" else "bfloat16"
         folder = self.tools.checkpoints.locate(self.settings.checkpoint)
-        return Resources(self._model_key, loaded_bytes(folder, VALUE_BYTES[precision]))
+        return Resources(self._model_key, loaded_bytes(folder, self._value_bytes))
+
+    def work(self, video: Video, at_once: AtOnce) -> Stages:
+        """Of this round as if it were alone; the second finds the frames read by the first."""
+        calls = judged(
+            self._cost.sizes, _clip(video), self._call, len(self._shown(video)),
+            self._asked(video), at_once,
+        )  # fmt: skip
+        return stages_of(calls, self._cost.counts)
+
+    def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float:
+        weights = self.resources().weights
+        return judge_memory(
+            self._cost.sizes, weights, _clip(video), self._call, len(self._shown(video)),
+            min(self._asked(video), at_once.sentences), value_bytes=self._value_bytes,
+        )  # fmt: skip
+
+    def _asked(self, video: Video) -> int:
+        return len(self.questions) * len(video.expressions)
 
     # --- what it is made of ----------------------------------------------------------------------
     @cached_property
@@ -170,10 +193,26 @@ class JudgeExpert(Expert):
     def _model_key(self) -> str:
         return f"judge {self.tools.checkpoints.locate(self.settings.checkpoint)}"
 
+    @property
+    def _value_bytes(self) -> int:
+        """Of one weight; "auto" is taken as on a GPU that has bfloat16."""
+        precision = self.tools.compute.dtype
+        return VALUE_BYTES["float32" if precision == "float32" else "bfloat16"]
+
+    @cached_property
+    def _cost(self) -> Cost:
+        """What its parts take; SAM 2's are in it and not asked for."""
+        folder = self.tools.checkpoints.locate(self.settings.checkpoint)
+        return Cost(self._values, folder / "config.json", PROCEDURES["sa2va"], "none")
+
     @cached_property
     def _values(self) -> Mapping[str, Any]:
         """The content of config.json."""
         return nested(read_values(self.tools.checkpoints.locate(self.settings.checkpoint)))
+
+
+def _clip(video: Video) -> Clip:
+    return Clip(len(video.frame_names), len(video.expressions), *video.size)
 
 
 def _open(folder: Path) -> None:

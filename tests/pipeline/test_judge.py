@@ -1,17 +1,32 @@
 """The gate's judge in a run: asked once, resumed, planned, calibrated with, shown, never voting."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from models.checkpoints import TINY
 from models.plain_qwenvl import write_plain
 from tiny_split import square
+from torch.utils.flop_counter import FlopCounterMode
 
 from submission.cli import main
+from submission.compute import Compute
 from submission.dataset.mevis import Split
+from submission.experts.expert import Tools
+from submission.experts.judge import build
+from submission.gate.judge import Settings
+from submission.masks.store import PredictionStore
 from submission.masks.track import Track
+from submission.models.sa2va.qwenvl.judge import load_judge
+from submission.models.workload import AtOnce
 from submission.output.png_files import write_track
+from submission.progress import Reporter
+from submission.video.frame_loader import FrameLoader
+from submission.weights.checkpoints import CheckpointFinder
+from submission.weights.folders import Weights
 
 JUDGE = '[gate]\njudge = "./judge"\nframes = 2\nmax_pixels = 12544\n'
 PARTS = ("category", "count", "action", "trajectory", "order", "role")
@@ -143,3 +158,42 @@ def test_what_makes_no_sense_is_refused_before_anything_starts(tmp_path, call, c
     assert main(["submit", *call(gate)]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "run/predictions/judge").exists()
+
+
+def test_the_cost_of_reading_is_what_the_network_does(tmp_path, split, monkeypatch):
+    """Vision encoder and prefix against torch's own counter over a real run; rounds by number."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write_plain(tmp_path / "judge")
+    finder = CheckpointFinder(tmp_path, Weights(), False, Reporter("quiet"))
+    tools = Tools(tmp_path, Compute(device="cpu", dtype="float32"), finder,
+                  PredictionStore(tmp_path / "store"), Reporter("quiet"))  # fmt: skip
+    settings = Settings("./judge", frames=3, max_pixels=16 * 784)
+    first, second = (
+        build("judge", replace(settings, audit=audit), tools) for audit in (False, True)
+    )
+    video, at_once = split.videos[0], AtOnce()
+    planned = first.work(video, at_once)
+    loader = FrameLoader(
+        np.zeros((3, *video.size, 3), np.uint8).__getitem__, (3, *video.size), ThreadPoolExecutor(1)
+    )
+    judge = load_judge(tmp_path / "judge", "cpu", "float32")
+    with FlopCounterMode(display=False) as counted:
+        judge.watch(loader, (0, 1, 2), first._call)
+    # The counter passes over attention on a CPU.
+    reading = [planned[stage] for stage in ("vision encoder", "language prefix")]
+    products = sum(work.flop - work.attention for work in reading)
+    assert products == pytest.approx(counted.get_total_flops(), rel=0.03)
+    assert all(work.attention > 0 for work in reading)
+    # Six times the questions, and attention over what is packed grows with the square.
+    more, few = (one.work(video, at_once)["language answers"] for one in (second, first))
+    assert more.flop - more.attention == pytest.approx(6 * (few.flop - few.attention), rel=0.01)
+    assert more.attention > 6 * few.attention
+    small, large = (
+        replace_call(first, frames=frames).memory(video, at_once, 0) for frames in (1, 3)
+    )
+    weights = first.resources().weights
+    assert weights < small < large
+
+
+def replace_call(expert, **changes):
+    return build(expert.name, replace(expert.settings, **changes), expert.tools)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from submission.models.sa2va.course import Course, course_of
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.sizes import Sizes
-from submission.models.sa2va.work import ANSWER_TOKENS, QUESTION_TOKENS
+from submission.models.sa2va.work import ANSWER_TOKENS, JUDGE_TOKENS, QUESTION_TOKENS
 from submission.models.sam2.sizes import MAX_POINTERS, MAX_RECENT_MAPS, GroundingConfig
 from submission.models.workload import AtOnce, Clip
 
@@ -69,6 +69,18 @@ def peak_memory(
     before = Peak(weights, cache, 0, 0, reading[first], first)
     during = Peak(weights, 0, kept, features, grounding[second], second)
     return max(before, during, key=lambda peak: peak.total)
+
+
+def judge_memory(
+    sizes: Sizes, weights: float, clip: Clip, settings: Settings, images: int, questions: int, *,
+    value_bytes: int,
+) -> float:  # fmt: skip
+    """Return the peak in bytes while a judge reads `images` frames and hears so many questions."""
+    tokens, language = sizes.prefix_tokens(images, clip.size, settings), sizes.language
+    held = tokens + questions * JUDGE_TOKENS
+    cache = value_bytes * 2 * language.layers * language.groups * language.head * held
+    seen = sizes.vision_bytes(images, clip.size, settings, value_bytes)
+    return weights + cache + max(seen, language_bytes(sizes, held, value_bytes)) + ALLOWANCE
 
 
 def cache_values(sizes: Sizes, prefix: int, packed: int) -> float:

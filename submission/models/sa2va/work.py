@@ -28,6 +28,7 @@ from submission.models.workload import IMAGES, AtOnce, Clip, groups
 VISION, PREFIX, ANSWERS = "vision encoder", "language prefix", "language answers"
 PROMPTED, TRACKED, DRAW = "prompted frames", "tracked frames", "upsample and pack"
 QUESTION_TOKENS = 25  # "Please segment ...", seven or eight words, and the turn of the answer
+JUDGE_TOKENS = 45  # of a judge's question, with the sentence
 ANSWER_TOKENS = 5  # "Sure, ." and the end; each [SEG] is one more
 
 # What is counted: small, because it is fast.
@@ -71,6 +72,26 @@ def public(sizes: Sizes, clip: Clip, settings: Settings) -> dict[str, Calls]:
         # A frame projects all the maps that it sees; ours each once, when it is made.
         alone[TRACKED] += (course.maps - course.frames) * once("sam2", "project")
     return {stage: clip.sentences * calls for stage, calls in alone.items()}
+
+
+def judged(
+    sizes: Sizes, clip: Clip, settings: Settings, images: int, questions: int, at_once: AtOnce
+) -> dict[str, Calls]:  # fmt: skip
+    """Calls of a judge who reads `images` frames and is asked `questions`, packed behind them."""
+    if not questions:
+        return {}
+    prefix = sizes.prefix_tokens(images, clip.size, settings)
+
+    def asked(n: int) -> Calls:
+        tokens = n * JUDGE_TOKENS
+        chosen = from_two(lambda rows: once("language", "choose", rows), n)
+        return _behind(sizes, tokens, prefix + tokens) + chosen
+
+    return {
+        VISION: sizes.see(images, clip.size, settings),
+        PREFIX: read_prefix(sizes, prefix),
+        ANSWERS: in_groups(asked, groups(questions, at_once.sentences)),
+    }
 
 
 def weights(sizes: Sizes, quantize: str = "none") -> tuple[Calls, Calls]:
