@@ -84,7 +84,6 @@ def import_ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
     # What only future versions do: a worker without GPUs hides them from itself today already.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         import ray
         import ray.exceptions
@@ -93,6 +92,7 @@ def import_ray() -> Any:
             f"several workers need Ray, which is not installed ({error}): {INSTALL}, or leave "
             "--workers and --ray out"
         ) from None
+    logging.getLogger("ray").setLevel(logging.ERROR)
     return ray
 
 
