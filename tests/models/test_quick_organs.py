@@ -13,6 +13,9 @@ from torch.testing import assert_close
 from submission.models.sam2.fast_layers import (
     ChannelNorm,
     FewTokensAttention,
+    QuickHiera,
+    QuickPromptEncoder,
+    Tables,
     attend_to_few_tokens,
     normalise_channels_last,
 )
@@ -66,6 +69,45 @@ def test_attention_of_the_image_to_tokens():
             quick(image, position, -tokens)[1], library(image, position, tokens)[1], rtol=1e-5,
             atol=1e-5,
         )  # fmt: skip
+
+
+TABLES = {
+    "position of the image": (
+        QuickHiera(embed_dim=8, num_heads=1, stages=(1, 1, 1, 1), global_att_blocks=()),
+        "_get_pos_embed", ((56, 56),), "pos_embed",
+    ),
+    "position of the map": (
+        QuickPromptEncoder(embed_dim=8, image_embedding_size=(4, 4), input_image_size=(64, 64),
+                           mask_in_chans=4),
+        "get_dense_pe", (), "pe_layer.positional_encoding_gaussian_matrix",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_made_once_and_anew_when_weights_change(name):
+    module, method, arguments, weight = TABLES[name]
+    module = shake(copy.deepcopy(module)).requires_grad_(False)
+    library = getattr(type(module).__mro__[1], method)
+    with torch.inference_mode():
+        first = getattr(module, method)(*arguments)
+        assert torch.equal(first, library(module, *arguments))
+        assert getattr(module, method)(*arguments) is first
+    owner, _, attribute = weight.rpartition(".")
+    getattr(module.get_submodule(owner), attribute).mul_(2)  # as training does, in place
+    with torch.inference_mode():
+        other = getattr(module, method)(*arguments)
+        assert torch.equal(other, library(module, *arguments))
+    assert not torch.equal(other, first)
+    assert getattr(module, method)(*arguments) is not other  # gradients may flow
+
+
+def test_weights_that_do_not_tell_of_changes_have_no_table():
+    with torch.inference_mode():
+        weight, tables = torch.ones(3), Tables()
+        assert torch.equal(tables.of(1, (weight,), lambda: 2 * weight), torch.full((3,), 2.0))
+        weight.mul_(2)
+        assert torch.equal(tables.of(1, (weight,), lambda: 2 * weight), torch.full((3,), 4.0))
 
 
 @pytest.mark.parametrize("count", [1, 7, 64])

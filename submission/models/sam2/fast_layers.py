@@ -4,8 +4,14 @@ Each equals the library's module up to rounding (tests/models/test_quick_organs.
 is in docs/log.md.
 """
 
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+from typing import Any
+
 import torch
 import torch.nn.functional as F
+from sam2.modeling.backbones.hieradet import Hiera
+from sam2.modeling.sam.prompt_encoder import PromptEncoder
 from sam2.modeling.sam.transformer import Attention, TwoWayTransformer
 from sam2.modeling.sam2_utils import LayerNorm2d
 from torch import Tensor, nn
@@ -57,6 +63,50 @@ class FewTokensAttention(Attention):  # type: ignore[misc]
         shares = torch.einsum("bphc,bthc->bhtp", pixels, tokens).softmax(dim=2)
         found = torch.einsum("bhtp,bthc->bphc", shares, values).flatten(2)
         return self.out_proj(found)  # type: ignore[no-any-return]
+
+
+class Tables:
+    """Tables that depend on weights and a size alone: made once, and anew when weights change."""
+
+    def __init__(self) -> None:
+        self._weights: Hashable = None
+        self._made: dict[Hashable, Tensor] = {}
+
+    def of(self, size: Hashable, weights: Sequence[Tensor], make: Callable[[], Tensor]) -> Tensor:
+        """Return the table of a size; while gradients flow, or may, it is made every time."""
+        # Weights without values are counted, and a count hangs on nothing that was counted before.
+        if torch.is_grad_enabled() or any(w.is_inference() or w.is_meta for w in weights):
+            return make()
+        now = tuple((w.data_ptr(), w._version, w.dtype, w.device) for w in weights)
+        if now != self._weights:
+            self._weights, self._made = now, {}
+        if size not in self._made:
+            self._made[size] = make()
+        return self._made[size]
+
+
+class QuickHiera(Hiera):  # type: ignore[misc]
+    """The image encoder's trunk, which enlarges its position table once and not for every batch."""
+
+    def __init__(self, **sizes: Any) -> None:
+        super().__init__(**sizes)
+        self._tables = Tables()
+
+    def _get_pos_embed(self, hw: tuple[int, int]) -> Tensor:
+        make = partial(super()._get_pos_embed, hw)
+        return self._tables.of(tuple(hw), (self.pos_embed, self.pos_embed_window), make)
+
+
+class QuickPromptEncoder(PromptEncoder):  # type: ignore[misc]
+    """The prompt encoder, which makes the positions of the map once and not for every mask."""
+
+    def __init__(self, **sizes: Any) -> None:
+        super().__init__(**sizes)
+        self._tables = Tables()
+
+    def get_dense_pe(self) -> Tensor:
+        weights = (self.pe_layer.positional_encoding_gaussian_matrix,)
+        return self._tables.of(self.image_embedding_size, weights, super().get_dense_pe)
 
 
 class NoPosition(nn.Module):

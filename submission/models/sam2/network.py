@@ -10,19 +10,19 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
-from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
 from sam2.modeling.memory_attention import MemoryAttention, MemoryAttentionLayer
 from sam2.modeling.memory_encoder import CXBlock, Fuser, MaskDownSampler, MemoryEncoder
 from sam2.modeling.position_encoding import PositionEmbeddingSine
 from sam2.modeling.sam.mask_decoder import MaskDecoder
-from sam2.modeling.sam.prompt_encoder import PromptEncoder
 from sam2.modeling.sam.transformer import RoPEAttention, TwoWayTransformer
 from sam2.modeling.sam2_utils import MLP
 from torch import Tensor, nn
 
 from submission.models.sam2.fast_layers import (
     NoPosition,
+    QuickHiera,
+    QuickPromptEncoder,
     attend_to_few_tokens,
     normalise_channels_last,
 )
@@ -87,7 +87,7 @@ class GroundingNetwork(nn.Module):
             fuser=Fuser(CXBlock(size, kernel_size=7, padding=3), num_layers=2),
         )
         normalise_channels_last(self.memory_encoder)
-        self.sam_prompt_encoder = PromptEncoder(
+        self.sam_prompt_encoder = QuickPromptEncoder(
             embed_dim=size,
             image_embedding_size=(config.feature_size, config.feature_size),
             input_image_size=(config.image_size, config.image_size),
@@ -260,7 +260,7 @@ def _constants(device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def _image_encoder(config: GroundingConfig) -> ImageEncoder:
-    trunk = Hiera(**vars(config.hiera))
+    trunk = QuickHiera(**vars(config.hiera))
     neck = FpnNeck(
         position_encoding=NoPosition(),
         d_model=config.hidden_size,
