@@ -205,7 +205,7 @@ def test_a_use_of_the_network_elsewhere_is_noticed(tmp_path, line):
 # Rooms that may tell one kind of expert from another; everybody else asks the expert.
 KNOW_KINDS = "experts/"
 KIND_MODULES = {path.stem for path in (PACKAGE / "experts").glob("*.py")} - {
-    "__init__", "expert", "registry", "scheduling", "model_cache",
+    "__init__", "expert", "registry", "scheduling", "sharing", "model_cache",
 }  # fmt: skip
 
 

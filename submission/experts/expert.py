@@ -7,7 +7,7 @@ docs/experts.md shows one, example.py is one.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from submission.models.workload import AtOnce, Stages
 
 Predictions = Iterator[tuple[Expression, Prediction]]
+EVERYTHING = "everything"  # in `shares`: the predictions themselves
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,16 @@ class Expert(ABC):
     def resources(self) -> Resources:
         """What it needs beside frames, and can share."""
         return Resources()
+
+    def shares(self, video: Video) -> Mapping[str, Hashable]:
+        """What it makes of a video, and need not make where another of its pass has made the same.
+
+        By name, which is EVERYTHING or that of a stage of `work`, a key that says all that decides
+        it. Experts with an equal key for EVERYTHING answer this video with equal predictions: only
+        the first of them is asked. Stages are shared by the experts themselves, in the session; of
+        these the dry run learns here.
+        """
+        return {}
 
     def work(self, video: Video, at_once: "AtOnce") -> "Stages | None":
         """Operations for a video by stage; None: nobody counted them."""

@@ -1,7 +1,7 @@
 """An expert that is one configuration of Sa2VA, from a checkpoint."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from submission.cost.estimate import VALUE_BYTES
 from submission.cost.released import KNOWN, config_json
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, InputError
-from submission.experts.expert import Expert, Predictions, Resources, Tools
+from submission.experts.expert import EVERYTHING, Expert, Predictions, Resources, Tools
 from submission.experts.opened_sa2va import checkpoint_faults
 from submission.experts.sa2va_cost import Cost
 from submission.experts.selected_frames import SelectedFrames
@@ -23,9 +23,15 @@ from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
 from submission.models.sa2va.images import image_requests
 from submission.models.sa2va.internvl.prompt import TEMPLATES
-from submission.models.sa2va.procedures import PROCEDURES, idle_faults
+from submission.models.sa2va.procedures import (
+    PROCEDURES,
+    asked_alike,
+    grounded_alike,
+    idle_faults,
+)
 from submission.models.sa2va.settings import QWEN_VL_ONLY, Choices, presence_faults
 from submission.models.sa2va.settings import Settings as CallSettings
+from submission.models.sa2va.work import ANSWERS, PREFIX, VISION
 from submission.models.sam2.sizes import read_grounding
 from submission.models.workload import AtOnce, Clip, Stages
 from submission.strict_json import read_object
@@ -39,6 +45,7 @@ from submission.weights.tensors import IMAGE_ENCODER, VISION_ENCODER, hash_tenso
 if TYPE_CHECKING:
     from submission.models.sa2va.answer import Answer
     from submission.models.sa2va.kept_images import KeptImages
+    from submission.models.sa2va.language import Reply
     from submission.models.sa2va.model import Sa2VA
     from submission.models.sam2.image_features import FrameFeatures
 
@@ -238,8 +245,8 @@ class Sa2VAExpert(Expert):
         while True:
             try:
                 features = self._features(session, model, several=several)
-                kept = self._kept_images(session)
-                answers = model.segment(features, sentences, call, kept=kept)
+                replies = self._replies(session, model, sentences, call)
+                answers = model.ground(features, replies, call)
                 self._ran_on = model.attention
                 if self.tools.compute.compile != "off":
                     self._ran_on += f"; compile {model.parts.words}"
@@ -261,6 +268,19 @@ class Sa2VAExpert(Expert):
             session.release()
             model.parts.forget()
             torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
+
+    def _replies(
+        self, session: VideoSession, model: "Sa2VA", sentences: list[str], call: CallSettings
+    ) -> "list[Reply]":
+        """What the language model says; asked once by all that show and ask it the same."""
+        asked = asked_alike(session.shape[0], sentences, call)
+        said = session.shared(
+            ("replies", self._model_key, asked),
+            lambda: _Said(
+                model.ask(session.loader, sentences, call, kept=self._kept_images(session))
+            ),
+        )
+        return said.replies
 
     def _features(self, session: VideoSession, model: "Sa2VA", *, several: bool) -> "FrameFeatures":
         """The video's image features: those of an equal image encoder where there are some."""
@@ -337,6 +357,17 @@ class Sa2VAExpert(Expert):
             self._model_key, on_disk or self._cost.weights(self._value_bytes),
             (lambda: self._encoder) if on_disk else (lambda: None),
         )  # fmt: skip
+
+    def shares(self, video: Video) -> Mapping[str, Hashable]:
+        """What the language model says, and with the same prompts and tracking everything."""
+        length = len(video.frame_names)
+        asked, found = [], []
+        for call, expressions in self._calls(video):
+            ids, sentences = zip(*((one.id, one.sentence) for one in expressions), strict=True)
+            asked.append((ids, asked_alike(length, sentences, call)))
+            found.append(grounded_alike(length, call))
+        said = self._model_key, *asked
+        return dict.fromkeys((VISION, PREFIX, ANSWERS), said) | {EVERYTHING: (said, *found)}
 
     def work(self, video: Video, at_once: AtOnce) -> Stages:
         return self._cost.ours(self._clips(video), at_once)
@@ -424,3 +455,13 @@ class Sa2VAExpert(Expert):
         """Of one weight; "auto" is taken as on a GPU that has bfloat16."""
         precision = self.tools.compute.dtype
         return VALUE_BYTES["float32" if precision == "float32" else "bfloat16"]
+
+
+@dataclass(frozen=True)
+class _Said:
+    """Replies of the language model in a session."""
+
+    replies: "list[Reply]"
+
+    def close(self) -> None:
+        self.replies.clear()

@@ -5,10 +5,9 @@ an image encoder made of them is there for all. An expert that reads what others
 in a later pass than they.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from submission.dataset.records import Video
 from submission.errors import InputError
 from submission.experts.expert import Expert, Resources
 
@@ -113,56 +112,3 @@ def resources_of(expert: Expert) -> Resources:
         return expert.resources()
     except InputError:
         return Resources(f"the model of {expert.name}", 0, lambda: None)
-
-
-# --- in words ------------------------------------------------------------------------------------
-def sharing_in_words(
-    plan: Schedule, todo: Mapping[str, Sequence[Video]], *, share: bool = True
-) -> list[str]:
-    """Say which experts with a model share what, and what that saves; `todo` has their videos."""
-    needs = {one.name: resources_of(one) for p in plan.passes for one in p.experts}
-    busy = {name: need for name, need in needs.items() if need.model}
-    if len(busy) < 2:
-        return []
-    if not share:
-        return ['nothing: share_features = "off"']
-    passes = [tuple(name for name in one if name in busy) for one in plan.names]
-    lines = [_who_shares(one, needs) for one in passes if len(one) > 1]
-    if len({need.model for need in busy.values()}) > 1:
-        unknown = dict.fromkeys(
-            word
-            for one in plan.passes
-            for expert in one.experts
-            if expert.name in busy and needs[expert.name].encoder() is None
-            for word in expert.checkpoints()[:1]
-        )
-        if unknown:
-            lines.append(
-                f"{', '.join(unknown)}: not fetched yet; then it is seen whether image encoders "
-                "are equal"
-            )
-    videos = {name: todo[name] for name in busy}
-    frames, apart = (count_frames(them, videos) for them in (passes, [(name,) for name in busy]))
-    return [*lines, f"{frames:,} frames decoded and encoded for SAM 2, instead of {apart:,}"]
-
-
-def count_frames(passes: Iterable[Names], todo: Mapping[str, Sequence[Video]]) -> int:
-    """Count the frames that are decoded and pass an image encoder, over all passes.
-
-    `todo` has the videos of each expert that looks at frames.
-    """
-    frames = 0
-    for one in passes:
-        asked = {video.name: video for name in one for video in todo.get(name, ())}
-        frames += sum(len(video.frame_names) for video in asked.values())
-    return frames
-
-
-def _who_shares(one: Names, needs: Mapping[str, Resources]) -> str:
-    models = dict.fromkeys(needs[name].model for name in one)
-    if len(models) == 1:
-        return f"{', '.join(one)}: one loaded model, frames and image features"
-    return (
-        f"{', '.join(one)}: frames and image features; their image encoders are equal, and "
-        f"{len(models)} models are loaded side by side"
-    )

@@ -3,8 +3,7 @@
 The arithmetic is the cost room's; which expert is of which kind is nobody's business here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from submission.compute import Compute
@@ -15,13 +14,13 @@ from submission.cost.lines import Fitting, MemberCost, cost_lines
 from submission.dataset.records import Video
 from submission.device import Place
 from submission.errors import InputError
-from submission.experts.expert import Expert
+from submission.experts.expert import EVERYTHING, Expert
 from submission.experts.scheduling import Schedule
+from submission.experts.sharing import Todo, made_before
 from submission.models.workload import IMAGES, AtOnce, Clip, Stages, sum_stages
 from submission.pipeline.limits import ONE, Demand, demands, one_of_each_shape, wanted_at_once
 
 Known = TypeVar("Known")
-Todo = Mapping[str, Sequence[Video]]  # the videos that each expert has still to answer
 
 
 def plan_cost(
@@ -30,18 +29,19 @@ def plan_cost(
     """Return in words what each expert still has to do.
 
     `gpu` is the one at hand; without one the lines speak of some known GPUs. `plan` says which
-    experts go through the videos together: image features are made by the first of them.
+    experts go through the videos together: what they share is made by the first of them.
     """
     at_once = wanted_at_once(compute, "cuda")
     gpus = [gpu] if gpu is not None else [_whole(gpu) for gpu in GPUS if gpu.name in SHOWN]
     on = {one.name: _fittings(experts, todo, compute, one) for one in gpus}
-    known = _encoded_before(plan, todo)
+    there_before = _there_before(plan, todo)
     costs: list[MemberCost] = []
     unknown: dict[str, str] = {}
     for expert in experts:
         there = {name: fittings.get(expert.name) for name, fittings in on.items()}
         try:
-            cost = _cost(expert, todo[expert.name], known.get(expert.name, set()), at_once, there)
+            made = there_before.get(expert.name, {})
+            cost = _cost(expert, todo[expert.name], made, at_once, there)
         except InputError as error:
             unknown[expert.name] = str(error)
             continue
@@ -53,22 +53,26 @@ def plan_cost(
 
 
 def _cost(
-    expert: Expert, videos: Sequence[Video], known: AbstractSet[str], at_once: AtOnce,
+    expert: Expert, videos: Sequence[Video], made: Mapping[str, Collection[str]], at_once: AtOnce,
     on: Mapping[str, Fitting | None],
 ) -> MemberCost | None:  # fmt: skip
-    """The cost of an expert; the image features of `known` videos are there from another one."""
+    """The cost of an expert; `made` has the stages of a video that are there from another one."""
     asked = [video for video in videos if video.expressions]
     ours = _all_known(expert.work(video, at_once) for video in asked)
     if ours is None:
         return None
     public = _all_known(expert.public_work(video) for video in asked)
     peaks = _all_known(expert.memory(video, at_once, 0) for video in one_of_each_shape(asked))
-    shared = [video.name in known for video in asked]
+    there = [made.get(video.name, ()) for video in asked]
     return MemberCost(
         expert.name,
-        ours=sum_stages(map(_without_images, ours, shared)),
+        ours=sum_stages(map(_without, ours, there)),
         public=None if public is None else sum_stages(public),
-        reading=sum(seconds_of_reading(_clip(one)) for one in asked if one.name not in known),
+        reading=sum(
+            seconds_of_reading(_clip(video))
+            for video, stages in zip(asked, there, strict=True)
+            if IMAGES not in stages
+        ),
         peak=None if peaks is None else max(peaks, default=0.0),
         on=on,
     )
@@ -84,19 +88,25 @@ def _all_known(values: Iterable[Known | None]) -> list[Known] | None:
     return found
 
 
-def _without_images(stages: Stages, shared: bool) -> Stages:
-    return {name: work for name, work in stages.items() if name != IMAGES or not shared}
+def _without(stages: Stages, there: Collection[str]) -> Stages:
+    if EVERYTHING in there:
+        return {}
+    return {name: work for name, work in stages.items() if name not in there}
 
 
-def _encoded_before(plan: Schedule, todo: Todo) -> dict[str, set[str]]:
-    """The videos whose image features another expert of the pass has made, by expert."""
-    known: dict[str, set[str]] = {}
+def _there_before(plan: Schedule, todo: Todo) -> dict[str, dict[str, set[str]]]:
+    """By expert and video, what others of the pass have made: always the image features, too."""
+    found = {
+        expert: {video: set(made) for video, made in by_video.items()}
+        for expert, by_video in made_before(plan, todo).items()
+    }
     for names in plan.names:
         seen: set[str] = set()
         for name in names:
-            known[name] = set(seen)
-            seen |= {video.name for video in todo.get(name, ())}
-    return known
+            for video in seen & found[name].keys():
+                found[name][video].add(IMAGES)
+            seen |= found[name].keys()
+    return found
 
 
 def _fittings(

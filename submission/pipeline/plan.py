@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from submission.dataset.records import Split
-from submission.experts.scheduling import sharing_in_words
+from submission.experts.sharing import sharing_in_words, votes_in_vain
 from submission.output.zip_file import LARGE_ZIP
 from submission.pipeline.forecast import plan_cost
 from submission.pipeline.prepare import Prepared
@@ -45,6 +45,7 @@ class Plan:
     zip_bytes: int
     experts: tuple[ExpertPlan, ...]
     sharing: tuple[str, ...] = ()  # in words: which experts share what
+    in_vain: tuple[str, ...] = ()  # in words: which experts answer alike
     cost: tuple[str, ...] = ()  # in words: work, memory and time of the experts with a model
     gate: tuple[str, ...] = ()  # in words: its rule, and what speaks against it
     compiled: str = ""  # in words: what will be recorded of the models, or why nothing
@@ -72,6 +73,7 @@ class Plan:
         lines += [f"warning    expert {one.name} {w}" for one in self.experts for w in one.warnings]
         lines += [f"weights    {words}" for words in self.weights]
         lines += [f"shared     {words}" for words in self.sharing]
+        lines += [f"vote       {words}" for words in self.in_vain]
         lines += self.gate
         lines += [f"recorded   {self.compiled}"] if self.compiled else []
         if self.zip_bytes > LARGE_ZIP:
@@ -98,7 +100,8 @@ def make_plan(prepared: Prepared, png: str) -> Plan:
     return Plan(
         split.name, len(split.videos), split.num_sentences, split.num_frames, split.num_masks,
         estimate_zip(split, png), experts,
-        tuple(sharing_in_words(prepared.schedule, todo, share=share)), tuple(cost),
+        tuple(sharing_in_words(prepared.schedule, todo, share=share)),
+        tuple(votes_in_vain(prepared.experts, split.videos)), tuple(cost),
         compiled=_compiled(prepared),
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from submission.dataset.records import Video
 from submission.errors import Fault, FaultyInput, InputError, list_faults
 from submission.experts.expert import Expert, Predictions
 from submission.experts.scheduling import Pass
+from submission.experts.sharing import equal_answers, in_copies
 from submission.masks.store import PredictionStore
 from submission.masks.writer import PredictionWriter
 from submission.pipeline.prepare import Prepared
@@ -146,10 +147,11 @@ class Feeder:
     budget_bytes: int  # for one video
 
     def begin(self, video: Video, experts: Sequence[Expert]) -> FrameLoader:
-        """Begin with the frames that the experts will ask for."""
+        """Begin with the frames that the experts will ask for, of equal ones the first."""
         shape = (len(video.frame_names), *video.size)
         loader = FrameLoader(self.source.reader(video), shape, self.decoders, self.budget_bytes)
-        loader.prefetch(request for expert in experts for request in expert.frames(video))
+        firsts = (group[0] for group in equal_answers(experts, video))
+        loader.prefetch(request for expert in firsts for request in expert.frames(video))
         return loader
 
 
@@ -188,16 +190,18 @@ def ask(
 ) -> Iterator[tuple[Expert, Predictions]]:
     """Let experts look at a video one after another, and give the answers of each.
 
-    One that cannot answer it gives none, and a fault is added.
+    Of those that answer equally only the first looks, and its answers are given for each. One that
+    cannot answer it gives none, and a fault is added.
     """
-    session = VideoSession(loader, several=len(experts) > 1)
-    for expert in experts:
+    groups = equal_answers(experts, video)
+    session = VideoSession(loader, several=len(groups) > 1)
+    for group in groups:
         answers: Predictions = iter(())
         try:
-            answers = _predictions(expert, video, session)
+            answers = _predictions(group[0], video, session)
         except InputError as error:
-            faults.append(fault_of(expert.name, video.name, error))
-        yield expert, answers
+            faults += [fault_of(expert.name, video.name, error) for expert in group]
+        yield from zip(group, in_copies(answers, len(group)), strict=True)
     session.close()
 
 

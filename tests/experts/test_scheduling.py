@@ -6,7 +6,8 @@ import pytest
 
 from submission.errors import InputError
 from submission.experts.expert import Expert, Resources
-from submission.experts.scheduling import count_frames, make_passes, schedule
+from submission.experts.scheduling import make_passes, schedule
+from submission.experts.sharing import count_frames
 
 GB = 10**9
 

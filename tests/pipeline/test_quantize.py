@@ -14,7 +14,8 @@ from submission.errors import InputError
 from submission.experts.expert import ExpertEntry, Tools
 from submission.experts.registry import build_experts
 from submission.experts.sa2va import Settings
-from submission.experts.scheduling import schedule, sharing_in_words
+from submission.experts.scheduling import schedule
+from submission.experts.sharing import sharing_in_words
 from submission.models.workload import AtOnce
 from submission.pipeline.limits import fit_limits
 from submission.progress import Reporter

@@ -152,7 +152,9 @@ class Sa2VA:
         Of the settings, replies hang on what `asked_alike` (procedures.py) returns, and no more.
         """
         procedure = PROCEDURES[settings.procedure]
-        self._refuse_contradictions(sentences, settings, answers)
+        self._refuse_contradictions(settings)
+        if answers is not None and len(answers) != len(sentences):
+            raise InputError(f"{len(answers)} answers for {len(sentences)} sentences")
         if not sentences:
             return []
         images = procedure.images(loader.shape[0], settings)
@@ -170,7 +172,11 @@ class Sa2VA:
     def ground(
         self, video: FrameFeatures, replies: Sequence[language.Reply], settings: Settings = DEFAULTS
     ) -> list[Answer]:
-        """Find the masks of replies in every frame: the second half of `segment`."""
+        """Find the masks of replies in every frame: the second half of `segment`.
+
+        The replies may be those to other settings: all whose `asked_alike` is equal.
+        """
+        self._refuse_contradictions(settings)
         return self._numbers(partial(self._find, video, replies, settings))
 
     def _numbers(self, run: Callable[[], Result]) -> Result:
@@ -221,9 +227,7 @@ class Sa2VA:
         with ThreadPoolExecutor(RESIZERS) as pool:
             yield self.watch(FrameLoader(frames.__getitem__, frames.shape[:3], pool))
 
-    def _refuse_contradictions(
-        self, sentences: Sequence[str], settings: Settings, answers: Sequence[str] | None
-    ) -> None:
+    def _refuse_contradictions(self, settings: Settings) -> None:
         faults = [
             *idle_faults(settings),
             *self.backbone.faults(settings),
@@ -231,8 +235,6 @@ class Sa2VA:
         ]
         if faults:
             raise FaultyInput("These settings of Sa2VA have faults:", faults)
-        if answers is not None and len(answers) != len(sentences):
-            raise InputError(f"{len(answers)} answers for {len(sentences)} sentences")
 
     def _answer(
         self, images: Frames, prompts: Sequence[Prompt], asked: Sequence[Prompt],
