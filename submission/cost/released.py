@@ -83,6 +83,18 @@ QWEN_VL: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "Sa2VA-Qwen3-VL-2B": (QWEN3_VISION, (2048, 28, 16, 8, 6144, 151674)),
     "Sa2VA-Qwen3-VL-4B": (QWEN3_VISION, (2560, 36, 32, 8, 9728, 151674)),
 }
+# The vision encoder of the largest judge; what is plain has the base's vocabulary, padded.
+QWEN3_8B_VISION = QWEN3_VISION | {
+    "depth": 27, "hidden_size": 1152, "intermediate_size": 4304,
+    "deepstack_visual_indexes": [8, 16, 24],
+}  # fmt: skip
+PLAIN: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
+    "Qwen2_5-VL-3B": (QWEN2_5_VISION, (2048, 36, 16, 2, 11008, 151936)),
+    "Qwen2_5-VL-7B": (QWEN2_5_VISION, (3584, 28, 28, 4, 18944, 152064)),
+    "Qwen3-VL-2B": (QWEN3_VISION, (2048, 28, 16, 8, 6144, 151936)),
+    "Qwen3-VL-4B": (QWEN3_VISION, (2560, 36, 32, 8, 9728, 151936)),
+    "Qwen3-VL-8B": (QWEN3_8B_VISION, (4096, 36, 32, 8, 12288, 151936)),
+}
 # Fine-tuned from others, with the same tensors (26B: their number and sum were seen).
 SAME_AS = {"SaSaSa2VA-4B": "Sa2VA-4B", "SaSaSa2VA-26B": "Sa2VA-26B"}
 KNOWN = (*RELEASED, *QWEN_VL, *SAME_AS)
@@ -91,11 +103,12 @@ KNOWN = (*RELEASED, *QWEN_VL, *SAME_AS)
 def config_json(name: str) -> dict[str, Any]:
     """The content of config.json, as far as it is read; SAM 2's sizes are not in it."""
     name = SAME_AS.get(name, name)
-    return _qwen_vl(name) if name in QWEN_VL else _internvl(name)
+    stated = (QWEN_VL | PLAIN).get(name)
+    return _qwen_vl(*stated) if stated else _internvl(name)
 
 
-def _qwen_vl(name: str) -> dict[str, Any]:
-    vision, (hidden, layers, heads, groups, mlp, vocabulary) = QWEN_VL[name]
+def _qwen_vl(vision: dict[str, Any], language: tuple[int, ...]) -> dict[str, Any]:
+    hidden, layers, heads, groups, mlp, vocabulary = language
     text = {
         "vocab_size": vocabulary, "hidden_size": hidden, "intermediate_size": mlp,
         "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": groups,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from submission.code_digest import prediction_code
 from submission.cost.estimate import VALUE_BYTES
+from submission.cost.released import PLAIN, config_json
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, InputError
 from submission.experts.count_memory import stages_of
@@ -34,6 +35,7 @@ from submission.models.workload import AtOnce, Clip, Stages
 from submission.video.sampling import key_frames
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest
+from submission.weights.expected import ABOUT_BYTES
 from submission.weights.hashes import checkpoint_files, hash_files
 from submission.weights.sizes import in_words
 from submission.weights.tensors import loaded_bytes
@@ -164,7 +166,10 @@ class JudgeExpert(Expert):
     # --- what it takes ---------------------------------------------------------------------------
     def resources(self) -> Resources:
         folder = self.tools.checkpoints.locate(self.settings.checkpoint)
-        return Resources(self._model_key, loaded_bytes(folder, self._value_bytes))
+        weights: float = loaded_bytes(folder, self._value_bytes)
+        if not weights:  # released in two bytes a value
+            weights = ABOUT_BYTES.get(self.settings.checkpoint, 0) * self._value_bytes / 2
+        return Resources(self._model_key, weights)
 
     def work(self, video: Video, at_once: AtOnce) -> Stages:
         """Of this round as if it were alone; the second finds the frames read by the first."""
@@ -207,8 +212,12 @@ class JudgeExpert(Expert):
 
     @cached_property
     def _values(self) -> Mapping[str, Any]:
-        """The content of config.json."""
-        return nested(read_values(self.tools.checkpoints.locate(self.settings.checkpoint)))
+        """The content of config.json; of a released one before it is fetched, what is known."""
+        name = self.settings.checkpoint
+        folder = self.tools.checkpoints.locate(name)
+        if name in PLAIN and not folder.is_dir():
+            return config_json(name)
+        return nested(read_values(folder))
 
 
 def _clip(video: Video) -> Clip:

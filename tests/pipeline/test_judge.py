@@ -1,6 +1,7 @@
 """The gate's judge in a run: asked once, resumed, planned, calibrated with, shown, never voting."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -137,7 +138,9 @@ def test_a_dry_run_says_what_will_be_asked_and_needs_no_weights(
     gate = '[gate]\njudge = "Qwen3-VL-4B"\n'
     monkeypatch.setenv("MEVIS_WEIGHTS", str(tmp_path / "nothing"))
     assert main(["submit", *call(gate), "--dry-run"]) == 0
-    assert "4 yes/no questions to Qwen3-VL-4B" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "4 yes/no questions to Qwen3-VL-4B" in out
+    assert re.search(r"(?m)^judge +[\d.]+ [GTP]FLOP .* \d+(\.\d)? GB", out)
 
 
 @pytest.mark.parametrize(
