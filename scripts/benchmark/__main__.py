@@ -18,6 +18,7 @@ from scripts.benchmark.bench import DTYPES, ModelBench
 from scripts.benchmark.cases import Case, cases_of, parse_grid
 from scripts.benchmark.clips import clip_size
 from scripts.benchmark.measure import Method
+from scripts.benchmark.public_code import compare
 from scripts.benchmark.run import Outcome, work_through
 from scripts.benchmark.sizes import NAMES, known_size
 from scripts.benchmark.tables import CLOCKS, comparison, machine_line, stages, utilisation
@@ -32,6 +33,9 @@ def main(words: Sequence[str] | None = None) -> int:
     """Measure and print; return 0, or 2 when the call or its input is wrong."""
     arguments = parse(words)
     try:
+        if arguments.public:
+            print(against_public_code(arguments))
+            return 0
         report(*run(arguments), arguments.clock)
     except SubmissionError as error:
         print(error, file=sys.stderr)
@@ -51,6 +55,14 @@ def run(arguments: argparse.Namespace) -> tuple[Outcome, str]:
     bench = ModelBench(arguments.device, arguments.dtype, method)
     outcome = work_through(cases, bench, arguments.rows, say)
     return outcome, "\n".join(f"- left out: {line}" for line in outcome.skipped)
+
+
+def against_public_code(arguments: argparse.Namespace) -> str:
+    """A table of the public code itself against ours."""
+    bench = ModelBench(arguments.device, arguments.dtype, Method(arguments.repeats))
+    return compare(
+        make_cases(arguments), bench, arguments.public, arguments.public_python, say
+    )  # fmt: skip
 
 
 def make_cases(arguments: argparse.Namespace) -> list[Case]:
@@ -126,6 +138,10 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="time the public loop on N sentences and multiply; 0: on all",
     )
+    parser.add_argument("--public", type=Path, metavar="DIR",
+                        help="a checkout of bytedance/Sa2VA: time its code itself")  # fmt: skip
+    parser.add_argument("--public-python", default=sys.executable, metavar="PYTHON",
+                        help="the interpreter of an environment with its versions")  # fmt: skip
     parser.add_argument("--no-stages", action="store_true", help="no extra run for the stages")
     parser.add_argument("--rows", type=Path, default=ROWS, help=f"JSON lines ({ROWS})")
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall",

@@ -59,7 +59,7 @@ class ModelBench:
 
         Raises InputError when the device has not the kernel that the case names.
         """
-        model = self._model_of(case.size)
+        model = self.model_of(case.size)
         model.network.grounding.attention = case.attention
         model.parts = fixed_parts(case.compile, self.device)
         found = measure(model, case, self.method)
@@ -71,7 +71,7 @@ class ModelBench:
             }  # fmt: skip
         return {**found, "memory_attention": model.attention, "compile": model.parts.words}
 
-    def _model_of(self, size: str) -> Sa2VA:
+    def model_of(self, size: str) -> Sa2VA:
         """Return the model of a size; the one before it is let go first."""
         if self._model is None or self._name != size:
             self._model = None

@@ -64,12 +64,12 @@ def measure(model: Sa2VA, case: Case, method: Method) -> dict[str, Any]:
     # Peaks are those of the first run: it begins with an empty cache of GPU memory, which would
     # slow the later ones down too if it were emptied each time.
     with peak_memory(model.device) as slow_peak:
-        slow = [_run(model, slow_load, public)]
+        slow = [run_once(model, slow_load, public)]
     with peak_memory(model.device) as fast_peak:
-        fast = [_run(model, load, ours)]
+        fast = [run_once(model, load, ours)]
     for _ in range(method.repeats - 1):
-        slow.append(_run(model, slow_load, public))
-        fast.append(_run(model, load, ours))
+        slow.append(run_once(model, slow_load, public))
+        fast.append(run_once(model, load, ours))
     same = agreement(slow[-1].answers, fast[-1].answers[:asked])
     scale = case.sentences / asked
     rows = {
@@ -97,7 +97,8 @@ def _tokens(model: Sa2VA, case: Case) -> int:
     return prompt.shared
 
 
-def _run(model: Sa2VA, load: Load, procedure: Procedure) -> Run:
+def run_once(model: Sa2VA, load: Load, procedure: Procedure) -> Run:
+    """Run a procedure once, and wait for the device."""
     with utilisation(model.device) as use:
         wall, cpu = time.perf_counter(), time.process_time()
         answers = procedure(model, load)
@@ -122,7 +123,7 @@ def _stages(
     now = time.process_time if method.cpu_stages else time.perf_counter
     # A replay calls no module, so parts run as they are called.
     with model.parts.paused(), timed_organs(model, now) as seconds:
-        run = _run(model, load, procedure)
+        run = run_once(model, load, procedure)
     whole = run.cpu_seconds if method.cpu_stages else run.seconds
     told = {**seconds, REST: whole - sum(seconds.values())}
     return {stage: value * sentences for stage, value in told.items()}
