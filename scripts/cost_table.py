@@ -159,7 +159,7 @@ def _settings(name: str, frames: int) -> Settings:
 @cache
 def _cost(name: str) -> Cost:
     procedure = PROCEDURES[_settings(name, 1).procedure]
-    return Cost(config_json(name), Path(name), procedure, "none")
+    return Cost(config_json(name), name, procedure, "none")
 
 
 def _gpu(name: str) -> Gpu:

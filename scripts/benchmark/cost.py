@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from scripts.benchmark.cases import Case
 from scripts.benchmark.sizes import config_values
@@ -26,7 +25,7 @@ class Limit:
 @cache
 def cost_of(size: str, procedure: str = "sa2va") -> Cost:
     """The cost of a size in a procedure; its counts are remembered in the user's cache."""
-    return Cost(config_values(size), Path(size), PROCEDURES[procedure], "none")
+    return Cost(config_values(size), size, PROCEDURES[procedure], "none")
 
 
 def works_of(case: Case, at_once: AtOnce) -> tuple[Stages, Stages]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -427,14 +428,16 @@ class Sa2VAExpert(Expert):
 
     @cached_property
     def _cost(self) -> Cost:
-        folder = self.tools.checkpoints.locate(self.settings.checkpoint)
-        return Cost(self._values, folder / "config.json", self.procedure, self.settings.quantize)
+        where = f"{self.settings.checkpoint}: config.json"
+        return Cost(self._values, where, self.procedure, self.settings.quantize)
 
     @cached_property
     def _loaded_bytes(self) -> float:
         """Of the weights where they are on disk, else 0."""
-        folder = self.tools.checkpoints.locate(self.settings.checkpoint)
-        return loaded_bytes(folder, self._value_bytes, self.settings.quantize)
+        with suppress(InputError):  # a name that no lock has
+            folder = self.tools.checkpoints.locate(self.settings.checkpoint)
+            return loaded_bytes(folder, self._value_bytes, self.settings.quantize)
+        return 0
 
     def _configured(
         self, read: Callable[[Path], Read], take: Callable[[dict[str, Any]], Read]

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
@@ -25,13 +24,13 @@ Clips = Sequence[tuple[Settings, Clip]]  # of one video: each call of the model,
 
 
 class Cost:
-    """The cost of one checkpoint in one procedure; `path` names the config.json in errors."""
+    """The cost of one checkpoint in one procedure; `where` names its config.json in errors."""
 
     def __init__(
-        self, values: Mapping[str, Any], path: Path, procedure: Procedure, quantize: str
+        self, values: Mapping[str, Any], where: object, procedure: Procedure, quantize: str
     ) -> None:
         self.values = values
-        self.path = path
+        self.where = where
         self.procedure = procedure
         self.quantize = quantize
 
@@ -75,9 +74,9 @@ class Cost:
         try:
             return parse_sizes(self.values)
         except KeyError as error:
-            raise InputError(f"{self.path}: the key {error} is missing; fetch it again") from None
+            raise InputError(f"{self.where}: the key {error} is missing; fetch it again") from None
         except (AttributeError, TypeError, ValueError) as error:
-            raise InputError(f"{self.path}: {error}") from None
+            raise InputError(f"{self.where}: {error}") from None
 
     @cached_property
     def counts(self) -> dict[str, Counts]:

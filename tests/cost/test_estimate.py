@@ -1,7 +1,5 @@
 """From work to time: worked out by hand, for GPUs by their drivers' names, and as measured."""
 
-from pathlib import Path
-
 import pytest
 
 from submission.cost.estimate import Seconds, seconds_of, seconds_of_all
@@ -71,7 +69,7 @@ def test_measured_runs_are_foretold_within_a_fifth(name, frames, size, sentences
 
 
 def of_video(name, frames, clip, procedure="sa2va"):
-    cost = Cost(config_json(name), Path(name), PROCEDURES[procedure], "none")
+    cost = Cost(config_json(name), name, PROCEDURES[procedure], "none")
     return cost, [(Settings(frames=frames, procedure=procedure), clip)]
 
 

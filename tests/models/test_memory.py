@@ -3,7 +3,6 @@
 import copy
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -159,7 +158,7 @@ def needs(name, frames, memory):
 
 @cache
 def cost_of(name):
-    return Cost(config_json(name), Path(name), PROCEDURES["sa2va"], "none")
+    return Cost(config_json(name), name, PROCEDURES["sa2va"], "none")
 
 
 def peak(name, clip, frames, at_once, memory):
@@ -232,7 +231,7 @@ def test_a_prefix_in_eight_bits_holds_one_whole_weight_beside_its_states(sized):
 
 def test_a_26b_takes_half_for_its_language_model():
     exact, int8 = (
-        Cost(config_json("Sa2VA-26B"), Path(), PROCEDURES["sa2va"], how).weights(2)
+        Cost(config_json("Sa2VA-26B"), "it", PROCEDURES["sa2va"], how).weights(2)
         for how in ("none", "int8")
     )
     assert 18e9 < exact - int8 < 20e9
