@@ -13,6 +13,7 @@ from submission.models.checkpoint import Filling, fill, has_tuned_decoder, prepa
 from submission.models.quantized import keep_in_int8
 from submission.models.sa2va.backbone import Prompting
 from submission.models.sa2va.config_file import read_values
+from submission.models.sa2va.fused_norms import fuse_norms
 from submission.models.sa2va.internvl import backbone as internvl
 from submission.models.sa2va.model import Limits, Sa2VA
 from submission.models.sa2va.network import Network, lay_out
@@ -76,6 +77,8 @@ def load(
     if quantize == "int8":
         keep_in_int8(network.language.model)
     fill(network, opened.filling, place, precision)
+    if place.type == "cuda":
+        fuse_norms(network)
     backbone = opened.module.Backbone(network, config, opened.tokenizer, place, precision)
     return Sa2VA(backbone, limits, fixed_parts(compile, place))
 
