@@ -21,7 +21,9 @@ class Compute:
     sentences_at_once: Count = 64
     objects_at_once: Count = 16
     images_at_once: Annotated[int, Field(ge=0)] = 0  # 0: four on a CPU, eight on a GPU
-    attention: Literal["auto", "flash", "cudnn"] = "auto"  # kernel of memory attention on a GPU
+    attention: Literal["auto", "flash", "cudnn", "fa3"] = (
+        "auto"  # kernel of memory attention on a GPU
+    )
     compile: Literal["off", "parts"] = "off"  # parts of fixed shape as CUDA graphs; for few objects
     share_features: Literal["auto", "off"] = "auto"  # by experts with an equal image encoder
     features_gb: Gigabytes = 8.0  # image features of one video that may be kept, on GPU or host

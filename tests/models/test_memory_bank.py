@@ -1,6 +1,7 @@
 """Memory is laid out once and written in place, and the frame sees what SAM 2 would show it."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
@@ -247,6 +248,38 @@ def test_a_named_kernel_that_is_not_there_is_refused(monkeypatch, network):
     weights = network.memory_attention.layers[0].cross_attn_image.k_proj.bias
     with pytest.raises(InputError, match=r'attention = "flash": .* on a CPU'):
         choose_kernel(weights, "flash")
+
+
+@pytest.mark.parametrize("module", attention_kernel.FA3_MODULES)
+@pytest.mark.parametrize("returns_sums", [False, True])
+def test_flash_attention_3_is_called_with_heads_behind_tokens(monkeypatch, module, returns_sums):
+    def flash_attn_func(queries, keys, values):
+        assert queries.shape == (3, 5, 1, 16)
+        assert keys.shape == values.shape == (3, 9, 1, 16)
+        found = attention_kernel.attend_fused(queries[:, :, 0], keys[:, :, 0], values[:, :, 0])
+        return (found[:, :, None], None) if returns_sums else found[:, :, None]
+
+    package = SimpleNamespace(flash_attn_func=flash_attn_func)
+    monkeypatch.setattr(attention_kernel, "find_spec", lambda name: name == module or None)
+    monkeypatch.setattr(attention_kernel, "import_module", {module: package}.__getitem__)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    kernel = choose_kernel(OnGpu(), "fa3")
+    assert kernel.name == "FlashAttention-3"
+    keys, values = random(3, 9, 16, seed=2), random(3, 9, 16, seed=3)
+    exact = (random(1, 5, 16, seed=1) @ keys.mT / 4).softmax(-1) @ values
+    assert_close(kernel.attend(random(1, 5, 16, seed=1), keys, values), exact)
+
+
+def test_flash_attention_3_is_refused_where_it_cannot_run(monkeypatch, network):
+    with pytest.raises(InputError, match=r"no module flash_attn_interface or .*pip install fa3"):
+        choose_kernel(OnGpu(), "fa3")
+    monkeypatch.setattr(attention_kernel, "find_spec", lambda name: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    with pytest.raises(InputError, match="needs a GPU of the Hopper kind"):
+        choose_kernel(OnGpu(), "fa3")
+    weights = network.memory_attention.layers[0].cross_attn_image.k_proj.bias
+    with pytest.raises(InputError, match="float32 keys on cpu"):
+        choose_kernel(weights, "fa3")
 
 
 def test_a_gpu_without_a_fast_kernel_is_told(monkeypatch):

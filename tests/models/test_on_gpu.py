@@ -133,7 +133,7 @@ def test_features_in_host_memory_give_the_masks_of_those_on_the_gpu(frames, monk
 
 
 @pytest.mark.skipif(DEVICE != "cuda", reason="kernels of a GPU")
-@pytest.mark.parametrize("wanted", ["auto", "flash", "cudnn"])
+@pytest.mark.parametrize("wanted", ["auto", "flash", "cudnn", "fa3"])
 @pytest.mark.parametrize("queried", ["one query for all", "own queries"])
 @pytest.mark.parametrize("objects", [2, 6])
 def test_kernels_of_the_released_width_agree(wanted, objects, queried):

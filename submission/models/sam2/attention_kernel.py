@@ -8,6 +8,8 @@ the weights of a softmax sum to one, so it can as well follow the attention.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +33,9 @@ ON_A_GPU = (
 # whole GPU. cuDNN plans once, 35 to 50 ms, for each pair of objects and length of memory.
 HOPPER = 9  # major compute capability
 CUDNN_FROM = 4  # objects
-WANTED = ("auto", "flash", "cudnn")  # what a recipe may name
+WANTED = ("auto", "flash", "cudnn", "fa3")  # what a recipe may name
+# FlashAttention-3 comes in packages of its own, under two names; both have `flash_attn_func`.
+FA3_MODULES = ("flash_attn_interface", "fa3_fwd_interface")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ def choose_kernel(like: Tensor, wanted: str = "auto") -> AttentionKernel:
     on_gpu = like.device.type == "cuda"
     if wanted == "auto" and not on_gpu:
         return _off_gpu(like)
+    if wanted == "fa3":
+        return AttentionKernel("FlashAttention-3", False, _flash_attention_3(like))
     usable = _usable_on_gpu(like) if on_gpu else set()
     if wanted == "auto" and _wants_both(like, usable):
         return AttentionKernel(f"flash, cuDNN from {CUDNN_FROM} objects", False, _by_objects)
@@ -73,6 +79,32 @@ def choose_kernel(like: Tensor, wanted: str = "auto") -> AttentionKernel:
         stacklevel=2,
     )
     return AttentionKernel("math", False, _only(SDPBackend.MATH))
+
+
+def _is_hopper(like: Tensor) -> bool:
+    on_gpu = like.device.type == "cuda"
+    return on_gpu and torch.cuda.get_device_capability(like.device)[0] == HOPPER
+
+
+def _flash_attention_3(like: Tensor) -> Attend:
+    """Attention by a package for Hopper, which torch does not bring. Raises InputError."""
+    name = next((name for name in FA3_MODULES if find_spec(name)), "")
+    if not name or like.dtype == torch.float32 or not _is_hopper(like):
+        lacks = "" if name else f"; no module {' or '.join(FA3_MODULES)} (pip install fa3-fwd)"
+        raise InputError(
+            f'attention = "fa3" needs a GPU of the Hopper kind and bfloat16, and these are '
+            f'{like.dtype} keys on {like.device}{lacks}; take "auto"'
+        )
+    attend_heads = import_module(name).flash_attn_func
+
+    def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        queries = queries.expand(len(keys), -1, -1)
+        # (B, N, heads, C), one head; some versions return what the softmax summed to beside it.
+        found = attend_heads(queries[:, :, None], keys[:, :, None], values[:, :, None])
+        found = found[0] if isinstance(found, tuple) else found
+        return found[:, :, 0]  # type: ignore[no-any-return]
+
+    return attend
 
 
 def _off_gpu(like: Tensor) -> AttentionKernel:
@@ -98,7 +130,7 @@ def _usable_on_gpu(like: Tensor) -> set[SDPBackend]:
 
 def _wants_both(like: Tensor, usable: set[SDPBackend]) -> bool:
     both = {SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION} <= usable
-    return both and torch.cuda.get_device_capability(like.device)[0] == HOPPER
+    return both and _is_hopper(like)
 
 
 def _by_objects(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
