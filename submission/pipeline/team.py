@@ -1,7 +1,8 @@
 """The workers of a run: started over Ray, compared with the driver, and what each of them did."""
 
+import io
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +111,7 @@ def open_team(
     compute = recipe.compute
     refuse_one_gpu(compute)
     with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(_Aside(reporter)))
         with reporter.inside("starting workers", compute.ray or "on this machine"):
             share = stack.enter_context(open_ray(compute))
             device = "cuda" if share.gpus else "cpu"
@@ -118,6 +120,18 @@ def open_team(
             team = Team.gather(crew, Patience(ready_within=compute.ready_within_s), reporter)
         reporter.say(share_in_words(share, compute))
         yield team
+
+
+class _Aside(io.TextIOBase):
+    """What Ray prints goes to the log: standard output is for results, and losses we tell."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            self._reporter.detail(text.strip())
+        return len(text)
 
 
 def refuse_one_gpu(compute: Compute) -> None:
