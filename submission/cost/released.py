@@ -102,9 +102,11 @@ KNOWN = (*RELEASED, *QWEN_VL, *SAME_AS)
 
 def config_json(name: str) -> dict[str, Any]:
     """The content of config.json, as far as it is read; SAM 2's sizes are not in it."""
+    model_type = "sasasa2va_chat" if name in SAME_AS else "sa2va_chat"
     name = SAME_AS.get(name, name)
     stated = (QWEN_VL | PLAIN).get(name)
-    return _qwen_vl(*stated) if stated else _internvl(name)
+    sizes = _qwen_vl(*stated) if stated else _internvl(name)
+    return sizes if name in PLAIN else {"model_type": model_type, **sizes}
 
 
 def _qwen_vl(vision: dict[str, Any], language: tuple[int, ...]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from submission.models.sa2va.procedures import (
     asked_alike,
     grounded_alike,
     idle_faults,
+    misfit,
 )
 from submission.models.sa2va.settings import QWEN_VL_ONLY, Choices, presence_faults
 from submission.models.sa2va.settings import Settings as CallSettings
@@ -341,7 +342,15 @@ class Sa2VAExpert(Expert):
 
     def warnings(self) -> tuple[str, ...]:
         words = self.settings.approximations
-        return (f"is an approximation: {words}",) if words else ()
+        try:
+            model_type = self._values.get("model_type")
+        except InputError:  # told when the checkpoint is opened
+            model_type = None
+        found = (
+            misfit(self.settings.procedure, model_type),
+            f"is an approximation: {words}" if words else "",
+        )
+        return tuple(filter(None, found))
 
     def checkpoints(self) -> tuple[str, ...]:
         named = (self.settings.checkpoint, self.settings.sam2)

@@ -15,6 +15,7 @@ from submission.experts.expert import Expert, Tools
 from submission.experts.registry import build_experts
 from submission.experts.sharing import equal_answers, in_copies, votes_in_vain
 from submission.models.sa2va import model as sa2va
+from submission.models.sa2va.procedures import misfit
 from submission.recipe import read_recipe
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights
@@ -112,6 +113,36 @@ def test_a_dry_run_says_what_is_made_once_and_which_vote_is_in_vain(recipe, tmp_
         "vote       uniform, wrap_around, wrap_around_plus: equal answers in 2 of 2 videos; a vote "
         "between them adds nothing there\n" in said
     )
+
+
+@pytest.mark.parametrize("words", [["--dry-run"], []], ids=["plan", "run"])
+def test_a_procedure_that_does_not_fit_the_checkpoint_is_warned_of(
+    recipe, asked, tmp_path, capsys, words
+):
+    """The small checkpoint says that it is a plain Sa2VA; of another type nothing is said."""
+    assert main(["predict", "--recipe", recipe(), "--run", str(tmp_path), *words]) == 0
+    out, err = capsys.readouterr()
+    said = " ".join(f"{out} {err}".split())
+    for mode in MODES:
+        assert (
+            f'expert {mode} has procedure = "sasasa2va", and its checkpoint is of type sa2va_chat, '
+            'trained for "sa2va" or "sa2va-i": expect poor masks' in said
+        )
+
+
+@pytest.mark.parametrize(
+    ("procedure", "model_type", "warned"),
+    [
+        ("sa2va", "sa2va_chat", False),
+        ("sa2va-i", "sa2va_chat", False),
+        ("sasasa2va", "sasasa2va_chat", False),
+        ("sa2va", "sasasa2va_chat", True),
+        ("sa2va", "something else", False),
+        ("sasasa2va", None, False),
+    ],
+)
+def test_which_types_are_trained_for_which_procedure(procedure, model_type, warned):
+    assert bool(misfit(procedure, model_type)) == warned
 
 
 def test_copies_of_answers_are_made_once_and_end_with_one_error():

@@ -37,6 +37,10 @@ class Procedure(Protocol):
     def unread(self) -> tuple[str, ...]:
         """The settings that have no effect."""
 
+    @property
+    def trained(self) -> str:
+        """`model_type` in config.json of checkpoints that were trained for it."""
+
     def question(self, sentence: str) -> str:
         """Return the user's words after the images."""
 
@@ -64,6 +68,7 @@ class KeyFrames:
     asks: str = "\nPlease segment {}."
     asks_question: str = "\nPlease segment {}."  # for a sentence with "?"
     unread: tuple[str, ...] = ("mode", "selected_frames")
+    trained: str = "sa2va_chat"
 
     def question(self, sentence: str) -> str:
         return (self.asks_question if "?" in sentence else self.asks).format(sentence)
@@ -100,6 +105,7 @@ class Clips:
     asks: str = "\nPlease segment {}."
     asks_question: str = "\n{}"  # as it was trained; the reference's evaluator stops there
     unread: tuple[str, ...] = ("sampling", "frames", "seg")
+    trained: str = "sasasa2va_chat"
 
     def question(self, sentence: str) -> str:
         return (self.asks_question if "?" in sentence else self.asks).format(sentence)
@@ -192,6 +198,18 @@ def idle_faults(choices: Any) -> Iterator[Fault]:
         value = getattr(choices, item.name, item.default)
         if item.name in unread and value != item.default:
             yield Fault(item.name, f'it has no effect with procedure = "{choices.procedure}"')
+
+
+def misfit(name: str, model_type: object) -> str:
+    """Say that a checkpoint of this type was trained for another procedure; empty for not so."""
+    fitting = [other for other, way in PROCEDURES.items() if way.trained == model_type]
+    if not fitting or name in fitting:
+        return ""
+    known = " or ".join(f'"{other}"' for other in fitting)
+    return (
+        f'has procedure = "{name}", and its checkpoint is of type {model_type}, trained for '
+        f"{known}: expect poor masks"
+    )
 
 
 def decoder_faults(settings: Settings, *, has_tuned_decoder: bool) -> Iterator[Fault]:
