@@ -21,7 +21,7 @@ from scripts.benchmark.measure import Method
 from scripts.benchmark.public_code import compare
 from scripts.benchmark.run import Outcome, work_through
 from scripts.benchmark.sizes import NAMES, known_size
-from scripts.benchmark.tables import CLOCKS, comparison, machine_line, stages, utilisation
+from scripts.benchmark.tables import CLOCKS, comparison, machine_line, peaks, stages, utilisation
 from submission.errors import SubmissionError
 from submission.models.sam2 import fixed_parts
 from submission.models.sam2.attention_kernel import WANTED
@@ -89,6 +89,8 @@ def report(outcome: Outcome, left_out: str, clock: str) -> None:
         last = outcome.rows[-1]
         if "stages" in last["ours"]:
             print(f"\nSeconds per stage, E = {last['case']['sentences']}:\n\n{stages(last)}")
+        if memory := peaks(outcome.rows):
+            print(f"\n{memory}")
         if busy := utilisation(outcome.rows):
             print(f"\n{busy}")
     if left_out:

@@ -61,6 +61,7 @@ class ModelBench:
         """
         model = self.model_of(case.size)
         model.network.grounding.attention = case.attention
+        on_gpu = self.device.type == "cuda"
         model.parts = fixed_parts(case.compile, self.device)
         found = measure(model, case, self.method)
         limit = limit_of(case, self.machine["device"], self.at_once, self.precision)
@@ -69,6 +70,10 @@ class ModelBench:
                 "seconds": limit.seconds.at_best, "expected": limit.seconds.expected,
                 "flop": limit.flop, "public_flop": limit.public_flop,
             }  # fmt: skip
+        capacity = torch.cuda.get_device_properties(self.device).total_memory if on_gpu else 0.0
+        found["estimated_peak"] = peak_of(
+            case, self.at_once, gpu_bytes=capacity, value_bytes=self.dtype.itemsize
+        )
         return {**found, "memory_attention": model.attention, "compile": model.parts.words}
 
     def model_of(self, size: str) -> Sa2VA:

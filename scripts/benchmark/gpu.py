@@ -13,7 +13,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,10 +53,15 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("build/gpu"), metavar="DIR")
     parser.add_argument("--minutes", type=float, help="end by then (default: when all is done)")
     parser.add_argument("--rehearse", action="store_true", help="small models, few frames")
+    parser.add_argument("--public", type=Path, metavar="DIR", help="a checkout of bytedance/Sa2VA")
+    parser.add_argument("--public-python", default=sys.executable, metavar="PYTHON")
     arguments = parser.parse_args(words)
     end = None if arguments.minutes is None else time.monotonic() + 60 * arguments.minutes
     results: list[Result] = []
-    for part in parts(arguments.out, rehearse=arguments.rehearse):
+    for part in parts(
+        arguments.out, rehearse=arguments.rehearse, checkout=arguments.public,
+        python=arguments.public_python,
+    ):  # fmt: skip
         if end is not None and time.monotonic() >= end:
             break
         results.append(run_part(part, end))
@@ -65,7 +70,9 @@ def main(words: Sequence[str] | None = None) -> int:
     return int(any(result.status == "failed" for result in results))
 
 
-def parts(out: Path, *, rehearse: bool) -> list[Part]:
+def parts(
+    out: Path, *, rehearse: bool, checkout: Path | None = None, python: str = sys.executable
+) -> list[Part]:  # fmt: skip
     """Everything that is worth knowing of a GPU, the most valuable first."""
 
     def script(name: str, title: str) -> Part:
@@ -87,17 +94,28 @@ def parts(out: Path, *, rehearse: bool) -> list[Part]:
         name = f"{size}, {procedure}, M = {key_frames}, {frame[0]} x {frame[1]}{recorded}"
         return Part(name, _python("scripts.benchmark", *words))
 
+    def against_public_code(size: str) -> Iterator[Part]:
+        """The code of a checkout itself, in turn with ours."""
+        height, width = SMALL if rehearse else HD
+        words = (
+            "--public", str(checkout), "--public-python", python,
+            "--size", REHEARSED[size] if rehearse else size, "--sentences", "16",
+            "--frames", "8" if rehearse else "80", "--height", str(height), "--width", str(width),
+        )  # fmt: skip
+        yield Part(f"{size}, the public code itself", _python("scripts.benchmark", *words))
+
     return [
         script("environment", "Environment"),
+        script("same_masks", "Same masks as on the CPU"),
         Part("Tests that need a GPU", _python("pytest", "-m", "gpu", "tests")),
         script("kernels", "Attention kernels"),
-        timed("Sa2VA-8B", key_frames=5, sentences="16,4,1"),
-        timed("Sa2VA-8B", key_frames=5, sentences="1,16", compile="parts"),
-        timed("Sa2VA-26B", key_frames=20, sentences="16", frame=FULL_HD),
+        timed("Sa2VA-8B", key_frames=5, sentences="16,1"),
         timed("Sa2VA-1B", key_frames=5, sentences="16,1"),
-        script("same_masks", "Same masks as on the CPU"),
-        script("submit_twice", "`submit` of the sample on GPU and CPU"),
+        *(against_public_code("Sa2VA-8B") if checkout else ()),
+        timed("Sa2VA-26B", key_frames=20, sentences="16", frame=FULL_HD),
+        timed("Sa2VA-8B", key_frames=5, sentences="1,16", compile="parts"),
         script("feeding", "Feeding: JPEG files to stored answers"),
+        script("submit_twice", "`submit` of the sample on GPU and CPU"),
     ]
 
 

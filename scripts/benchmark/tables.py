@@ -70,6 +70,17 @@ def describe_model(case: Mapping[str, Any]) -> str:
     return f"{name}, {case['height']} x {case['width']}{shown}"
 
 
+def peaks(rows: Sequence[Row]) -> str:
+    """Peak memory of ours on a GPU beside the estimate; empty on a CPU, which holds libraries."""
+    lines = [
+        [describe_model(row["case"]), str(row["case"]["sentences"]),
+         size_of(row["ours"]["peak"]["held"]), size_of(row["estimated_peak"])]
+        for row in rows
+        if row["ours"]["peak"]["reserved"] and "estimated_peak" in row
+    ]  # fmt: skip
+    return markdown(["model", "E", "peak of ours", "estimated"], lines) if lines else ""
+
+
 def stages(row: Row) -> str:
     """Seconds per stage of one row, public and ours, the largest of the public first."""
     public, ours = row["public"]["stages"], row["ours"]["stages"]

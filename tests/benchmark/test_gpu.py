@@ -42,6 +42,16 @@ def test_a_rehearsal_has_the_same_parts_with_small_models(tmp_path):
     assert "Sa2VA-" not in " ".join(word for part in rehearsed for word in part.words)
 
 
+def test_masks_come_first_and_the_public_code_where_a_checkout_is_carried(tmp_path):
+    names = [part.name for part in parts(tmp_path, rehearse=True)]
+    assert names.index("Same masks as on the CPU") < names.index("Attention kernels")
+    assert not any("public code" in name for name in names)
+    assert any("parts recorded" in name for name in names)
+    carried = parts(tmp_path, rehearse=True, checkout=tmp_path / "Sa2VA", python="other")
+    (public,) = (part for part in carried if "public code" in part.name)
+    assert {"--public", str(tmp_path / "Sa2VA"), "other"} < set(public.words)
+
+
 def test_two_folders_of_masks_are_compared(tmp_path):
     for folder, height in (("a", 2), ("b", 4)):
         for sentence, drawn in (("0", height), ("1", 0)):

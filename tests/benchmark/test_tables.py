@@ -11,7 +11,7 @@ from scripts.benchmark.document import BY_FLOP, MEASURED, PER_STAGE, replace_sec
 from scripts.benchmark.flop_table import table
 from scripts.benchmark.growth import FIXED_FRAMES, FRAMES, SENTENCES, growth_cases, lines, picture
 from scripts.benchmark.resources import name_for_smi, parse_samples
-from scripts.benchmark.tables import comparison, markdown, stages
+from scripts.benchmark.tables import comparison, markdown, peaks, stages
 from submission.errors import InputError
 from submission.models.workload import Work
 
@@ -30,6 +30,13 @@ def row(**changes):
         "agreement": {"lowest_iou": 1.0, "equal_pixels": 0.9999995},
         **changes,
     }  # fmt: skip
+
+
+def test_the_peak_of_a_gpu_stands_beside_the_estimate():
+    assert peaks([row(estimated_peak=3e9)]) == ""  # nothing is reserved on a CPU
+    ours = {**row()["ours"], "peak": {"held": 2e9, "reserved": 4e9, "kind": ""}}
+    line = peaks([row(ours=ours, estimated_peak=3e9)]).splitlines()[-1]
+    assert line == "| small, 240 x 320 | 4 | 2.0 GB | 3.0 GB |"
 
 
 def test_the_comparison_says_what_was_scaled_up_and_the_share_of_the_limit():

@@ -55,7 +55,7 @@ def load(
     makes a model that can do "sa2va" and "sa2va-i". `quantize` "int8" is an approximation: the
     language model's layers keep their weights in eight bits, rounded while they are read
     (quantized.py).
-    `attention` names the kernel of memory attention on a GPU: "auto", "flash" or "cudnn".
+    `attention` names the kernel of memory attention on a GPU: "auto", "flash", "cudnn" or "fa3".
     `compile` "parts" records parts of fixed shape as CUDA graphs (fixed_parts.py); where that
     cannot be, the model's `parts.why_not` says why, and they run as they are called.
     `template` names the chat template of a checkpoint whose config.json states none.
