@@ -41,6 +41,7 @@ ablation: set-up  ## What sampling, procedure and votes do, on 200 clips made fo
 check: set-up  ## Lint, formatting and types; changes no file
 	@scripts/tools.sh
 	@.cache/tools/bin/hadolint Dockerfile
+	@.cache/tools/bin/shellcheck .ci/run scripts/*.sh scripts/*/*.sh scripts/*/*.sbatch
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make .cache/tools hold the locked tools for the image (hadolint, cyclonedx-py); needs .venv.
+# Make .cache/tools hold the locked tools for image and scripts (hadolint, shellcheck, cyclonedx-py); needs .venv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -182,7 +182,7 @@ prepare_mounts() { # data, weights and a recipe that knows only the places insid
 
 as_stranger() { # as_stranger OPTION-OR-WORD...; an ordinary user cannot give files away, and runs as itself
     local user=()
-    [ "$(id -u)" != 0 ] || user=(--user $STRANGER:$STRANGERS)
+    [ "$(id -u)" != 0 ] || user=(--user "$STRANGER:$STRANGERS")
     run_kit "${user[@]}" --weights "$WORK/mounts/weights" --data "$WORK/mounts/data" \
         --run "$WORK/mounts/runs/mine" "$@"
 }
