@@ -82,7 +82,7 @@ def _threads(otherwise: int) -> int:
 def import_ray() -> Any:
     """Return the module; raise InputError where Ray is not installed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
-    # What only future versions do: a worker without GPUs hides them from itself today already.
+    # Every worker is told its device: Ray need not hide GPUs from those on CPUs, nor warn of it.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray

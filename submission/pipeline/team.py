@@ -28,7 +28,7 @@ WORKER = "submission.pipeline.worker"  # has make_worker
 class Deeds:
     """What one worker did; for the run record."""
 
-    host: str
+    host: str  # the last one, where it was lost and came back on another
     gpu: str | None
     videos: int = 0  # that it finished
     masks: int = 0
@@ -100,7 +100,9 @@ class Team:
     def _deeds(self, worker: str) -> Deeds:
         facts = self.dispatcher.facts[worker]
         gpu = facts["site"]["gpu"]
-        return self.deeds.setdefault(worker, Deeds(facts["host"], gpu and gpu[0]))
+        deeds = self.deeds.setdefault(worker, Deeds("", None))
+        deeds.host, deeds.gpu = facts["host"], gpu and gpu[0]  # where it is now, after a loss
+        return deeds
 
 
 @contextmanager
