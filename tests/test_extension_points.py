@@ -1,0 +1,91 @@
+"""What somebody touches who adds something: counted on the code, and shown with a new kind."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from scripts.extension_points import PACKAGE, Member, dotted, families, fewest, literal, touched
+
+# Files today. A rule and a kind are where they should be; of the others it is known what is
+# missing: a procedure has its name in settings.py as well, a backbone stands in three lists
+# (images, sizes, loading) and a verb in cli.py.
+TODAY = {
+    "a vote rule": 1, "an expert kind": 2, "a procedure": 2, "a backbone": 5, "a verb": 2,
+}  # fmt: skip
+KIND = '''"""A kind for one test: everything is foreground."""
+
+from dataclasses import dataclass
+
+from submission.experts.expert import Expert
+from submission.masks.store import Prediction
+from submission.masks.track import Track
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Settings:
+    """No keys."""
+
+
+class Whole(Expert):
+    """Answers every expression with whole frames."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def identity(self):
+        return {}
+
+    def frames(self, video):
+        return ()
+
+    def predict(self, video, session):
+        whole = Track.encode(np.ones((len(video.frame_names), *video.size), dtype=bool))
+        return ((one, Prediction(one.sentence, whole)) for one in video.expressions)
+
+
+def build(name, settings, tools):
+    return Whole(name)
+'''
+
+
+def test_nothing_takes_more_files_than_today():
+    counted = {family.words: len(fewest(family)) for family in families()}
+    assert set(counted) == set(TODAY)
+    assert all(counted[words] <= most for words, most in TODAY.items()), counted
+    assert all(len(family.members) > 1 for family in families())
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A copy of the package, without the checkpoints that come along."""
+    folder = tmp_path / "submission"
+    left_out = shutil.ignore_patterns("samples", "__pycache__")
+    return shutil.copytree(PACKAGE, folder, ignore=left_out)
+
+
+def test_a_kind_is_one_module_and_one_line(house, split_folder, tmp_path):
+    module, registry = house / "experts/whole.py", house / "experts/registry.py"
+    module.write_text(KIND)
+    words = registry.read_text()
+    line = '    "whole": "submission.experts.whole",\n'
+    registry.write_text(words.replace("KINDS = {\n", f"KINDS = {{\n{line}", 1))
+    assert literal(registry, "KINDS")["whole"] == "submission.experts.whole"
+    member = Member("whole", module, dotted(module, house))
+    assert touched(member, house) == (module, registry)
+
+    recipe = tmp_path / "it.toml"
+    recipe.write_text('[[expert]]\nname = "all"\nkind = "whole"\n')
+    data = ["--data", str(split_folder.parent), "--split", split_folder.name]
+    call = [sys.executable, "-m", "submission", "submit", "--recipe", str(recipe), *data,
+            "--run", str(tmp_path / "run"), "--device", "cpu"]  # fmt: skip
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "11 of 11 masks" in done.stdout
+
+    other = house / "pipeline/plan.py"  # the negative control: somebody else asks for the kind
+    other.write_text(f"{other.read_text()}\nfrom submission.experts.whole import Whole\n")
+    assert touched(member, house) == (module, registry, other)
