@@ -66,7 +66,7 @@ def describe_model(case: Mapping[str, Any]) -> str:
     name = case["size"] if case["procedure"] == "sa2va" else f"{case['size']} {case['procedure']}"
     kernel = case.get("attention", "auto")
     shown = "" if kernel == "auto" else f", {kernel}"
-    shown += ", parts recorded" if case.get("compile", "off") != "off" else ""
+    shown += f", compile = {case['compile']}" if case.get("compile", "off") != "off" else ""
     return f"{name}, {case['height']} x {case['width']}{shown}"
 
 
@@ -118,7 +118,8 @@ def machine_line(row: Row) -> str:
     return (
         f"{machine['device']}, {machine['dtype']}, Python {machine['python']}, "
         f"torch {machine['torch']}, transformers {machine['transformers']}, "
-        f"memory attention by {row['memory_attention']}, revision {row['revision']}"
+        f"memory attention by {row['memory_attention']}, compile {row.get('compile', 'off')}, "
+        f"revision {row['revision']}"
     )
 
 
