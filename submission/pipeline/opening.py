@@ -1,6 +1,6 @@
 """Open what experts need before any model is made, and tell the faults of all of them at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from submission.dataset.records import Split
 from submission.errors import Fault, FaultyInput, InputError, join_errors
@@ -16,26 +16,34 @@ def refuse_faults(
     `to_run` also wants every checkpoint of the lock to be there.
     """
     found: dict[Fault, list[str]] = {}
-    absent: dict[str, Fault] = {}
+    to_fetch: dict[str, None] = {}
     for expert in experts:
-        if to_run:
-            absent |= _absent(expert, finder)
-        to_come = [absent[name] for name in expert.checkpoints() if name in absent]
-        for fault in (*expert.faults(split), *to_come):
+        faults = list(expert.faults(split))
+        for name in expert.checkpoints():
+            wrong = [Fault(f"checkpoint {one.where}", one.what) for one in finder.differences(name)]
+            if to_run and (why := finder.to_come(name)):
+                wrong.append(Fault(f"checkpoint {name}", why))
+            faults += wrong
+            to_fetch |= dict.fromkeys([name] if wrong else [])
+        for fault in faults:
             found.setdefault(fault, []).append(expert.name)
     finder.forget_opened()
     if found:
-        faults = [
-            Fault(f"expert{'s' if users[1:] else ''} {', '.join(users)}: {fault.where}", fault.what)
-            for fault, users in found.items()
-        ]
         advice = "Mend them and run the same command again; nothing was started."
-        if absent:
+        if to_fetch:
             advice = (
-                f"To bring checkpoints, run: {finder.commands(list(absent))}. A folder of your own "
-                f"is given as a path (./NAME). {advice}"
+                f"To bring checkpoints, run: {finder.commands(list(to_fetch))}. A folder of your "
+                f"own is given as a path (./NAME). {advice}"
             )
-        raise FaultyInput("These experts cannot answer the split:", faults, advice)
+        raise FaultyInput("These experts cannot answer the split:", _by_experts(found), advice)
+
+
+def _by_experts(found: Mapping[Fault, Sequence[str]]) -> list[Fault]:
+    """Each fault once, with the experts that have it."""
+    return [
+        Fault(f"expert{'s' if users[1:] else ''} {', '.join(users)}: {fault.where}", fault.what)
+        for fault, users in found.items()
+    ]
 
 
 def verify_checkpoints(experts: Sequence[Expert], finder: CheckpointFinder) -> None:
@@ -51,9 +59,3 @@ def verify_checkpoints(experts: Sequence[Expert], finder: CheckpointFinder) -> N
             wrong.append(error)
     if wrong:
         raise join_errors(wrong, "These checkpoints are not what the lock says, so none is opened:")
-
-
-def _absent(expert: Expert, finder: CheckpointFinder) -> dict[str, Fault]:
-    """The expert's checkpoints that the lock names and that are still to come, by name."""
-    named = ((name, finder.to_come(name)) for name in expert.checkpoints())
-    return {name: Fault(f"checkpoint {name}", why) for name, why in named if why}

@@ -4,13 +4,13 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from submission.errors import InputError
+from submission.errors import Fault, InputError
 from submission.progress import Reporter
 from submission.weights.folders import Weights, find_own, locate
 from submission.weights.hashes import recall
 from submission.weights.sizes import in_words
 from submission.weights.to_come import commands, why_to_come
-from submission.weights.verify import open_locked
+from submission.weights.verify import differences, open_locked
 
 SAM2_FILE = "sam2_hiera_large.pt"  # as Meta released it
 Opened = TypeVar("Opened")
@@ -55,6 +55,16 @@ class CheckpointFinder:
     def commands(self, names: Sequence[str]) -> str:
         """Return the command lines that bring checkpoints of the lock."""
         return commands(names, self._weights)
+
+    def differences(self, name: str) -> list[Fault]:
+        """How a checkpoint differs from the lock, as far as that is seen without reading it.
+
+        None for one that is still to come, or that the lock does not name.
+        """
+        locked = self._weights.lock.find(name)
+        if locked is None or self.to_come(name):
+            return []
+        return differences(locked, self._weights.place(locked), beside=False, read=False)
 
     def once(self, key: Hashable, open_it: Callable[[], Opened]) -> Opened:
         """Return what opening gave, for experts that open the same: it is done once."""

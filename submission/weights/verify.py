@@ -5,7 +5,7 @@ from pathlib import Path
 
 from submission.errors import Fault, FaultyInput, InputError
 from submission.weights.folders import Weights
-from submission.weights.hashes import digests
+from submission.weights.hashes import digests, recall
 from submission.weights.lock import EMPTY_SHA256, LockedCheckpoint, LockedFile, is_needed
 
 OnBytes = Callable[[int], None]
@@ -17,13 +17,15 @@ def differences(
     *,
     again: bool = False,
     beside: bool = True,
+    read: bool = True,
     on_bytes: OnBytes | None = None,
 ) -> list[Fault]:
     """Return every way in which a checkpoint's folder differs from the lock.
 
     Files are missing, of another size or of another content, as far as the lock states these, or
     the loader would read them and the lock does not list them. Hashes that are remembered count,
-    unless `again`; without `beside` nothing is remembered in the folder itself.
+    unless `again`; without `beside` nothing is remembered in the folder itself. Without `read`
+    nothing is read: content counts where its hash is remembered.
     """
     if not folder.is_dir():
         return [Fault(checkpoint.name, f"is not there: {folder}")]
@@ -31,7 +33,9 @@ def differences(
     whole = [
         file
         for file, fault in zip(checkpoint.files, faults, strict=True)
-        if fault is None and file.digest
+        if fault is None
+        and file.digest
+        and (read or recall(folder / file.path, file.algorithm) is not None)
     ]
     found = hash_locked(folder, whole, again=again, beside=beside, on_bytes=on_bytes)
     changed = [

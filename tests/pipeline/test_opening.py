@@ -138,6 +138,12 @@ def test_a_broken_file_of_cutie_is_told_with_the_others(call, answer, tmp_path, 
     assert "not a whole .pth file of weights" in said
 
 
+def test_what_is_no_sam_2_beside_a_checkpoint_is_told(call, tmp_path):
+    (tmp_path / "sam2.pt").write_bytes(b"PK\x03\x04 cut off")
+    said = call(f'checkpoint = "{TINY}"\nprocedure = "sa2va-i"\nsam2 = "sam2.pt"')
+    assert f"{tmp_path / 'sam2.pt'}: cannot be opened as SAM 2 weights" in said
+
+
 def test_settings_that_contradict_the_checkpoint_are_told(call):
     said = call(
         f'checkpoint = "{TINY}"\nprocedure = "sa2va-i"', f'checkpoint = "{SMALL}"\nmin_pixels = 9'

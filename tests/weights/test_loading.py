@@ -79,6 +79,22 @@ def test_a_flipped_bit_stops_the_run_before_it_starts(predict, stored, tmp_path,
     assert not (tmp_path / "run" / "predictions").exists()
 
 
+def test_a_dry_run_tells_what_is_seen_without_reading(predict, stored, tmp_path, capsys):
+    file = stored.folder / NAME / "model.safetensors"
+    size = file.stat().st_size
+    assert predict(NAME, "--dry-run") == 0
+    flip_a_bit(file)
+    assert predict(NAME, "--dry-run") == 0  # of its content nothing is known, and it is not read
+    with file.open("ab") as end:
+        end.write(b"x")
+    capsys.readouterr()
+    assert predict(NAME, "--dry-run") == 2
+    said = capsys.readouterr().err
+    words = f"model.safetensors: has {size + 1} bytes and should have {size}"
+    assert f"expert small: checkpoint {NAME}/{words}" in said
+    assert f"weights fetch {NAME}" in said
+
+
 def test_verify_does_not_trust_what_is_remembered(predict, stored, monkeypatch, capsys):
     right = {file.path: file.sha256 for file in stored.lock.take(NAME).files}
     flip_a_bit(stored.folder / NAME / "model.safetensors")
