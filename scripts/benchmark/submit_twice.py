@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from scripts.benchmark.tables import markdown
@@ -17,13 +18,14 @@ from scripts.benchmark.tables import markdown
 def main(words: Sequence[str] | None = None) -> int:
     """Submit twice and print what differs; 1 when a call failed."""
     parser = argparse.ArgumentParser(prog="python -m scripts.benchmark.submit_twice")
-    parser.add_argument("--devices", nargs=2, default=["cuda", "cpu"], metavar="DEVICE")
+    parser.add_argument("--devices", nargs=2, metavar="DEVICE", help="cuda cpu")
     parser.add_argument("--rehearse", action="store_true", help="one video only")
     arguments = parser.parse_args(words)
+    devices = arguments.devices or usual_devices(rehearse=arguments.rehearse)
     only = ["--videos", "clip_00"] if arguments.rehearse else []
     with tempfile.TemporaryDirectory() as folder:
-        runs = [Path(folder) / f"{n}-{device}" for n, device in enumerate(arguments.devices)]
-        for run, device in zip(runs, arguments.devices, strict=True):
+        runs = [Path(folder) / f"{n}-{device}" for n, device in enumerate(devices)]
+        for run, device in zip(runs, devices, strict=True):
             started = time.monotonic()
             call = [sys.executable, "-m", "submission", "submit", "--run", str(run)]
             call += ["--device", device, "--dtype", "float32", "--quiet", *only]
@@ -34,6 +36,11 @@ def main(words: Sequence[str] | None = None) -> int:
             print(f"- {device}: {time.monotonic() - started:.1f} s")
         print(f"\n{compare(*(run / 'Annotations' for run in runs))}")
     return 0
+
+
+def usual_devices(*, rehearse: bool) -> tuple[str, str]:
+    """The GPU and the CPU; where a rehearsal finds no GPU, the CPU stands in for it."""
+    return ("cpu" if rehearse and not torch.cuda.is_available() else "cuda"), "cpu"
 
 
 def compare(first: Path, second: Path) -> str:

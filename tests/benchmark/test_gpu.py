@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from scripts.benchmark.gpu import Part, page, parts, run_part
-from scripts.benchmark.submit_twice import compare
+from scripts.benchmark.submit_twice import compare, usual_devices
 
 
 def python(code):
@@ -50,6 +50,14 @@ def test_masks_come_first_and_the_public_code_where_a_checkout_is_carried(tmp_pa
     carried = parts(tmp_path, rehearse=True, checkout=tmp_path / "Sa2VA", python="other")
     (public,) = (part for part in carried if "public code" in part.name)
     assert {"--public", str(tmp_path / "Sa2VA"), "other"} < set(public.words)
+
+
+def test_only_a_rehearsal_goes_without_a_gpu(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert usual_devices(rehearse=True) == ("cpu", "cpu")
+    assert usual_devices(rehearse=False) == ("cuda", "cpu")  # and is refused there
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert usual_devices(rehearse=True) == ("cuda", "cpu")
 
 
 def test_two_folders_of_masks_are_compared(tmp_path):
