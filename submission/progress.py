@@ -29,7 +29,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from submission.terminal_table import wrapped
+from submission.terminal_table import harmless, wrapped
 
 Mode = Literal["bar", "plain", "json", "quiet"]
 PLAIN_EVERY = 10.0  # seconds between lines when the output is not a terminal
@@ -159,6 +159,7 @@ class Reporter:
     def result(self, text: str) -> None:
         """Print a line of the answer on standard output."""
         self._note(text)
+        text = harmless(text)
         print(wrapped(text, get_terminal_size().columns) if sys.stdout.isatty() else text)
 
     def _say(self, text: str) -> None:
@@ -168,7 +169,7 @@ class Reporter:
             self._print(text)
 
     def _print(self, text: str) -> None:
-        console = self._console
+        console, text = self._console, harmless(text)
         console.print(wrapped(text, console.width) if console.is_terminal else text, markup=False)
 
     def answer(self, **values: Any) -> None:
@@ -204,7 +205,7 @@ class Reporter:
         if self.mode == "json":
             self._json("warning", text=text)
         else:
-            self._console.print(f"warning: {text}", markup=False, style="yellow")
+            self._console.print(f"warning: {harmless(text)}", markup=False, style="yellow")
 
     def fail(self, text: str) -> None:
         """Say why the work stopped, in every mode."""

@@ -347,6 +347,12 @@ def as_json(recipe: Recipe) -> dict[str, Any]:
     return dict(json.loads(json.dumps(values, default=str)))
 
 
+def _object(values: Mapping[str, Any], key: str) -> dict[str, Any]:
+    if not isinstance(values[key], dict):
+        raise TypeError(f"{key} is no object")
+    return dict(values[key])
+
+
 def from_json(values: Mapping[str, Any]) -> Recipe:
     """Return the recipe that `as_json` wrote, or an earlier version of it without kinds.
 
@@ -354,16 +360,26 @@ def from_json(values: Mapping[str, Any]) -> Recipe:
     """
     faults: list[Fault] = []
     experts = tuple(_experts(values["experts"], faults))
+    if not experts:
+        faults.append(Fault("experts", "there is none"))
+    plain = {key: values[key] for key in ("name", "split", "meta", "rule", "missing", "png")}
+    read_fields(Recipe, plain, plain, "", faults)
+    compute = read_record(Compute, _object(values, "compute"), "compute.", faults)
+    published = values["published"] and read_record(
+        Published, _object(values, "published"), "published.", faults
+    )
+    if values["team"] is not None:
+        _object(values, "team")
     if faults:
-        raise FaultyInput("the experts of the record have faults:", faults)
+        raise FaultyInput("the recipe of the record has faults:", faults)
     return Recipe(
         **{
             **values,
             "folder": Path(values["folder"]),
             "experts": experts,
             "root": Path(values["root"]) if values["root"] else None,
-            "compute": Compute(**values["compute"]),
-            "published": Published(**values["published"]) if values["published"] else None,
+            "compute": compute,
+            "published": published or None,
             "gate": gate_of(values["gate"]) if values.get("gate") else None,
             "judge": Judge(**values["judge"]) if values.get("judge") else None,
         }

@@ -17,7 +17,8 @@ from submission.whole_files import write_bytes
 
 SEAL = "crc32"  # of all bytes, with zeros in the place of its own eight digits
 _NONE = "0" * 8
-_PLACE = re.compile(rf'"{SEAL}": "([^"]*)"}}\s*\Z'.encode())
+# The last member: of a damaged seal the name may be spoilt as well.
+_PLACE = re.compile(rf'"([^"]{{{len(SEAL)}}})": "([^"]{{8}})"}}\s*\Z'.encode())
 
 
 def write_sealed(path: Path, value: Mapping[str, Any]) -> None:
@@ -39,17 +40,18 @@ def read_sealed(path: Path) -> dict[str, Any]:
     value = parse_json(content, str(path))
     if not isinstance(value, dict):
         raise InputError(f"{path}: it holds {kind_of(value)}; it must be a JSON object")
+    found = _PLACE.search(content)
     seal = value.pop(SEAL, None)
-    if seal is not None and seal != _seal_of(content):
+    if (seal is not None or found) and seal != _seal_of(content, found):
         raise InputError(f"{path}: its {SEAL} is not that of its content")
     return value
 
 
-def _seal_of(content: bytes) -> str | None:
-    found = _PLACE.search(content)
-    if found is None or len(found[1]) != len(_NONE):
-        return None
-    blank = content[: found.start(1)] + _NONE.encode() + content[found.end(1) :]
+def _seal_of(content: bytes, found: re.Match[bytes] | None) -> str | bool:
+    """The seal that a file must have; False, which none is, where the place of it is spoilt."""
+    if found is None:
+        return False
+    blank = content[: found.start(2)] + _NONE.encode() + content[found.end(2) :]
     return f"{zlib.crc32(blank):08x}"
 
 

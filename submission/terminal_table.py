@@ -19,6 +19,15 @@ Rows = Sequence[Sequence[str]]  # the headings first
 Draw = Callable[[Rows], list[str]]
 
 
+# Controls but tab and new line, and what turns the direction of letters around.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def harmless(text: str) -> str:
+    """Return text with escapes in place of what moves cursors: names are made by others."""
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def drawing(piped: Draw, least: Sequence[str]) -> Draw:
     """Return what draws tables on standard output: `piped`, or a terminal's way.
 

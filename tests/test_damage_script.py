@@ -7,10 +7,10 @@ import pytest
 from scripts.damage.__main__ import damage_all, lay_out_in, table
 from scripts.damage.kinds import KINDS
 from scripts.damage.outcome import BAD, MENDED, NAMED, OTHER, WORKED
-from scripts.damage.scene import INPUTS, RUN
+from scripts.damage.scene import INPUTS, READ, RUN
 
 WITH_A_MODEL = ("config.json", "tokenizer.json", "tokenizer_config.json", "safetensors")
-TARGETS = [one for one in (*INPUTS, *RUN) if one.name not in WITH_A_MODEL]
+TARGETS = [one for one in (*INPUTS, *READ, *RUN) if one.name not in WITH_A_MODEL]
 
 
 @pytest.fixture(scope="module")

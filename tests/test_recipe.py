@@ -271,3 +271,21 @@ def test_homes_of_nobody_are_faults_of_the_recipe(tmp_path):
         "[gate] calibration",
     ]
     assert all("no home folder" in fault.what for fault in caught.value.faults)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("experts", [], "experts: there is none"),
+        ("rule", 3, "rule: it is 3"),
+        ("compute", {"device": 1.5}, "compute.device: it is 1.5"),
+        ("compute", [], "compute is no object"),
+        ("team", "A", "team is no object"),
+        ("folder", None, "NoneType"),
+    ],
+)
+def test_a_recorded_recipe_of_other_types_is_refused(tmp_path, key, value, words):
+    recipe = read_recipe(write(tmp_path, '[[expert]]\nname = "a"\nmasks = "m"'))
+    assert from_json(as_json(recipe)) == recipe
+    with pytest.raises((InputError, TypeError), match=re.escape(words)):
+        from_json(as_json(recipe) | {key: value})

@@ -2,7 +2,8 @@
 
 import pytest
 
-from submission.terminal_table import draw, drawing, wrapped
+from submission.progress import Reporter
+from submission.terminal_table import draw, drawing, harmless, wrapped
 
 ROWS = [
     ["percent", "J", "F", "J (targets)", "Final"],
@@ -49,3 +50,18 @@ def test_lines_break_between_words_and_go_on_under_their_second_column():
         f"verdict\n         {path}:\n         no faults (10 videos)\n  percent   J"
     )
     assert wrapped(text, 200) == text
+
+
+def test_what_moves_a_cursor_is_shown_as_an_escape():
+    odd = "a\x1b[2Jb\x00c\rd\x9be\u202ef"
+    assert harmless(odd) == r"a\x1b[2Jb\x00c\rd\x9be\u202ef"
+    fine = "é \u4e2d\tx\n— \u200d"
+    assert harmless(fine) == fine
+
+
+def test_no_message_of_any_kind_moves_a_cursor(capsys):
+    reporter = Reporter("plain")
+    for tell in (reporter.say, reporter.warn, reporter.fail, reporter.result):
+        tell("a\x1b[2Jb")
+    said = capsys.readouterr()
+    assert said.out + said.err == "a\\x1b[2Jb\n" * 2 + "warning: a\\x1b[2Jb\n" + "a\\x1b[2Jb\n"

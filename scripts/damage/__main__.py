@@ -12,7 +12,7 @@ from pathlib import Path
 from scripts.benchmark.tables import markdown
 from scripts.damage.kinds import KINDS, restore
 from scripts.damage.outcome import BAD, MENDED, NAMED, OTHER, WORKED, Case, one_case
-from scripts.damage.scene import INPUTS, MODEL, RUN, Target, lay_out, results
+from scripts.damage.scene import INPUTS, MODEL, READ, RUN, Target, lay_out, results
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", metavar="TEXT", help="targets with this in their name")
     parser.add_argument("-v", "--verbose", action="store_true", help="show every outcome")
     arguments = parser.parse_args(words)
-    targets = [one for one in (*INPUTS, *RUN) if (arguments.only or "") in one.name]
+    targets = [one for one in (*INPUTS, *READ, *RUN) if (arguments.only or "") in one.name]
     with tempfile.TemporaryDirectory() as base:
         lay_out_in(Path(base) / "whole")
         found = []

@@ -15,7 +15,7 @@ from submission.whole_files import write_json
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "submission/samples"
-VIDEOS, SENTENCES, FRAMES = 2, 1, 2
+VIDEOS, FRAMES = 2, 2
 
 MODEL = """checkpoint = "model"
 frames = 2
@@ -74,8 +74,15 @@ INPUTS = (
     Target("tokenizer_config.json", "model/tokenizer_config.json", (NEW,)),
     Target("safetensors", "model/model.safetensors", (PLAN, NEW)),
 )  # fmt: skip
-AFTER = (SUBMIT, ("report", "--run", "out"), ("score", "--run", "out"), ("compare", "out", "out"))
+REPORT, OF_RUN = ("report", "--run", "out"), ("score", "--run", "out")
+AFTER = (SUBMIT, REPORT, OF_RUN, ("compare", "out", "out"))
 UPLOAD = ("upload", "out", "--status", "--server", "http://127.0.0.1:9")
+READ = (  # what a run left, read before anything makes it again
+    Target("run.json, read", "out/run.json", (REPORT, OF_RUN, UPLOAD)),
+    Target("score.json, read", "out/score.json", (("compare", "out", "out"), REPORT)),
+    Target("stage record, read", "out/stages/**/*.json", (REPORT,)),
+    Target("prediction, read", "out/predictions/*/*/*.json", (OF_RUN, REPORT)),
+)
 RUN = (
     Target("prediction", "out/predictions/*/*/*.json", AFTER, True),
     Target("expert.json", "out/predictions/*/expert.json", AFTER, True),
@@ -105,7 +112,7 @@ def lay_out(folder: Path, expert: str = MODEL) -> None:
     videos = {}
     for name in sorted(meta["videos"])[:VIDEOS]:
         one = meta["videos"][name]
-        chosen = list(one["expressions"].items())[:SENTENCES]
+        chosen = list(one["expressions"].items())[1:2]
         videos[name] = one | {"frames": one["frames"][:FRAMES], "expressions": dict(chosen)}
         (split / "JPEGImages" / name).mkdir(parents=True)
         for frame in videos[name]["frames"]:

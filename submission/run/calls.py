@@ -43,11 +43,21 @@ def read_calls(run: Path) -> list[Call]:
             call = read_json(path)
         except InputError:
             continue
-        if isinstance(call, dict) and all(
-            isinstance(call.get(name), kind) for name, kind in _FIELDS.items()
-        ):
+        if _is_call(call):
             calls.append(call)
     return calls
+
+
+def _is_call(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    attention = value.get("attention", {})
+    return (
+        all(isinstance(value.get(name), kind) for name, kind in _FIELDS.items())
+        and all(type(spent) in (int, float) for spent in value["seconds"].values())
+        and isinstance(attention, dict)
+        and all(isinstance(words, str) for words in attention.values())
+    )
 
 
 def sum_seconds(calls: Sequence[Call], now: Call) -> dict[str, float]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from submission.errors import InputError
 from submission.progress import Reporter
 from submission.whole_files import PARTIAL_SUFFIX
 
@@ -29,8 +30,12 @@ def hold(run: Path, reporter: Reporter, *, together: bool = False) -> Iterator[N
     warning.
     """
     try:
+        if run.is_symlink() and not run.exists():
+            raise InputError(f"{run}: a link to {run.readlink()}, which is not there")
         run.mkdir(parents=True, exist_ok=True)
         file = (run / LOCK).open("a+b", buffering=0)
+    except FileExistsError:
+        raise InputError(f"{run}: not a folder; name another place with --run") from None
     except OSError as error:
         if not run.is_dir() or os.access(run, os.W_OK):
             raise

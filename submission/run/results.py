@@ -38,10 +38,15 @@ def is_run(path: Path) -> bool:
 def data_of_run(path: Path) -> DataOfRun | None:
     """Return what the record of a run says about its data, None when it has no record."""
     data = _record(path).get("data")
-    try:
-        return DataOfRun(Path(data["root"]), data["split"], data["meta"]) if data else None
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path / RECORD}: damaged: no {error} of the data") from error
+    if not data:
+        return None
+    match data:
+        case {"root": str(root), "split": str(split), "meta": str(meta)}:
+            return DataOfRun(Path(root), split, meta)
+    raise InputError(
+        f"{path / RECORD}: damaged: its data has no root, split and meta; name the data with "
+        "--data and --split"
+    )
 
 
 def recipe_of_run(path: Path) -> Recipe | None:

@@ -103,6 +103,7 @@ def test_edges_leave_out_runs_of_no_pixels():
         b"4 6",
         b"ooooooo",  # a number without an end
         b"oooooooo0",  # a number longer than any image
+        b"\\PPPPPP0",  # 12, in more characters than are added up in 64 bits without care
         b"5O8",  # a negative run
     ],
 )

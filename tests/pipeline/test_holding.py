@@ -13,6 +13,7 @@ from waiting import LIMIT
 
 from submission.cli import main
 from submission.dataset.mevis import read_split
+from submission.errors import InputError
 from submission.progress import Reporter
 from submission.run.holding import LOCK, hold
 
@@ -74,6 +75,17 @@ def test_partial_files_go_unless_somebody_may_be_writing_them(tmp_path):
     with hold(tmp_path, quiet, together=True):
         assert not any(path.exists() for path in left)
     assert all(path.exists() for path in kept)
+
+
+def test_a_run_folder_that_is_none_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    for name, words in (("file", "not a folder"), ("link", "a link to nowhere, which is not")):
+        with (
+            pytest.raises(InputError, match=f"{name}: {words}"),
+            hold(tmp_path / name, Reporter("quiet")),
+        ):
+            pass
 
 
 def test_a_share_without_locks_is_worked_in_with_a_warning(tmp_path, monkeypatch):
