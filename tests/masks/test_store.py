@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from submission.errors import FaultyInput, InputError, StoreMismatch
+from submission.masks.identity import maker_of
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
 from submission.sealed_json import read_sealed, write_sealed
@@ -179,6 +180,20 @@ def test_a_damaged_answer_is_named(full_store, split, content):
             question("a", video, video.expressions[0])
     with pytest.raises(FaultyInput, match="damaged predictions"):
         full_store.unanswered("a", split)
+
+
+def test_only_answers_that_cannot_be_read_are_damaged(full_store, split):
+    cut, other = (full_store.path("a", "dogs", name) for name in ("0", "2"))
+    stored = read_sealed(cut)  # a whole seal around run lengths that are none
+    stored["masks"][1]["counts"] = stored["masks"][1]["counts"][:-1]
+    write_sealed(cut, stored)
+    write_sealed(other, read_sealed(other) | {"sentence": "of another split"})
+    assert PredictionStore(full_store.folder).damaged("a", split) == [cut]
+
+
+def test_the_order_of_settings_makes_no_other_maker():
+    assert maker_of(IDENTITY) == maker_of(dict(reversed(IDENTITY.items())))
+    assert maker_of(IDENTITY) != maker_of(IDENTITY | {"frames": 19})
 
 
 def test_damaged_run_lengths_are_named(full_store, split):

@@ -85,6 +85,16 @@ def test_a_damaged_png_is_drawn_again_although_the_zip_is_whole(run, how):
     assert (folder / PNG).read_bytes() == expected
 
 
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_in_the_place_of_a_png_is_not_opened(run, put):
+    folder, words = run
+    expected = (folder / PNG).read_bytes()
+    (folder / PNG).unlink()
+    put(folder / PNG)
+    assert main(words) == 0
+    assert (folder / PNG).read_bytes() == expected
+
+
 def test_a_file_is_on_disk_before_it_has_its_name(tmp_path, named):
     write_bytes(tmp_path / "a", b"abc")
     write_bytes(tmp_path / "b", b"abc", durable=False)

@@ -50,7 +50,7 @@ def test_who_waits_for_whom(tmp_path, first, second, waits):
         other.start()
         if waits:
             assert ears.spoke.wait(LIMIT)
-            assert not entered.is_set()
+            assert not entered.wait(0.1)  # however long: it cannot come in
             who = f"process {os.getpid()} on {os.uname().nodename}"
             assert ears.heard == [f"another process ({who}) works in {tmp_path}: waiting"]
         else:

@@ -1,6 +1,7 @@
 """What a disk does to predictions is told, and --mend makes exactly that again."""
 
 import json
+import os
 import re
 
 import pytest
@@ -32,7 +33,12 @@ def flip(path):
 
 @pytest.mark.parametrize(
     "spoil",
-    [flip, lambda path: path.write_bytes(b""), lambda path: (path.unlink(), path.mkdir())],
+    [
+        flip,
+        lambda path: path.write_bytes(b""),
+        lambda path: (path.unlink(), path.mkdir()),
+        lambda path: (path.unlink(), path.symlink_to(path.parents[3])),
+    ],
 )
 def test_damaged_predictions_and_nothing_else_are_made_again(run, spoil, capsys):
     folder, words = run
@@ -44,6 +50,7 @@ def test_damaged_predictions_and_nothing_else_are_made_again(run, spoil, capsys)
     assert "the same submit or predict with --mend" in said
     assert main([*words, "--mend", "--dry-run"]) == 0
     assert "1 files would be dropped" in capsys.readouterr().err
+    assert os.path.lexists(damaged)
     assert main([*words, "--mend"]) == 0
     after = state(folder)
     assert {path for path in before if before[path] != after[path]} == {damaged}

@@ -118,6 +118,25 @@ def test_an_odd_entry_of_a_list_is_refused_before_anything_is_written(hub, entry
         ask(OPEN)
 
 
+@pytest.mark.parametrize(
+    ("content", "headers", "words"),
+    [
+        (b" " * 2000, {}, "packed or larger than 1000 bytes"),
+        (b"[]", {"Content-Encoding": "gzip"}, "packed or larger"),
+        (b"[" * 900, {}, "is not JSON"),
+        (b'[{"type": "file", "path": "a", "size": Infinity}]', {}, "odd list of files"),
+        (b"[" + b"9" * 900 + b"]", {}, "odd list of files"),
+    ],
+)
+def test_an_answer_is_bounded_and_read_as_it_is(hub, monkeypatch, content, headers, words):
+    monkeypatch.setattr("submission.weights.hub.LARGEST_ANSWER", 1000)
+    hub.moods[f"tree/{REVISION}"] = [
+        lambda handler, body, start: handler.send(200, content, headers)
+    ]
+    with pytest.raises(InputError, match=words):
+        ask(OPEN)
+
+
 def page(following: str) -> Mood:
     link = {"Link": f'<{following}>; rel="next"'}
     return lambda handler, body, start: handler.send(200, b"[]", link)
