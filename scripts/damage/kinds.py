@@ -112,7 +112,7 @@ def damage(path: Path, kind: str, rng: random.Random) -> None:
     """Damage one file; its time of change stays in half of the cases, as on a bad disk."""
     before = path.stat()
     if kind in CONTENTS:
-        path.write_bytes(CONTENTS[kind](path.read_bytes(), rng))
+        path.write_bytes(CONTENTS[kind](path.read_bytes() or b" ", rng))
         if rng.random() < 0.5:
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     else:
