@@ -6,6 +6,7 @@ narrow terminal names and facts are cut; percent, elapsed and remaining time nev
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -97,8 +98,12 @@ class Reporter:
 
     def _write(self, lines: list[str]) -> None:
         assert self._log is not None
-        # A full disk stops the work where it writes results; a log is no reason to.
-        with suppress(OSError), self._log.open("a", encoding="utf-8", errors="replace") as file:
+        # A full disk stops the work where it writes results; a log is no reason to. Nor is a named
+        # pipe in its place: without waiting it is refused.
+        with (
+            suppress(OSError),
+            open(self._log, "a", encoding="utf-8", errors="replace", opener=_at_once) as file,
+        ):
             file.write("".join(lines))
 
     def plan(self, units: float) -> None:
@@ -225,6 +230,10 @@ class Reporter:
     def _json(self, event: str, **values: Any) -> None:
         line = {"time": round(time.time(), 3), "event": event, **values}
         print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What a run says while it works, in each of its modes."""
 
 import json
+import os
 import re
 
 import pytest
@@ -89,3 +90,10 @@ def test_a_stage_that_failed_has_its_seconds_too():
     with pytest.raises(KeyError), stopwatch(seconds, "vote"):
         raise KeyError
     assert seconds["vote"] >= 0
+
+
+def test_a_named_pipe_in_the_place_of_the_log_does_not_stop_the_work(tmp_path):
+    os.mkfifo(tmp_path / "log.txt")
+    reporter = Reporter("quiet")
+    reporter.keep_log(tmp_path / "log.txt")
+    reporter.say("on we go")
