@@ -50,7 +50,7 @@ def test_who_waits_for_whom(tmp_path, first, second, waits):
         other.start()
         if waits:
             assert ears.spoke.wait(LIMIT)
-            assert not entered.wait(0.1)  # however long: it cannot come in
+            assert not entered.is_set()
             who = f"process {os.getpid()} on {os.uname().nodename}"
             assert ears.heard == [f"another process ({who}) works in {tmp_path}: waiting"]
         else:
@@ -59,6 +59,20 @@ def test_who_waits_for_whom(tmp_path, first, second, waits):
     other.join(LIMIT)
     assert entered.is_set()
     assert (tmp_path / LOCK).read_bytes() == b""
+
+
+@pytest.mark.parametrize(("together", "wanted"), [(False, fcntl.LOCK_EX), (True, fcntl.LOCK_SH)])
+def test_who_waits_asks_for_the_lock_until_it_is_given(tmp_path, monkeypatch, together, wanted):
+    asked = []
+
+    def busy(file, operation):
+        asked.append(operation)
+        if operation & fcntl.LOCK_NB:
+            raise BlockingIOError
+
+    monkeypatch.setattr(fcntl, "flock", busy)
+    with hold(tmp_path, Ears(), together=together):
+        assert asked[-1] == wanted
 
 
 def test_partial_files_go_unless_somebody_may_be_writing_them(tmp_path):
