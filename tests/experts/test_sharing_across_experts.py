@@ -47,7 +47,7 @@ def work(tmp_path, monkeypatch) -> dict[str, int]:
     """Counts of frames decoded, frames that passed an image encoder, and models loaded."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     counted = {"decoded": 0, "encoded": 0, "loaded": 0}
-    encode, close = GroundingNetwork.encode_images, FrameLoader.close
+    encode, close = GroundingNetwork.encode_levels, FrameLoader.close
     load = Sa2VAExpert._load
 
     def count_encoded(network, pixels):
@@ -62,7 +62,7 @@ def work(tmp_path, monkeypatch) -> dict[str, int]:
         counted["loaded"] += 1
         return load(expert)
 
-    monkeypatch.setattr(GroundingNetwork, "encode_images", count_encoded)
+    monkeypatch.setattr(GroundingNetwork, "encode_levels", count_encoded)
     monkeypatch.setattr(FrameLoader, "close", count_decoded)
     monkeypatch.setattr(Sa2VAExpert, "_load", count_loaded)
     return counted
