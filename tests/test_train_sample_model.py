@@ -276,7 +276,7 @@ def test_an_exported_checkpoint_says_what_was_said_in_training(made, tmp_path, p
         asked = [questions.rows[0][k] for k in chosen]
         prefix = language.asker.prefix(3).tolist()
         prompts = [Prompt([*prefix, *q.ids[: q.answer]], len(prefix)) for q in asked]
-        replies = model._answer(frames[0].numpy(), prompts, [], [FOUND] * len(prompts), 20)
+        replies = model._answer(frames[0].numpy(), prompts, [], [FOUND] * len(prompts), 20, None)
         _, found = model._embed_segs(replies, PROCEDURES["sa2va"], Settings())
     torch.testing.assert_close(found[:, 0], embedded[0, chosen], atol=2e-4, rtol=1e-3)
     clip = np.zeros((4, 128, 192, 3), np.uint8)

@@ -19,8 +19,8 @@ from scripts.damage.kinds import CONTENTS, damage
 from scripts.damage.scene import SUBMIT, Target, results
 from submission.cli import main
 
-SECONDS = 30  # for one call, of which an undisturbed one takes two; more is a hang
-GIGABYTES = 6  # of addresses, torch included; an undisturbed call takes half of it
+SECONDS = 300  # for one call, of which an undisturbed one takes two; more is a hang
+GIGABYTES = 4  # of addresses, beside what the process has; an undisturbed call takes a quarter
 _RAW = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202e\udc80-\udcff]")  # what moves a cursor
 
 # What may happen, in the order of a table; what stands behind BAD must not.
@@ -120,7 +120,7 @@ def _limited() -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, stop)
     memory = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (GIGABYTES << 30, memory[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (_addresses() + (GIGABYTES << 30), memory[1]))
     signal.alarm(SECONDS)
     try:
         yield
@@ -128,3 +128,9 @@ def _limited() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, memory)
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _addresses() -> int:
+    """Bytes of addresses that this process has now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from submission.output.png_files import write_track
 from submission.output.zip_file import write_zip
 from submission.pipeline.upload import Call, Upload
 from submission.progress import Reporter
-from submission.recipe import Published, Recipe, as_json
+from submission.recipe import Published, Recipe, as_json, read_recipe
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_data
 from submission.upload.credentials import VARIABLE
@@ -68,7 +68,9 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_track(run.annotations / video.name / one.id, video.frame_names, track, "1bit")
     write_zip(run.annotations, split, run.zip)
     published = Published("a paper", "valid", {"J&F": 61.98, "J": 58.0, "F": 66.0})
-    recipe = Recipe("tiny", folder, (), data.parent, data.name, None, published=published)
+    (folder / "tiny.toml").write_text('[[expert]]\nname = "one"\nkind = "example"\n')
+    recipe = replace(read_recipe(folder / "tiny.toml"), root=data.parent, split=data.name,
+                     published=published)  # fmt: skip
     RunRecord(run.path, recipe=as_json(recipe), data=describe_data(split, False), experts={})
     return run.path
 
