@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from submission.cost.estimate import Precision, seconds_of_all
 from submission.cost.hardware import SHOWN, Gpu, find_gpu
 from submission.device import Place
-from submission.models.workload import Stages, sum_stages, total
+from submission.models.workload import AtOnce, Stages, sum_stages, total
 from submission.weights.listing import in_columns
 
-FOOTNOTE = "* with smaller objects_at_once, images_at_once or sentences_at_once, chosen by itself"
+FOOTNOTE = "* with smaller limits, which are chosen by themselves:"
 MOST_STAGES = 4  # named, the costliest first
 
 
@@ -19,7 +19,7 @@ class Fitting:
 
     peak: float  # bytes
     fits: bool
-    is_smaller: bool  # the limits are below those of the recipe
+    smaller: AtOnce | None = None  # the limits, where they are below those of the recipe
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ def cost_lines(
     if len(busy) > 1:
         rows.append(_row("all", busy, names, precision))
     lines += ["", *in_columns(rows)]
-    if any(fitting and fitting.is_smaller for member in busy for fitting in member.on.values()):
-        lines.append(FOOTNOTE)
+    lines += _smaller_lines(busy)
     cores = sum(member.reading for member in busy)
     lines += [
         f"most of the work: {_largest(sum_stages(member.ours for member in busy))}",
@@ -107,12 +106,24 @@ def _on(name: str, members: Sequence[MemberCost], precision: Precision) -> str:
     fittings = [fitting for member in members if (fitting := member.on[name]) is not None]
     if not all(fitting.fits for fitting in fittings):
         return "does not fit"
-    star = " *" if any(fitting.is_smaller for fitting in fittings) else ""
+    star = " *" if any(fitting.smaller for fitting in fittings) else ""
     gpu: Gpu | None = find_gpu(name)
     if gpu is None:
         return f"fits, speed unknown{star}"
     stages = sum_stages(member.ours for member in members)
     return f"{duration(seconds_of_all(stages, gpu, precision).expected)}{star}"
+
+
+def _smaller_lines(members: Sequence[MemberCost]) -> list[str]:
+    """With which limits each expert fits, where these are not the recipe's."""
+    lines = [
+        f"  {member.name} on {gpu}: objects_at_once = {limits.objects}, images_at_once = "
+        f"{limits.images}, sentences_at_once = {limits.sentences}"
+        for member in members
+        for gpu, fitting in member.on.items()
+        if fitting is not None and (limits := fitting.smaller) is not None
+    ]
+    return [FOOTNOTE, *lines] if lines else []
 
 
 def _largest(stages: Stages) -> str:

@@ -123,7 +123,8 @@ def _fittings(
 def _fitting(demand: Demand, at_once: AtOnce, gpu: Place) -> Fitting:
     chosen = fit(demand.needs(gpu.total), at_once, gpu.free)
     peak = demand.peak(gpu, chosen or ONE)
-    return Fitting(peak, fits=chosen is not None, is_smaller=chosen not in (None, at_once))
+    smaller = chosen if chosen != at_once else None
+    return Fitting(peak, fits=chosen is not None, smaller=smaller)
 
 
 def _whole(gpu: Gpu) -> Place:

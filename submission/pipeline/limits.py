@@ -96,7 +96,7 @@ def fit_limits(
         chosen = fitting or ONE
     if chosen == wanted:
         return compute
-    reporter.detail(
+    reporter.say(
         f"for the {in_words(gpu.free)} that {gpu.name} has free: "
         f"objects_at_once = {chosen.objects}, images_at_once = {chosen.images}, "
         f"sentences_at_once = {chosen.sentences}"

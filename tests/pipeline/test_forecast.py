@@ -96,9 +96,10 @@ def plan_cost(recipe, weights, todo, place, passes=None):
 def test_a_plan_without_a_gpu_tells_of_known_ones(split, weights):
     recipe = read_recipe("single-80gb")
     lines = plan_cost(recipe, weights, everything(recipe, split), None)
-    table = {line.split()[0]: line for line in lines if line}
+    table = {line.split()[0]: line for line in lines if line and not line.startswith(" ")}
     assert "H200" in table["cost"]
     assert "RTX" in table["cost"]
+    assert any("8b-uniform20 on RTX 4090: objects_at_once = 4, images" in line for line in lines)
     assert table["sa2va-26b-uniform10"].endswith("does not fit")
     assert table["sa2va-8b-uniform20"].endswith("*")
     assert "PFLOP" in table["all"]
