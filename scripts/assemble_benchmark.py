@@ -27,6 +27,7 @@ from scripts.report_benchmark import make_blob
 from submission.dataset.records import MASK_FILE, Expression, Split, Video
 from submission.experts import mask_files
 from submission.experts.expert import ExpertEntry
+from submission.files.whole import write_json
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
 from submission.pipeline.check import check_run
@@ -34,10 +35,9 @@ from submission.pipeline.pack import pack
 from submission.pipeline.score import score_run
 from submission.pipeline.vote import refuse_missing, vote
 from submission.pool import num_cores, open_pool
-from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.run.folder import RunFolder
-from submission.whole_files import write_json
+from submission.terminal.progress import Reporter
 
 VALID_VIDEOS, SENTENCES, FRAMES, EXPERTS = 140, 16, 79, 5
 SIZE = (720, 1280)

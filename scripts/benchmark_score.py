@@ -34,10 +34,10 @@ from submission.dataset.records import Expression, Split, Video
 from submission.dataset.rle import encode
 from submission.output.png_files import encode_png
 from submission.pipeline.score import score_results
-from submission.progress import Reporter
 from submission.score.answers import PngSource
 from submission.score.score_file import write_scores
 from submission.score.scoring import score_video
+from submission.terminal.progress import Reporter
 
 try:
     import cv2

@@ -22,11 +22,11 @@ from submission.cost.lines import duration, flop_in_words
 from submission.cost.released import config_json
 from submission.dataset.images import decode_rgb
 from submission.experts.sa2va_cost import Cost
+from submission.files.whole import write_bytes
 from submission.models.sa2va.memory import ALLOWANCE, Peak, peak_memory
 from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.settings import Settings
 from submission.models.workload import AtOnce, Clip, Stages, sum_stages, total
-from submission.whole_files import write_bytes
 
 DOCUMENT = Path(__file__).parents[1] / "docs/cost.md"
 BEGIN, END = "<!-- tables: python -m scripts.cost_table --write -->\n", "<!-- end of tables -->\n"

@@ -19,8 +19,8 @@ experts expert registry scheduling model_cache sa2va mask_files example models c
 mask_packing sam2 sizes network image_features fast_layers memory_bank memory_attention
 attention_kernel tracker approximation internvl config tensor_names prompt vision loading tokenizer
 language model answer device masks track store writer voting output layout png_files zip_file team
-score region_and_boundary scoring report run folder record stages results progress whole_files
-strict_json mistaken_files errors
+score region_and_boundary scoring report run folder record stages results files terminal
+progress whole strict_json mistaken errors
 """.split()  # noqa: SIM905
 
 

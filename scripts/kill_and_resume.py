@@ -13,7 +13,7 @@ from typing import Any
 
 from scripts.damage.scene import SUBMIT, lay_out, results
 from submission.cli import main as command
-from submission.whole_files import PARTIAL_SUFFIX
+from submission.files.whole import PARTIAL_SUFFIX
 
 EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")  # of files, to be killed at
 RUN = Path("out")

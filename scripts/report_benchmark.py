@@ -22,16 +22,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from submission.dataset.mevis import read_split
+from submission.files.whole import write_bytes, write_json
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
 from submission.pool import open_pool
-from submission.progress import Reporter
 from submission.report.video_part import Voting
 from submission.report.writing import REPORT_UNITS, write_report
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_data
+from submission.terminal.progress import Reporter
 from submission.video.sampling import key_frames
-from submission.whole_files import write_bytes, write_json
 
 VIDEOS, SENTENCES, FRAMES, OBJECTS = 50, 793, 79, 4
 SIZES = ((720, 1280), (1080, 1920))  # in turn

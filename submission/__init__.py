@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from submission.models import load
     from submission.output.check import check
     from submission.pipeline.submit import Run, Selection
-    from submission.progress import Reporter
     from submission.recipe import read_recipe
     from submission.score.result import score_result as score
+    from submission.terminal.progress import Reporter
 
 __all__ = [
     "Reporter", "Run", "Selection", "__version__", "check", "load", "read_recipe", "read_split",
@@ -23,7 +23,7 @@ __all__ = [
 # for, so that `import submission` costs nothing. `score` is not here: it is the package of that
 # name, which can be called.
 _HOMES = {
-    "Reporter": "submission.progress",
+    "Reporter": "submission.terminal.progress",
     "Run": "submission.pipeline.submit",
     "Selection": "submission.pipeline.submit",
     "check": "submission.output.check",

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from submission import __version__
-from submission.answering import answering
-from submission.ending import DONE, end_with, stoppable
-from submission.progress import Mode, Reporter
 from submission.recipe import SAMPLE, recipe_series
+from submission.terminal.answering import answering
+from submission.terminal.ending import DONE, end_with, stoppable
+from submission.terminal.progress import Mode, Reporter
 from submission.verbs.calibrate import add_calibrate
 from submission.verbs.check import add_check
 from submission.verbs.completion import add_completion

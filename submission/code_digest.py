@@ -22,13 +22,13 @@ WITHOUT_A_SAY = (
     "submission.errors",
     "submission.experts.model_cache",
     "submission.experts.registry",
+    "submission.files.whole",
     "submission.pool",
-    "submission.progress",
     "submission.recipe",
     "submission.run",
+    "submission.terminal",
     "submission.verbs",
     "submission.weights",
-    "submission.whole_files",
 )
 
 # What only tells how much work a model is.

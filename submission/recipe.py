@@ -19,6 +19,9 @@ from submission.did_you_mean import did_you_mean
 from submission.errors import Fault, FaultyInput, InputError
 from submission.experts.expert import ExpertEntry
 from submission.experts.registry import JUDGE, find_kind, implied_kind
+from submission.files.read_record import read_fields, read_record
+from submission.files.toml_text import parse_toml, read_toml
+from submission.files.user_paths import expand
 from submission.gate.calibration_file import gate_of, read_calibration
 from submission.gate.decision import Gate
 from submission.gate.evidence import KINDS as EVIDENCE
@@ -26,9 +29,6 @@ from submission.gate.judge import AUDIT, EXISTENCE, LEAST_PIXELS
 from submission.gate.judge import Settings as Judge
 from submission.masks.voting import MOST_MEMBERS, Rule
 from submission.output.team import team_faults
-from submission.read_record import read_fields, read_record
-from submission.toml_text import parse_toml, read_toml
-from submission.user_paths import expand
 
 PACKAGED = Path(__file__).parent / "recipes"
 SAMPLE = "sample"  # the packaged recipe of a call without arguments

@@ -55,7 +55,7 @@ def test_a_copy_elsewhere_has_the_same_digest(copied):
         ("output/png_files.py", {VOTE, CHECK}),
         ("models/sam2/tracker.py", {SA2VA}),
         ("dataset/rle.py", {VOTE, CHECK, SA2VA}),
-        ("progress.py", set()),
+        ("terminal/progress.py", set()),
     ],
 )
 def test_a_line_of_code_changes_the_stages_that_import_it(copied, module, stages):

@@ -8,8 +8,8 @@ import torch
 from submission.device import Place, settle_device, settle_dtype, settle_for_model, why_no_gpu
 from submission.errors import InputError
 from submission.pipeline.submit import Run, Selection
-from submission.progress import Reporter
 from submission.recipe import read_recipe
+from submission.terminal.progress import Reporter
 
 
 @pytest.fixture

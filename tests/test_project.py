@@ -16,17 +16,12 @@ PACKAGE = ROOT / "submission"
 
 # Each room imports itself and rooms to its left only; torch stays out of all of them.
 WITHOUT_TORCH = (
-    "errors", "did_you_mean", "mistaken_files", "ordinary_files", "strict_json", "json_members",
-    "whole_files", "sealed_json",
-    "dataset", "masks", "output", "score",
+    "errors", "did_you_mean", "files", "dataset", "masks", "output", "score",
 )  # fmt: skip
 TORCH = {"cutie", "torch", "transformers", "sam2"}
 MODELS_KNOW = {
     "errors",
-    "mistaken_files",
-    "ordinary_files",
-    "strict_json",
-    "whole_files",
+    "files",
     "video",
     "device",
     "models",

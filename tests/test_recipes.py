@@ -11,7 +11,6 @@ from submission.errors import FaultyInput
 from submission.experts.expert import Tools
 from submission.experts.registry import build_experts
 from submission.masks.store import PredictionStore
-from submission.progress import Reporter
 from submission.recipe import (
     Published,
     packaged_recipes,
@@ -19,6 +18,7 @@ from submission.recipe import (
     read_recipe,
     recipe_series,
 )
+from submission.terminal.progress import Reporter
 from submission.verbs.published import published_lines
 from submission.verbs.recipe_list import recipe_lines
 from submission.weights.checkpoints import CheckpointFinder

@@ -19,8 +19,8 @@ from submission.masks.track import Track
 from submission.output.png_files import write_track
 from submission.output.zip_file import write_zip
 from submission.pipeline.score import score_run
-from submission.progress import Reporter
 from submission.run.folder import RunFolder
+from submission.terminal.progress import Reporter
 
 ROOT = Path(__file__).parents[1]
 EXPERT = "uniform5"

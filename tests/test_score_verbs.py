@@ -7,13 +7,13 @@ import pytest
 from tiny_split import square
 
 from submission.cli import main
+from submission.files.whole import write_json
 from submission.masks.store import Prediction
 from submission.masks.track import Track
 from submission.output.png_files import encode_png, write_track
 from submission.output.zip_file import write_zip
 from submission.pipeline import score as scoring
 from submission.run.folder import RunFolder
-from submission.whole_files import write_json
 
 EXPERTS = {"near": 3, "far": 12}  # where the square of every answer begins
 

@@ -21,7 +21,7 @@ from scripts.benchmark.records import Row
 from scripts.benchmark.run import work_through
 from scripts.benchmark.tables import CLOCKS, comparison, machine_line, stages
 from submission.errors import InputError, SubmissionError
-from submission.whole_files import write_bytes
+from submission.files.whole import write_bytes
 
 PAGE = Path("docs/performance.md")
 PICTURE = Path("docs/images/growth.svg")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.benchmark.resources import revision
-from submission.whole_files import write_bytes
+from submission.files.whole import write_bytes
 
 REHEARSED = {"Sa2VA-1B": "small", "Sa2VA-8B": "reference-internlm2", "Sa2VA-26B": "sample"}
 LAST_LINES = 25  # of what a part that failed said

@@ -23,7 +23,7 @@ from scripts.benchmark.run import work_through
 from scripts.benchmark.sizes import NAMES
 from scripts.benchmark.tables import CLOCKS, machine_line
 from submission.errors import SubmissionError
-from submission.whole_files import write_bytes
+from submission.files.whole import write_bytes
 
 SENTENCES, FRAMES = (1, 2, 4, 8, 16, 32), (20, 50, 100, 200, 400)
 FIXED_FRAMES, FIXED_SENTENCES = 20, 4  # of the other axis

@@ -25,8 +25,8 @@ from submission.pipeline.predict_together import predict_together
 from submission.pipeline.prepare import Prepared, prepare
 from submission.pipeline.team import open_team
 from submission.pipeline.worker import Order, make_worker, words_for
-from submission.progress import Reporter
 from submission.recipe import Recipe, parse_recipe, read_recipe
+from submission.terminal.progress import Reporter
 from submission.weights.folders import Weights
 
 

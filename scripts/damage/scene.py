@@ -9,9 +9,9 @@ from pathlib import Path
 
 from submission.cli import main
 from submission.errors import InputError
+from submission.files.sealed_json import read_sealed
+from submission.files.whole import write_json
 from submission.output.team import AGREEMENT
-from submission.sealed_json import read_sealed
-from submission.whole_files import write_json
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "submission/samples"

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from submission.dataset.records import Split
+from submission.files.whole import write_bytes, write_json
 from submission.masks.store import PredictionStore
 from submission.output.mask_files import open_submission
 from submission.score.score_file import VOTE, read_scores
-from submission.whole_files import write_bytes, write_json
 
 READABLE, MASKS = "sample.json", "masks.json.gz"
 HASH_SHOWN = 16  # hexadecimal digits of a SHA-256: enough to notice a change

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from submission.files.whole import write_bytes, write_json
 from submission.models.sa2va.internvl.config import Sa2VAConfig
 from submission.models.sa2va.internvl.tensor_names import tensor_sources
 from submission.models.sa2va.network import Network
 from submission.models.weight_files import SINGLE_FILE
-from submission.whole_files import write_bytes, write_json
 
 DTYPE = torch.float16  # ten bits of mantissa in half the space; values stay far below 65504
 OUTPUT_LAYER = "language.lm_head.weight"  # tied to the input embedding, which is stored

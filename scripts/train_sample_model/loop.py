@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from submission.whole_files import open_whole
+from submission.files.whole import open_whole
 
 SAVE_EVERY, TELL_EVERY = 100, 25  # steps
 LONGEST_GRADIENT = 1.0

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
-from submission.toml_text import read_toml
-from submission.user_paths import expand
+from submission.files.toml_text import read_toml
+from submission.files.user_paths import expand
 
 PATH_LIKE = ("/", "./", "../", "~")
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from submission.errors import InputError
-from submission.ordinary_files import too_large
+from submission.files.ordinary import too_large
 
 FRAME_FOLDER = "JPEGImages"
 FRAME_TAR = "JPEGImages.tar"

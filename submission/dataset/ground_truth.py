@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from submission.dataset.records import MASK_FILE, Expression, Split, Video
 from submission.dataset.rle import decode, encode_ends, first_fault, read_item
 from submission.errors import Fault, FaultyInput, InputError
-from submission.json_members import Span, read_members
+from submission.files.json_members import Span, read_members
 
 _NO_IDS = "the meta file has no anno_id for this sentence"
 

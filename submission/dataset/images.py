@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from submission.mistaken_files import mistaken_for
+from submission.files.mistaken import mistaken_for
 
 _PILLOW_ERRORS = (
     OSError,

@@ -11,7 +11,7 @@ from typing import Any
 from submission.dataset.names import name_fault
 from submission.dataset.records import Expression, Video
 from submission.errors import Fault
-from submission.strict_json import JsonObject, read_json
+from submission.files.strict_json import JsonObject, read_json
 
 UNKNOWN_SIZE = (0, 0)
 

@@ -19,12 +19,12 @@ from typing import Any
 from submission.dataset.frame_files import FRAME_FOLDER, FrameFolder, find_frame, open_frame_files
 from submission.dataset.records import Split, Video
 from submission.errors import InputError
+from submission.files.ordinary import SMALL
+from submission.files.strict_json import kind_of, read_object
+from submission.files.whole import write_bytes, write_json
 from submission.masks.store import CONFIDENCE_DIGITS
-from submission.ordinary_files import SMALL
 from submission.output.layout import missing_faults
 from submission.output.mask_files import MaskFolder
-from submission.strict_json import kind_of, read_object
-from submission.whole_files import write_bytes, write_json
 
 META = "meta_expressions.json"
 SCORES = "scores.json"

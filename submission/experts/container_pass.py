@@ -7,7 +7,7 @@ from submission.container.program import Running
 from submission.dataset.records import Video
 from submission.errors import InputError
 from submission.experts.container_job import JobFolder
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 
 POLL = 0.3  # seconds between looks at what it has finished
 SECONDS_TO_END = 30  # for what it does after its last video

@@ -16,11 +16,11 @@ from typing import Any
 
 from submission.code_digest import code_digest
 from submission.errors import InputError
+from submission.files.strict_json import read_object
+from submission.files.whole import write_json
 from submission.models.unit_calls import Calls, Unit, units_of
 from submission.models.workload import Stages, Work
-from submission.strict_json import read_object
 from submission.weights.hashes import cache_folder
-from submission.whole_files import write_json
 
 MOST_BYTES = 1 << 22  # of a file of counts; one has a few kilobytes
 Counter = Callable[[Unit], Work]

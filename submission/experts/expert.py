@@ -18,7 +18,7 @@ from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault
 from submission.experts.model_cache import ModelCache
 from submission.masks.store import Prediction, PredictionStore
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest
 from submission.weights.checkpoints import CheckpointFinder

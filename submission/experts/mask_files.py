@@ -11,11 +11,11 @@ from pydantic import Field
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, FaultyInput, InputError
 from submission.experts.expert import Expert, Predictions, Tools
+from submission.files.user_paths import expand
 from submission.masks.store import Prediction
 from submission.models.workload import AtOnce, Stages
 from submission.output.given_masks import look_at_masks, members_by_name, size_faults
 from submission.output.mask_files import MaskArchive, MaskFolder, open_submission
-from submission.user_paths import expand
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest
 from submission.weights.folder_digest import digest_folder

@@ -20,6 +20,8 @@ from submission.experts.expert import EVERYTHING, Expert, Predictions, Resources
 from submission.experts.opened_sa2va import checkpoint_faults
 from submission.experts.sa2va_cost import Cost
 from submission.experts.selected_frames import SelectedFrames
+from submission.files.strict_json import read_object
+from submission.files.user_paths import expand
 from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
 from submission.models.sa2va.images import image_requests
@@ -36,8 +38,6 @@ from submission.models.sa2va.settings import Settings as CallSettings
 from submission.models.sa2va.work import ANSWERS, PREFIX, VISION
 from submission.models.sam2.sizes import read_grounding
 from submission.models.workload import AtOnce, Clip, Stages
-from submission.strict_json import read_object
-from submission.user_paths import expand
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest, Squash
 from submission.weights.hashes import checkpoint_files, hash_files

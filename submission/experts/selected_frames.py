@@ -10,8 +10,8 @@ from typing import Any
 
 from submission.dataset.records import Expression, Video
 from submission.errors import Fault, InputError
+from submission.files.strict_json import read_object
 from submission.models.sa2va.settings import selection_faults
-from submission.strict_json import read_object
 
 MODE = "q_frame"  # the mode that reads such a file
 KEY = "selected_frames"

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
+from submission.files.strict_json import read_json
+from submission.files.whole import write_json
 from submission.gate.calibration import Calibration, Final
 from submission.gate.decision import MOST_KINDS, Gate
 from submission.gate.evidence import KINDS
-from submission.strict_json import read_json
-from submission.whole_files import write_json
 
 
 def write_calibration(path: Path, calibration: Calibration, made_from: Mapping[str, Any]) -> None:

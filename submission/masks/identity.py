@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import Fault, InputError, StoreMismatch, list_faults
-from submission.sealed_json import read_sealed
-from submission.strict_json import read_object
-from submission.whole_files import write_json
+from submission.files.sealed_json import read_sealed
+from submission.files.strict_json import read_object
+from submission.files.whole import write_json
 
 IDENTITY_FILE = "expert.json"
 MADE_BY = "made_by"  # the member of an answer that names its maker

@@ -17,6 +17,7 @@ from typing import Any
 from submission.dataset.names import name_fault
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, FaultyInput, InputError, StoreMismatch, list_faults
+from submission.files.sealed_json import SEAL, read_sealed, write_sealed
 from submission.masks.identity import (
     IDENTITY_FILE,
     MADE_BY,
@@ -28,7 +29,6 @@ from submission.masks.identity import (
     remove,
 )
 from submission.masks.track import Track
-from submission.sealed_json import SEAL, read_sealed, write_sealed
 
 _FIELDS: dict[str, type] = {"sentence": str, "size": list, "masks": list}
 NO_MASKS = {"masks": "none"}  # in the identity of who answers with numbers only, and has no vote

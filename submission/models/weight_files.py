@@ -8,8 +8,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from submission.errors import Fault, FaultyInput, InputError, join_errors
-from submission.mistaken_files import LOOKED_AT, mistaken_for
-from submission.strict_json import read_json
+from submission.files.mistaken import LOOKED_AT, mistaken_for
+from submission.files.strict_json import read_json
 
 INDEX_FILE = "model.safetensors.index.json"
 SINGLE_FILE = "model.safetensors"

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from submission.dataset.images import BrokenImage, most_bytes
 from submission.dataset.records import Video
 from submission.errors import InputError
+from submission.files.ordinary import SMALL, read_head, read_ordinary, too_large
 from submission.masks.track import Track
-from submission.ordinary_files import SMALL, read_head, read_ordinary, too_large
 from submission.output.layout import file_name
 from submission.output.png_files import read_mask
 

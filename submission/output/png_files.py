@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from submission.dataset.images import BrokenImage, decode_image, high_byte, size_fault
+from submission.files.whole import write_bytes
 from submission.masks.label_runs import Window
 from submission.masks.track import Track
-from submission.whole_files import write_bytes
 
 PngMode = Literal["1bit", "8bit"]
 

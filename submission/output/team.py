@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from submission.errors import InputError
-from submission.strict_json import parse_json
+from submission.files.strict_json import parse_json
 
 AGREEMENT = "By submitting the test results, I agree with the challenge terms and policies."
 

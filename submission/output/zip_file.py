@@ -11,10 +11,10 @@ from typing import Any
 
 from submission.dataset.records import Split
 from submission.errors import Fault, FaultyInput
+from submission.files.whole import open_whole
 from submission.output.layout import TEAM_FILE, file_name, missing_faults
 from submission.output.mask_files import MaskFolder
 from submission.output.team import team_faults
-from submission.whole_files import open_whole
 
 LARGE_ZIP = 500_000_000  # bytes; uploads above this are known to fail or to take very long
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date of the format

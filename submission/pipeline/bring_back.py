@@ -6,20 +6,20 @@ from pathlib import Path
 
 from submission.dataset.records import Split
 from submission.errors import FaultyResult, InputError
+from submission.files.whole import write_bytes
 from submission.pipeline.report import report
 from submission.pipeline.score import is_scored
-from submission.progress import Reporter
 from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
 from submission.run.results import recipe_of_run
 from submission.score.score_file import read_scores
+from submission.terminal.progress import Reporter
 from submission.upload.answers import FAILED, FINISHED, Competition, Phase, Submission, plain
 from submission.upload.codabench import Codabench
 from submission.upload.journal import Attempt
 from submission.upload.leaderboard import leaderboard_lines
 from submission.upload.scores import failed_children, flat_scores, keep_in_run, score_lines
 from submission.upload.waiting import Clock, Waited, wait
-from submission.whole_files import write_bytes
 
 LOG_LINES = 15  # of the most telling log, on the terminal
 LOGS_FIRST = ("scoring_stderr", "prediction_ingestion_stderr")  # where the reason usually stands

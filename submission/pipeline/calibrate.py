@@ -20,11 +20,11 @@ from submission.masks.track import Track
 from submission.masks.voting import Rule, vote_tracks
 from submission.pipeline.vote import read_answers, read_odds, refuse_missing
 from submission.pool import open_pool
-from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.score.answers import TrackAnswer
 from submission.score.scoring import ExpressionScore, score_video
+from submission.terminal.progress import Reporter
 
 CALIBRATE_UNITS = 0.1  # cost of a mask; predicting one is 1
 POOL_FROM = 1_000_000_000  # pixels x experts from which starting processes pays

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from submission.code_digest import code_digest
 from submission.dataset.records import Split
+from submission.files.whole import write_json
 from submission.output.check import Verdict, check
-from submission.progress import Reporter
 from submission.run.folder import RunFolder
 from submission.run.stages import contents, file_states
-from submission.whole_files import write_json
+from submission.terminal.progress import Reporter
 
 CHECK_UNITS = 0.02  # cost of a mask; predicting one is 1
 

@@ -5,7 +5,7 @@ import zlib
 from pathlib import Path
 
 from submission.dataset.records import Video
-from submission.ordinary_files import read_ordinary
+from submission.files.ordinary import read_ordinary
 
 Checksums = dict[str, dict[str, int | None]]  # by expression and file
 

@@ -17,7 +17,7 @@ from submission.errors import InputError
 from submission.experts.expert import Expert
 from submission.experts.scheduling import schedule
 from submission.models.workload import AtOnce
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.weights.sizes import in_words
 
 ONE = AtOnce(1, 1, 1)

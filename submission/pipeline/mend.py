@@ -3,8 +3,8 @@
 from submission.dataset.records import Split
 from submission.errors import Fault, list_faults
 from submission.masks.store import PredictionStore
-from submission.progress import Reporter
 from submission.recipe import Recipe
+from submission.terminal.progress import Reporter
 
 
 def drop_damaged(

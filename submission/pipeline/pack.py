@@ -11,10 +11,10 @@ from submission.code_digest import code_digest
 from submission.dataset.records import Split
 from submission.output.zip_file import write_zip
 from submission.pipeline.vote import vote_records
-from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.run.stages import file_states
+from submission.terminal.progress import Reporter
 
 PACK_UNITS = 0.005  # cost of a mask; predicting one is 1
 

@@ -21,7 +21,7 @@ from submission.experts.sharing import equal_answers, in_copies
 from submission.masks.store import PredictionStore
 from submission.masks.writer import PredictionWriter
 from submission.pipeline.prepare import Prepared
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.video.frame_loader import FrameLoader
 from submission.video.session import VideoSession
 

@@ -20,7 +20,7 @@ from submission.pipeline.predict import Predicted, listed, rounds_of, tell_fault
 from submission.pipeline.prepare import Prepared
 from submission.pipeline.team import Team
 from submission.pipeline.worker import ByExpert, Done, Order
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 
 
 def predict_together(

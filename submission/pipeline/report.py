@@ -10,12 +10,12 @@ from submission.dataset.records import Split
 from submission.pipeline.pack import is_packed
 from submission.pipeline.score import is_scored
 from submission.pipeline.vote import gate_decisions, is_voted, refuse_missing
-from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.report.video_part import Voting
 from submission.report.writing import write_report
 from submission.run.folder import RunFolder
 from submission.score.score_file import VOTE, Result, read_scores
+from submission.terminal.progress import Reporter
 
 OLD_SCORE = (
     "The score of this run is of other answers or masks than those that are here now, and is not "

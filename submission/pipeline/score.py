@@ -11,13 +11,13 @@ from submission.code_digest import code_digest
 from submission.dataset.ground_truth import read_ground_truth
 from submission.dataset.records import Split
 from submission.pool import open_pool, work_through
-from submission.progress import Reporter
 from submission.run.folder import RunFolder
 from submission.run.results import Found, find_results
 from submission.run.stages import contents, file_states
 from submission.score.answers import StoreSource
 from submission.score.score_file import Scores, read_scores, write_scores
 from submission.score.scoring import ExpressionScore, Score, gather, score_video
+from submission.terminal.progress import Reporter
 
 SCORE_UNITS = 0.02  # cost of a mask; predicting one is 1
 POOL_FROM = 3_000_000_000  # pixels from which starting processes pays; some three seconds

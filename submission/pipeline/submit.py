@@ -30,7 +30,6 @@ from submission.pipeline.vote import (
     remove_other_videos,
     vote,
 )
-from submission.progress import Reporter, stopwatch
 from submission.recipe import Recipe, as_json
 from submission.report.writing import REPORT_UNITS
 from submission.run.folder import RunFolder
@@ -42,6 +41,7 @@ from submission.run.record import (
     refuse_other_data,
 )
 from submission.score.score_file import Scores
+from submission.terminal.progress import Reporter, stopwatch
 from submission.weights.folders import Weights
 from submission.weights.to_come import lines, room
 

@@ -17,8 +17,8 @@ from submission.experts.expert import Expert
 from submission.pipeline.agreement import agreement, difference_in_words
 from submission.pipeline.prepare import Site
 from submission.pipeline.worker import Done, site_from_json, words_for
-from submission.progress import Reporter
 from submission.recipe import Recipe
+from submission.terminal.progress import Reporter
 from submission.weights.folders import Weights
 
 WORKER = "submission.pipeline.worker"  # has make_worker

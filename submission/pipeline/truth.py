@@ -10,9 +10,9 @@ from submission.dataset.ground_truth import read_ground_truth
 from submission.dataset.official import differs_from_official
 from submission.dataset.records import Split
 from submission.errors import InputError
-from submission.progress import Reporter
 from submission.run.folder import RunFolder
 from submission.run.stages import file_states
+from submission.terminal.progress import Reporter
 from submission.weights.hashes import hash_files
 
 STAGE = "truth"

@@ -9,14 +9,14 @@ from typing import Any
 
 from submission.dataset.records import Split
 from submission.errors import Fault, FaultyResult, InputError
+from submission.files.strict_json import read_json
 from submission.pipeline.bring_back import HandedIn, bring_back
 from submission.pipeline.check import CHECK_UNITS, check_files, check_run, keep_verdict
 from submission.pipeline.submit import Selection, read_data
-from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
-from submission.strict_json import read_json
+from submission.terminal.progress import Reporter
 from submission.upload import preflight
 from submission.upload.answers import (
     Competition,

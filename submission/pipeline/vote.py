@@ -25,10 +25,10 @@ from submission.masks.voting import Rule, vote_tracks
 from submission.output.png_files import PngMode, write_track
 from submission.pipeline.drawn import Checksums, checksums
 from submission.pool import open_pool
-from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.run.stages import file_states
+from submission.terminal.progress import Reporter
 
 POOL_FROM = 2_000_000_000  # pixels x members from which starting processes pays
 VOTE_UNITS = 0.05  # cost of a mask; predicting one is 1

@@ -16,6 +16,7 @@ from submission.dataset.frame_files import open_frame_files
 from submission.dataset.ground_truth import GroundTruth
 from submission.dataset.records import Expression, Video
 from submission.dataset.rle import Integers
+from submission.files.whole import write_bytes
 from submission.masks.agreement import (
     close_pixels,
     covered,
@@ -28,7 +29,6 @@ from submission.masks.track import Track
 from submission.masks.voting import Rule, decision_table, vote_tracks
 from submission.report.frame_sheet import draw_sheet
 from submission.report.mask_text import write_masks
-from submission.whole_files import write_bytes
 
 Json = dict[str, Any]
 

@@ -14,16 +14,16 @@ from submission.code_digest import code_digest
 from submission.dataset.ground_truth import read_ground_truth
 from submission.dataset.records import Split
 from submission.errors import InputError
+from submission.files.strict_json import read_json
+from submission.files.whole import write_bytes
 from submission.pool import open_pool, work_through
-from submission.progress import Reporter
 from submission.report.page import TEMPLATES, render
 from submission.report.video_part import Json, VideoPart, Voting, write_frames, write_video
 from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
 from submission.run.stages import contents, file_states
 from submission.score.score_file import Result
-from submission.strict_json import read_json
-from submission.whole_files import write_bytes
+from submission.terminal.progress import Reporter
 
 REPORT_UNITS = 0.02  # cost of a mask; predicting one is 1
 POOL_FROM = 20_000  # masks from which starting processes pays

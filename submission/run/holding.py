@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from submission.errors import InputError
-from submission.progress import Reporter
-from submission.whole_files import PARTIAL_SUFFIX
+from submission.files.whole import PARTIAL_SUFFIX
+from submission.terminal.progress import Reporter
 
 LOCK = ".lock"  # in the run folder; says who holds it
 _WHO_BYTES = 300  # longer than any process id and name of a host

@@ -20,11 +20,11 @@ from typing import Any
 from submission import __version__
 from submission.dataset.records import Split
 from submission.errors import InputError, StoreMismatch
+from submission.files.strict_json import read_json
+from submission.files.whole import write_json
 from submission.run.calls import join_attention, new_call_file, read_calls, sum_seconds, write_call
-from submission.strict_json import read_json
 from submission.weights.lock import Lock
 from submission.weights.verify import locked_as
-from submission.whole_files import write_json
 
 LIBRARIES = ("numpy", "pillow", "pycocotools", "safetensors", "sam2", "torch", "transformers")
 NAME = "run.json"

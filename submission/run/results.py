@@ -7,6 +7,7 @@ from typing import Any
 
 from submission.dataset.records import Split
 from submission.errors import InputError
+from submission.files.strict_json import read_json
 from submission.masks.identity import IDENTITY_FILE, read_identity
 from submission.masks.store import NO_MASKS
 from submission.output.layout import find_wrapper
@@ -16,7 +17,6 @@ from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
 from submission.score.answers import PngSource, StoreSource
 from submission.score.score_file import VOTE
-from submission.strict_json import read_json
 
 Found = PngSource | StoreSource
 

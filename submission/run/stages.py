@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
-from submission.strict_json import read_json
-from submission.whole_files import write_json
+from submission.files.strict_json import read_json
+from submission.files.whole import write_json
 
 
 class Stages:

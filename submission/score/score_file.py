@@ -9,9 +9,9 @@ from typing import Any
 
 from submission.dataset.records import Split
 from submission.errors import InputError
+from submission.files.strict_json import read_json
+from submission.files.whole import write_bytes, write_json
 from submission.score.scoring import Score
-from submission.strict_json import read_json
-from submission.whole_files import write_bytes, write_json
 
 VOTE = "vote"  # what the result of a run is called, beside its experts
 

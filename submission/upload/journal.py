@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
-from submission.strict_json import read_json
-from submission.whole_files import write_json
+from submission.files.strict_json import read_json
+from submission.files.whole import write_json
 
 NAME = "upload.json"
 READ_AT_ONCE = 1 << 20  # bytes

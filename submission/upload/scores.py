@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from submission.strict_json import read_json
+from submission.files.strict_json import read_json
+from submission.files.whole import write_json
 from submission.upload.answers import Column, Submission
 from submission.upload.codabench import Codabench
-from submission.whole_files import write_json
 
 
 def flat_scores(server: Codabench, state: Submission) -> dict[str, float]:

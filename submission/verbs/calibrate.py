@@ -10,10 +10,10 @@ from submission.gate.evidence import KINDS
 from submission.gate.lines import calibration_lines
 from submission.pipeline.calibrate import CALIBRATE_UNITS, calibrate_run
 from submission.pipeline.submit import read_data
-from submission.progress import Reporter
 from submission.run.folder import RunFolder
 from submission.run.record import describe_data
 from submission.run.results import recipe_of_run
+from submission.terminal.progress import Reporter
 from submission.verbs.data import add_data, selection
 from submission.verbs.verb import Arguments, add_verb
 

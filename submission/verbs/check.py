@@ -7,7 +7,7 @@ from submission.errors import FaultyResult
 from submission.output.check import Verdict
 from submission.pipeline.check import CHECK_UNITS, check_files, keep_verdict
 from submission.pipeline.submit import read_data
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.verbs.data import add_data, add_out, data_only, names_no_data, selection
 from submission.verbs.verb import Arguments, add_verb, user_path
 

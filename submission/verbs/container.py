@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from submission.errors import FaultyResult, InputError
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.verbs.verb import Arguments, add_verb, user_path
 from submission.weights.folders import Weights, weights_folder
 from submission.weights.hub_cache import hub_cache

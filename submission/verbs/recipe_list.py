@@ -10,8 +10,8 @@ from submission.experts.registry import build_experts
 from submission.experts.scheduling import MODELS_SHARE
 from submission.masks.store import PredictionStore
 from submission.pipeline.limits import wanted_at_once
-from submission.progress import Reporter
 from submission.recipe import Recipe, packaged_recipes, read_recipe
+from submission.terminal.progress import Reporter
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.expected import download
 from submission.weights.folders import Weights

@@ -7,12 +7,12 @@ from typing import Any, Literal
 from submission.compute import Compute
 from submission.errors import InputError
 from submission.pipeline.submit import Run
-from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.report.writing import REPORT_UNITS
 from submission.run.results import recipe_of_run
 from submission.score.table import LEAST, aligned, score_lines
-from submission.terminal_table import drawing
+from submission.terminal.progress import Reporter
+from submission.terminal.tables import drawing
 from submission.verbs.data import add_data, add_run, named_recipe, selection
 from submission.verbs.published import published_lines
 from submission.verbs.upload import upload_lines

@@ -9,7 +9,6 @@ from submission.dataset.records import Split
 from submission.errors import FaultyResult, InputError
 from submission.pipeline.score import SCORE_UNITS, score_results, score_run
 from submission.pipeline.submit import read_data
-from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.run.results import data_of_run, find_results, is_run
@@ -24,7 +23,8 @@ from submission.score.table import (
     score_lines,
     worst_lines,
 )
-from submission.terminal_table import drawing
+from submission.terminal.progress import Reporter
+from submission.terminal.tables import drawing
 from submission.verbs.data import add_data, add_out, add_run, data_only, named_recipe, selection
 from submission.verbs.verb import Arguments, add_verb, user_path
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from submission.dataset.records import Split
 from submission.errors import InputError
+from submission.files.strict_json import read_json
 from submission.pipeline.upload import Call, Upload
-from submission.progress import Reporter
 from submission.recipe import Recipe
 from submission.run.results import data_of_run, is_run
-from submission.strict_json import read_json
+from submission.terminal.progress import Reporter
 from submission.upload.competitions import SERVER, fitting
 from submission.verbs.data import data_only
 from submission.verbs.verb import Arguments, add_verb, user_path

@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 from submission.did_you_mean import did_you_mean
 from submission.errors import InputError
-from submission.progress import Reporter
-from submission.user_paths import expand
+from submission.files.user_paths import expand
+from submission.terminal.progress import Reporter
 
 Arguments = argparse.Namespace
 Action = Callable[[Arguments, Reporter], None]

@@ -2,8 +2,8 @@
 
 import argparse
 
-from submission.progress import Reporter
-from submission.terminal_table import drawing
+from submission.terminal.progress import Reporter
+from submission.terminal.tables import drawing
 from submission.verbs.recipe_list import LEAST as LEAST_OF_RECIPES
 from submission.verbs.recipe_list import recipe_lines
 from submission.verbs.verb import Arguments, add_verb, user_path

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from submission.errors import Fault, InputError
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.weights.folders import Weights, find_own, locate
 from submission.weights.hashes import recall
 from submission.weights.sizes import in_words

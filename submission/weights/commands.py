@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 
 from submission.errors import Fault, FaultyResult, InputError, list_faults
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.weights.by_hand import take_from_copy
 from submission.weights.expected import compare
 from submission.weights.fetch import CONNECTIONS, fetch

@@ -3,8 +3,8 @@
 from contextlib import suppress
 from pathlib import Path
 
+from submission.files.whole import write_bytes
 from submission.weights.hashes import cache_folder, hash_files
-from submission.whole_files import write_bytes
 
 FOLDER = "converted"  # in the kit's cache
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from submission.errors import Fault, InputError
-from submission.progress import Reporter
+from submission.files.whole import PARTIAL_SUFFIX, reach_disk
+from submission.terminal.progress import Reporter
 from submission.weights.hashes import leave_record, update
 from submission.weights.hub import Hub
 from submission.weights.lock import LockedCheckpoint, LockedFile
 from submission.weights.retry import TryAgain, persist
 from submission.weights.sizes import in_words
-from submission.whole_files import PARTIAL_SUFFIX, reach_disk
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 

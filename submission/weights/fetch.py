@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from submission.errors import Fault, FaultyInput, FaultyResult, list_faults
-from submission.progress import Reporter
+from submission.files.whole import PARTIAL_SUFFIX
+from submission.terminal.progress import Reporter
 from submission.weights.by_hand import refuse_absent
 from submission.weights.download import Job, Stopped, WrongContent, download, no_room, partial_path
 from submission.weights.folders import Weights, refuse_no_folder
@@ -22,7 +23,6 @@ from submission.weights.hub_cache import find_snapshot
 from submission.weights.lock import LockedCheckpoint, LockedFile
 from submission.weights.sizes import in_words
 from submission.weights.verify import differences
-from submission.whole_files import PARTIAL_SUFFIX
 
 CONNECTIONS = 4  # files at a time
 SPARE_BYTES = 1 << 20  # for records and folders, beside the files themselves

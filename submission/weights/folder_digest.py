@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from submission.ordinary_files import open_ordinary
+from submission.files.ordinary import open_ordinary
 from submission.weights.hashes import BLOCK, cache_folder, keep, read_memory
 
 READERS = min(16, os.cpu_count() or 1)  # small files: opening them is what takes time

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
-from submission.ordinary_files import open_ordinary
-from submission.strict_json import read_object
-from submission.whole_files import write_json
+from submission.files.ordinary import open_ordinary
+from submission.files.strict_json import read_object
+from submission.files.whole import write_json
 
 READERS = 4  # files at a time; hashlib lets go of the interpreter lock
 BLOCK = 1 << 20  # bytes read at a time

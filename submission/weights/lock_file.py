@@ -9,9 +9,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from submission.errors import Fault, FaultyInput, InputError
-from submission.toml_text import parse_toml, read_toml
+from submission.files.toml_text import parse_toml, read_toml
+from submission.files.whole import write_bytes
 from submission.weights.lock import Lock, LockedCheckpoint, LockedFile
-from submission.whole_files import write_bytes
 
 HEADER = """\
 # The released checkpoints, file by file. Nothing is fetched or opened by name that differs from

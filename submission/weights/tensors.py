@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from submission.errors import InputError
-from submission.ordinary_files import open_ordinary
+from submission.files.ordinary import open_ordinary
 from submission.weights.hashes import BLOCK, cache_folder, keep, read_memory, state
 
 IMAGE_ENCODER = "grounding_encoder.sam2_model.image_encoder."  # how its tensors' names begin

@@ -12,8 +12,8 @@ import pytest
 from submission.errors import InputError
 from submission.pipeline.submit import Run, Selection
 from submission.pipeline.team import Team
-from submission.progress import Reporter
 from submission.recipe import Recipe, read_recipe
+from submission.terminal.progress import Reporter
 
 pytestmark = pytest.mark.slow
 VIDEOS = 3

@@ -27,7 +27,7 @@ from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
 from submission.models.cutie import CutieSettings
 from submission.models.cutie.model import Step
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.video.transforms import AsIs, ShortSide
 
 ROOT = Path(__file__).parents[2]

@@ -13,9 +13,9 @@ from tiny_split import write_meta
 
 from submission.cli import main
 from submission.experts.sa2va import Sa2VAExpert
+from submission.files.sealed_json import read_sealed
 from submission.models.sam2.network import GroundingNetwork
 from submission.recipe import PACKAGED
-from submission.sealed_json import read_sealed
 from submission.video.frame_loader import FrameLoader
 from submission.weights.tensors import IMAGE_ENCODER, hash_tensors
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from submission.errors import FaultyInput, InputError, StoreMismatch
+from submission.files.sealed_json import read_sealed, write_sealed
 from submission.masks.identity import maker_of
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
-from submission.sealed_json import read_sealed, write_sealed
 
 IDENTITY = {"procedure": "sa2va", "frames": 20, "checkpoint": {"name": "Sa2VA-4B", "sha256": "ab"}}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from submission.cli import main
-from submission.whole_files import write_bytes
+from submission.files.whole import write_bytes
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,8 @@ from submission.models.workload import AtOnce
 from submission.pipeline import forecast
 from submission.pipeline.limits import fit_limits
 from submission.pipeline.prepare import prepare
-from submission.progress import Reporter
 from submission.recipe import PACKAGED, read_recipe
+from submission.terminal.progress import Reporter
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights
 

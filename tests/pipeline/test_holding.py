@@ -14,8 +14,8 @@ from waiting import LIMIT
 from submission.cli import main
 from submission.dataset.mevis import read_split
 from submission.errors import InputError
-from submission.progress import Reporter
 from submission.run.holding import LOCK, hold
+from submission.terminal.progress import Reporter
 
 
 class Ears(Reporter):

@@ -24,7 +24,7 @@ from submission.masks.track import Track
 from submission.models.sa2va.qwenvl.judge import load_judge
 from submission.models.workload import AtOnce
 from submission.output.png_files import write_track
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.video.frame_loader import FrameLoader
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights

@@ -8,7 +8,7 @@ import pytest
 
 from submission.cli import main
 from submission.errors import InputError
-from submission.sealed_json import read_sealed, write_sealed
+from submission.files.sealed_json import read_sealed, write_sealed
 
 
 @pytest.fixture

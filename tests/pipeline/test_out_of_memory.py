@@ -12,7 +12,7 @@ from submission.experts.expert import Tools
 from submission.experts.sa2va import Sa2VAExpert, Settings
 from submission.models.sa2va.model import Limits
 from submission.models.sam2.fixed_parts import FixedParts
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 
 
 class Model:

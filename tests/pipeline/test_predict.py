@@ -15,7 +15,7 @@ from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
 from submission.pipeline.predict import Predicted, claim_all, predict
 from submission.pipeline.prepare import Prepared
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.video.transforms import FrameRequest, Squash
 
 SIDE = 8

@@ -31,8 +31,8 @@ from submission.pipeline.worker import (
     site_to_json,
     words_for,
 )
-from submission.progress import Reporter
 from submission.recipe import read_recipe
+from submission.terminal.progress import Reporter
 from submission.weights.folders import Weights
 
 RECIPE = """

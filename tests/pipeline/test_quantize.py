@@ -18,8 +18,8 @@ from submission.experts.scheduling import schedule
 from submission.experts.sharing import sharing_in_words
 from submission.models.workload import AtOnce
 from submission.pipeline.limits import fit_limits
-from submission.progress import Reporter
 from submission.recipe import PACKAGED
+from submission.terminal.progress import Reporter
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights
 from submission.weights.tensors import loaded_bytes

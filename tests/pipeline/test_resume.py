@@ -6,7 +6,7 @@ from pathlib import Path
 
 from waiting import run_until_killed
 
-from submission.whole_files import PARTIAL_SUFFIX
+from submission.files.whole import PARTIAL_SUFFIX
 
 ROOT = Path(__file__).parents[2]
 # While the first experts answer, while the last does, and while PNGs are written.

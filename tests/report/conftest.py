@@ -11,12 +11,12 @@ from tiny_split import HEIGHT, WIDTH, meta, square, write_meta
 from submission.dataset.mevis import Split, read_split
 from submission.masks.store import Prediction
 from submission.masks.track import Track
-from submission.progress import Reporter
 from submission.report.video_part import Voting
 from submission.report.writing import write_report
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_data
 from submission.score.score_file import read_scores
+from submission.terminal.progress import Reporter
 
 HOSTILE = "</script><script>document.title = 'owned'</script> & \"it\" \u2028 <b>stops</b>"
 EXPERTS = ("left", "middle", "right")

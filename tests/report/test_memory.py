@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from submission import json_members
 from submission.dataset.records import MASK_FILE, Expression, Split, Video
+from submission.files import json_members
 from submission.masks.store import Prediction
 from submission.masks.track import Track
 from submission.pipeline.score import score_results
-from submission.progress import Reporter
 from submission.report.video_part import Voting
 from submission.report.writing import write_report
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_data
 from submission.score.answers import StoreSource
+from submission.terminal.progress import Reporter
 
 SIZE, FRAMES, FEW, MANY = (180, 240), 3, 3, 12
 

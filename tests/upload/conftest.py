@@ -17,10 +17,10 @@ from submission.masks.track import Track
 from submission.output.png_files import write_track
 from submission.output.zip_file import write_zip
 from submission.pipeline.upload import Call, Upload
-from submission.progress import Reporter
 from submission.recipe import Published, Recipe, as_json, read_recipe
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_data
+from submission.terminal.progress import Reporter
 from submission.upload.credentials import VARIABLE
 from submission.upload.waiting import Clock
 from submission.weights.retry import Patience
@@ -31,7 +31,7 @@ from .codabench_server import TOKEN, StandIn, running_server
 @pytest.fixture(autouse=True)
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A journal is written some twenty times a test; a power cut is not among what is tried."""
-    monkeypatch.setattr("submission.whole_files.os.fsync", lambda handle: None)
+    monkeypatch.setattr("submission.files.whole.os.fsync", lambda handle: None)
 
 
 @pytest.fixture(scope="session")

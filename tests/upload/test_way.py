@@ -230,7 +230,7 @@ def test_a_password_is_asked_once_and_kept_nowhere(desk, monkeypatch, told):
     monkeypatch.delenv(VARIABLE)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("builtins.input", lambda question: "alice")
-    monkeypatch.setattr("submission.progress.getpass", lambda question: PASSWORD)
+    monkeypatch.setattr("submission.terminal.progress.getpass", lambda question: PASSWORD)
     assert "50.89" in desk.send()
     kept = "".join(path.read_text() for path in desk.run.glob("*.json")) + told()
     assert PASSWORD not in kept

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from weights.loopback_hub import REVISION, LoopbackHub, Repo, running_hub
 
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.weights.folders import Weights
 from submission.weights.lock import Lock, LockedCheckpoint, LockedFile
 

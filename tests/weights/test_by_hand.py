@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from submission.errors import FaultyInput
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.weights.commands import fetch_weights, lock_weights, verify_weights
 from submission.weights.folders import Weights
 from submission.weights.lock import Lock, LockedCheckpoint, LockedFile

@@ -28,7 +28,7 @@ from weights.loopback_hub import (
 )
 
 from submission.errors import FaultyInput, FaultyResult, InputError
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.weights.download import NO_ROOM, partial_path
 from submission.weights.fetch import fetch
 from submission.weights.folders import Weights

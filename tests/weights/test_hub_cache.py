@@ -8,7 +8,7 @@ from weights.conftest import CONTENTS, NAME, REPO, SHARD
 from weights.loopback_hub import REVISION
 
 from submission.errors import FaultyInput
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.commands import list_weights
 from submission.weights.fetch import fetch

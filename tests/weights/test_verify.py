@@ -9,7 +9,7 @@ import pytest
 from weights.conftest import CONTENTS, NAME, REPO, SHARD, pinned
 
 from submission.errors import FaultyInput, InputError
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 from submission.weights import hashes
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import FaultyInput, InputError
+from submission.files.strict_json import kind_of, read_object
 from submission.models.sa2va.config_bounds import faults
-from submission.strict_json import kind_of, read_object
 
 SAM3 = "with SAM 3 in place of SAM 2"
 MOST_BYTES = 1 << 24  # of a config.json; the largest released one has 6 kB

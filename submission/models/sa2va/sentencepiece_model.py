@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
-from submission.mistaken_files import mistaken_for
-from submission.ordinary_files import read_ordinary
+from submission.files.mistaken import mistaken_for
+from submission.files.ordinary import read_ordinary
 
 NULL = "\0"
 # Three code points that Unicode keeps out of all texts. No two of them are a piece, so that no

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from submission.errors import InputError
-from submission.mistaken_files import mistaken_for
+from submission.files.mistaken import mistaken_for
+from submission.files.ordinary import read_ordinary
 from submission.models.sa2va.sentencepiece_model import NULL, open_pieces
 from submission.models.sa2va.tokenizer_files import (
     MOST_BYTES,
@@ -21,7 +22,6 @@ from submission.models.sa2va.tokenizer_files import (
     read_settings,
     read_vocabulary,
 )
-from submission.ordinary_files import read_ordinary
 
 SEG = "[SEG]"  # its hidden state becomes the prompt of the mask decoder
 

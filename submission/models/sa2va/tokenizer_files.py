@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
-from submission.ordinary_files import read_ordinary
-from submission.strict_json import kind_of, read_object
+from submission.files.ordinary import read_ordinary
+from submission.files.strict_json import kind_of, read_object
 
 SETTINGS = "tokenizer_config.json"
 ADDED = "added_tokens.json"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
-from submission.strict_json import read_object
+from submission.files.strict_json import read_object
 
 BESIDE = "config.json"  # beside a file of a small SAM 2: its sizes, as a Sa2VA states them
 MOST_BYTES = 1 << 20  # of that

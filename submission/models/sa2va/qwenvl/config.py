@@ -25,13 +25,13 @@ from transformers.models.qwen3_vl.configuration_qwen3_vl import (
 )
 
 from submission.errors import InputError
+from submission.files.strict_json import read_object
 from submission.models.sa2va.config_file import read_values
 from submission.models.sa2va.qwenvl.images import nested
 from submission.models.sa2va.qwenvl.language import Language
 from submission.models.sa2va.qwenvl.prompt import read_template
 from submission.models.sa2va.tokenizer_files import MOST_BYTES
 from submission.models.sam2.sizes import GroundingConfig, read_grounding
-from submission.strict_json import read_object
 
 TEXT = (
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",

@@ -11,9 +11,9 @@ from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from submission.errors import InputError
+from submission.files.ordinary import read_ordinary
+from submission.files.strict_json import read_object
 from submission.models.sa2va.tokenizer_files import MOST_BYTES
-from submission.ordinary_files import read_ordinary
-from submission.strict_json import read_object
 
 IMAGE_START, IMAGE, IMAGE_END = "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"
 USER = "<|im_start|>user"  # what stands before it is the system turn

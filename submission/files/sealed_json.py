@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
-from submission.ordinary_files import read_ordinary
-from submission.strict_json import kind_of, parse_json
-from submission.whole_files import write_bytes
+from submission.files.ordinary import read_ordinary
+from submission.files.strict_json import kind_of, parse_json
+from submission.files.whole import write_bytes
 
 SEAL = "crc32"  # of all bytes, with zeros in the place of its own eight digits
 _NONE = "0" * 8

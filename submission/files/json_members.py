@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from submission.errors import InputError
-from submission.ordinary_files import open_ordinary
-from submission.strict_json import read_object
+from submission.files.ordinary import open_ordinary
+from submission.files.strict_json import read_object
 
 CHUNK = 1 << 20  # bytes read at once; a member may be larger
 _END = re.compile(r"[ \t\n\r,:}]")  # of a member's key or value

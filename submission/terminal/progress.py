@@ -30,7 +30,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from submission.terminal_table import harmless, wrapped
+from submission.terminal.tables import harmless, wrapped
 
 Mode = Literal["bar", "plain", "json", "quiet"]
 PLAIN_EVERY = 10.0  # seconds between lines when the output is not a terminal

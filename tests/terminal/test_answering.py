@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from submission.answering import answering
 from submission.cli import build_parser, main
 from submission.errors import Fault, FaultyInput
-from submission.progress import Reporter
 from submission.recipe import read_recipe
+from submission.terminal.answering import answering
+from submission.terminal.progress import Reporter
 
 DRY = ["--limit", "1", "--dry-run"]
 

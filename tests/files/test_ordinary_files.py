@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from submission.ordinary_files import read_head, read_ordinary
+from submission.files.ordinary import read_head, read_ordinary
 
 
 def test_a_file_may_have_as_many_bytes_as_its_bound_and_no_more(tmp_path):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
-from submission.mistaken_files import mistaken_for
-from submission.ordinary_files import read_ordinary
+from submission.files.mistaken import mistaken_for
+from submission.files.ordinary import read_ordinary
 
 
 class JsonObject(dict[str, Any]):

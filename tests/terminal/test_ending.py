@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from waiting import LIMIT
 
-from submission import whole_files
 from submission.cli import main
-from submission.ending import CRASHED, INTERRUPTED, STOPPED
+from submission.files import whole
+from submission.files.user_paths import expand
 from submission.output import check as check_module
-from submission.user_paths import expand
+from submission.terminal.ending import CRASHED, INTERRUPTED, STOPPED
 from submission.weights.hashes import cache_folder
 
 
@@ -117,7 +117,7 @@ def test_what_a_disk_cannot_keep_is_an_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="Input/output error") as caught:
-        whole_files.write_bytes(tmp_path / "a", b"")
+        whole.write_bytes(tmp_path / "a", b"")
     assert caught.value.filename == str(tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
 
@@ -125,7 +125,7 @@ def test_what_a_disk_cannot_keep_is_an_error(tmp_path, monkeypatch):
 def test_the_error_of_another_file_keeps_its_name(tmp_path):
     with (
         pytest.raises(OSError, match="nothing") as caught,
-        whole_files.open_whole(tmp_path / "a"),
+        whole.open_whole(tmp_path / "a"),
     ):
         (tmp_path / "nothing").read_bytes()
     assert caught.value.filename == str(tmp_path / "nothing")

@@ -3,7 +3,7 @@
 import pytest
 
 from submission.errors import InputError
-from submission.strict_json import parse_json, read_object
+from submission.files.strict_json import parse_json, read_object
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import FrameType
 
 from submission.errors import InputError, SubmissionError
-from submission.progress import Reporter
-from submission.whole_files import write_bytes
+from submission.files.whole import write_bytes
+from submission.terminal.progress import Reporter
 
 DONE = 0
 CRASHED = 3  # a fault of the kit, or of the machine

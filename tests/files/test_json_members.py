@@ -5,9 +5,9 @@ import tracemalloc
 
 import pytest
 
-from submission import json_members
 from submission.errors import InputError
-from submission.json_members import read_members
+from submission.files import json_members
+from submission.files.json_members import read_members
 
 VALUES = {
     "7": [{"size": [2, 3], "counts": "a]}{[\\"}, None, {}],

@@ -2,8 +2,8 @@
 
 import pytest
 
-from submission.progress import Reporter
-from submission.terminal_table import draw, drawing, harmless, wrapped
+from submission.terminal.progress import Reporter
+from submission.terminal.tables import draw, drawing, harmless, wrapped
 
 ROWS = [
     ["percent", "J", "F", "J (targets)", "Final"],

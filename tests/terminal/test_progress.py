@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from submission.progress import Reporter, stopwatch
+from submission.terminal.progress import Reporter, stopwatch
 
 
 def report(mode, verbose=False, every=0.0, monkeypatch=None):
-    monkeypatch.setattr("submission.progress.PLAIN_EVERY", every)
+    monkeypatch.setattr("submission.terminal.progress.PLAIN_EVERY", every)
     with Reporter(mode, verbose=verbose) as reporter:
         reporter.plan(10)
         reporter.stage("predict 1/2 u5")

@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from submission.errors import FaultyInput, SubmissionError
-from submission.progress import Reporter
+from submission.terminal.progress import Reporter
 
 
 @contextmanager
