@@ -21,7 +21,7 @@ from submission.cost.hardware import GPUS, SHOWN, Gpu
 from submission.cost.lines import duration, flop_in_words
 from submission.cost.released import config_json
 from submission.dataset.images import decode_rgb
-from submission.experts.sa2va_cost import Cost
+from submission.experts.sa2va.cost import Cost
 from submission.files.whole import write_bytes
 from submission.models.sa2va.memory import ALLOWANCE, Peak, peak_memory
 from submission.models.sa2va.procedures import PROCEDURES

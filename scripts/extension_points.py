@@ -39,10 +39,7 @@ class Family:
 def families(package: Path = PACKAGE) -> tuple[Family, ...]:
     """Find the members of each family where the program itself finds them."""
     registry = package / "experts/registry.py"
-    kinds = {
-        name: package.parent / Path(*module.split(".")).with_suffix(".py")
-        for name, module in literal(registry, "KINDS").items()
-    }
+    kinds = {name: home_of(module, package) for name, module in literal(registry, "KINDS").items()}
     voting = package / "masks/voting.py"
     ways = package / "models/sa2va/procedures.py"
     folders = [p.parent for p in sorted((package / "models/sa2va").glob("*/backbone.py"))]
@@ -152,6 +149,12 @@ def value_of(path: Path, name: str) -> ast.expr:
             if isinstance(value, ast.expr):
                 return value
     raise LookupError(f"{path} assigns nothing to {name}")
+
+
+def home_of(module: str, package: Path) -> Path:
+    """The file of a module, or the folder of a package."""
+    path = package.parent / Path(*module.split("."))
+    return path if path.is_dir() else path.with_suffix(".py")
 
 
 def dotted(path: Path, package: Path) -> str:

@@ -34,10 +34,10 @@ WITHOUT_A_SAY = (
 # What only tells how much work a model is.
 COUNTING = (
     "submission.experts.count_memory",
-    "submission.experts.cutie_cost",
-    "submission.experts.sa2va_cost",
-    "submission.experts.sam2_cost",
-    "submission.experts.uninext_cost",
+    "submission.experts.propagate.cutie_cost",
+    "submission.experts.sa2va.cost",
+    "submission.experts.propagate.sam2_cost",
+    "submission.experts.uninext_cutie.cost",
     "submission.models.counting",
     "submission.models.sa2va.internvl.countable",
     "submission.models.sa2va.qwenvl.countable",

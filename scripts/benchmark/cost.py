@@ -7,7 +7,7 @@ from scripts.benchmark.cases import Case
 from scripts.benchmark.sizes import config_values
 from submission.cost.estimate import Precision, Seconds, seconds_of_all
 from submission.cost.hardware import find_gpu
-from submission.experts.sa2va_cost import Cost
+from submission.experts.sa2va.cost import Cost
 from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.settings import Settings
 from submission.models.workload import AtOnce, Clip, Stages, total

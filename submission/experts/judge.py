@@ -19,7 +19,7 @@ from submission.errors import Fault, InputError
 from submission.experts.count_memory import stages_of
 from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.experts.opened import faults_of_opening
-from submission.experts.sa2va_cost import Cost
+from submission.experts.sa2va.cost import Cost
 from submission.gate.judge import EXISTENCE, Settings
 from submission.masks.store import NO_MASKS, Prediction
 from submission.masks.track import Track

@@ -1,6 +1,6 @@
 """The kinds of experts: ours by name, and those of other packages by their entry points.
 
-A kind is a module with
+A kind is a module, or a package of its own folder, with
 
     Settings                                  a frozen dataclass: the keys of its [[expert]]
     build(name, settings, tools) -> Expert    opens nothing; raises InputError as it likes

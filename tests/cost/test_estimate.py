@@ -6,7 +6,7 @@ from submission.cost.estimate import Seconds, seconds_of, seconds_of_all
 from submission.cost.hardware import GPUS, LAUNCH, NARROW, SHARES, SHOWN, Gpu, find_gpu
 from submission.cost.lines import cost_lines, duration, flop_in_words
 from submission.cost.released import config_json
-from submission.experts.sa2va_cost import Cost
+from submission.experts.sa2va.cost import Cost
 from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.work import ANSWERS, PREFIX, TRACKED, VISION

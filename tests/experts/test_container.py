@@ -14,9 +14,9 @@ from local_engine import DIGEST, IMAGE, LocalContainer, LocalEngine
 
 from submission.cli import main
 from submission.errors import FaultyInput, InputError
-from submission.experts import container_pass
-from submission.experts.container import Settings, gpus_of
-from submission.experts.container_job import read_scores
+from submission.experts.container import one_pass
+from submission.experts.container.expert import Settings, gpus_of
+from submission.experts.container.job import read_scores
 from submission.pipeline.worker import Order, Worker, words_for
 from submission.recipe import read_recipe
 from submission.weights.folders import Weights
@@ -47,7 +47,7 @@ def video(name, entry, size=(40, 24), rename=True, spoil=False):
 def engine(tmp_path, monkeypatch):
     engine = LocalEngine(tmp_path / "engine")
     monkeypatch.setattr("submission.container.engine.connect", lambda: engine)
-    monkeypatch.setattr(container_pass, "POLL", 0.01)
+    monkeypatch.setattr(one_pass, "POLL", 0.01)
     return engine
 
 
@@ -173,7 +173,7 @@ def test_a_crash_at_one_video_leaves_the_others_to_another_start(engine, call, t
 def test_one_that_never_finishes_a_video_is_given_up(engine, call, capsys):
     assert main(call("print('no GPU'); sys.exit(1)")) == 2
     said = capsys.readouterr().err
-    assert len(engine.started) == container_pass.MOST_BARREN
+    assert len(engine.started) == one_pass.MOST_BARREN
     assert said.count("no GPU") == 2
     assert engine.history.count("remove") == len(engine.started)
 
@@ -204,17 +204,17 @@ def test_an_interrupt_stops_the_container_and_its_finished_videos_are_taken_up(
                 time.sleep(60)
             video(name, asked[name])
     """
-    look = container_pass.ContainerPass._look
+    look = one_pass.ContainerPass._look
 
     def interrupted(self):
         if "cups" in self.folder.finished():
             raise KeyboardInterrupt
         return look(self)
 
-    monkeypatch.setattr(container_pass.ContainerPass, "_look", interrupted)
+    monkeypatch.setattr(one_pass.ContainerPass, "_look", interrupted)
     assert main(call(program)) == 130
     assert engine.history == ["stop", "remove"]
-    monkeypatch.setattr(container_pass.ContainerPass, "_look", look)
+    monkeypatch.setattr(one_pass.ContainerPass, "_look", look)
     monkeypatch.setenv("FINE", "yes")
     shutil.copytree(tmp_path / "out", tmp_path / "again")
     log = tmp_path / "out/containers/c/1/log.txt"

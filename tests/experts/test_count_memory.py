@@ -90,6 +90,6 @@ def test_a_user_without_a_home_counts_every_time(network, monkeypatch):
 
 
 def test_known_counts_need_no_torch():
-    code = "import sys, submission.experts.sa2va_cost, submission.experts.cutie_cost, "
-    code += "submission.experts.uninext_cost; sys.exit('torch' in sys.modules)"
+    code = "import sys, submission.experts.sa2va.cost, submission.experts.propagate.cutie_cost, "
+    code += "submission.experts.uninext_cutie.cost; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -21,8 +21,8 @@ from submission.dataset.frames import open_frames
 from submission.dataset.mevis import read_split
 from submission.errors import InputError
 from submission.experts.expert import ExpertEntry, Tools
-from submission.experts.propagate import Settings, build, choose_key_frames
-from submission.experts.propagation import KeyFrame, Propagator, _SessionFrames
+from submission.experts.propagate.by_cutie import KeyFrame, Propagator, _SessionFrames
+from submission.experts.propagate.expert import Settings, build, choose_key_frames
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
 from submission.models.cutie import CutieSettings

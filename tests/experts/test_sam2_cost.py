@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from submission.experts.sam2_cost import DRAW, GIVEN, TRACKED, Sam2Cost
+from submission.experts.propagate.sam2_cost import DRAW, GIVEN, TRACKED, Sam2Cost
 from submission.models.counting import count, empty
 from submission.models.sam2.policy import AS_TRAINED
 from submission.models.sam2.sizes import read_grounding

@@ -7,8 +7,8 @@ from models.cases import REFERENCE
 
 from submission.cli import main
 from submission.dataset.records import Expression, Video
-from submission.experts.sa2va import Sa2VAExpert
-from submission.experts.selected_frames import SelectedFrames
+from submission.experts.sa2va.selected_frames import SelectedFrames
+from submission.experts.sa2va.source import Source
 from submission.models.sa2va.loading import load
 
 FIRST, LAST = [0] * 100, [0] * 99 + [1]
@@ -76,7 +76,7 @@ def test_expressions_with_the_same_frames_are_answered_together(
         )
         return model
 
-    monkeypatch.setattr(Sa2VAExpert, "_load", counted)
+    monkeypatch.setattr(Source, "load", counted)
     assert main(words(tmp_path, split_folder, content)) == 0
     stored = {
         f"{path.parent.name}/{path.stem}": json.loads(path.read_text())
@@ -93,7 +93,7 @@ def test_expressions_with_the_same_frames_are_answered_together(
 def test_a_file_that_lacks_a_sentence_is_refused_before_a_model_is_loaded(
     tmp_path, split_folder, monkeypatch, capsys, dry
 ):
-    monkeypatch.setattr(Sa2VAExpert, "_load", None)
+    monkeypatch.setattr(Source, "load", None)
     content = {"dogs": {"selected_frames": {"10": FIRST, "0": [0] * 98 + [3]}}}
     assert main([*words(tmp_path, split_folder, content), *dry]) != 0
     said = capsys.readouterr().err

@@ -12,7 +12,7 @@ from models.checkpoints import copy_checkpoint, original_sam2, with_one_decoder
 from tiny_split import write_meta
 
 from submission.cli import main
-from submission.experts.sa2va import Sa2VAExpert
+from submission.experts.sa2va.source import Source
 from submission.files.sealed_json import read_sealed
 from submission.models.sam2.network import GroundingNetwork
 from submission.recipe import PACKAGED
@@ -48,7 +48,7 @@ def work(tmp_path, monkeypatch) -> dict[str, int]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     counted = {"decoded": 0, "encoded": 0, "loaded": 0}
     encode, close = GroundingNetwork.encode_levels, FrameLoader.close
-    load = Sa2VAExpert._load
+    load = Source.load
 
     def count_encoded(network, pixels):
         counted["encoded"] += len(pixels)
@@ -64,7 +64,7 @@ def work(tmp_path, monkeypatch) -> dict[str, int]:
 
     monkeypatch.setattr(GroundingNetwork, "encode_levels", count_encoded)
     monkeypatch.setattr(FrameLoader, "close", count_decoded)
-    monkeypatch.setattr(Sa2VAExpert, "_load", count_loaded)
+    monkeypatch.setattr(Source, "load", count_loaded)
     return counted
 
 

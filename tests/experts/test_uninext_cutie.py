@@ -13,7 +13,7 @@ from waiting import run_until_killed
 
 from submission.cli import main
 from submission.dataset.frames import open_frames
-from submission.experts.key_frames import best_frames, fuse
+from submission.experts.uninext_cutie.key_frames import best_frames, fuse
 from submission.masks.store import PredictionStore
 from submission.masks.track import Track
 from submission.models.cutie import loading as cutie_loading

@@ -12,7 +12,7 @@ from sam2.modeling.position_encoding import PositionEmbeddingSine
 
 from submission.cost.fitting import fit, most
 from submission.cost.released import config_json
-from submission.experts.sa2va_cost import Cost
+from submission.experts.sa2va.cost import Cost
 from submission.models.mask_packing import pack_bits
 from submission.models.quantized import Int8Linear, keep_in_int8
 from submission.models.sa2va.course import course_of

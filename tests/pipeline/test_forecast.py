@@ -15,7 +15,7 @@ from submission.device import Place
 from submission.errors import InputError
 from submission.experts.expert import Tools
 from submission.experts.registry import build_experts
-from submission.experts.sa2va import Settings
+from submission.experts.sa2va.expert import Settings
 from submission.experts.scheduling import Pass, Schedule, schedule
 from submission.masks.store import PredictionStore
 from submission.models.sa2va.internvl.config import parse_config

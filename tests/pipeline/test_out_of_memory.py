@@ -9,7 +9,7 @@ import torch
 from submission.compute import Compute
 from submission.errors import InputError
 from submission.experts.expert import Tools
-from submission.experts.sa2va import Sa2VAExpert, Settings
+from submission.experts.sa2va.expert import Sa2VAExpert, Settings
 from submission.models.sa2va.model import Limits
 from submission.models.sam2.fixed_parts import FixedParts
 from submission.terminal.progress import Reporter
@@ -63,7 +63,7 @@ def make_expert(model: Model, seg: str = "first") -> Sa2VAExpert:
 
 def segment(model: Model, session: Session, sentences: int, seg: str = "first") -> list:
     expert, asked = make_expert(model, seg), ["s"] * sentences
-    return expert._segment(session, asked, expert.settings.call(), "clip", several=False)
+    return expert.answering.segment(session, asked, expert.settings.call(), "clip", several=False)
 
 
 def ask(model: Model, sentences: int) -> list:

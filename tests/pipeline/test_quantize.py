@@ -13,7 +13,7 @@ from submission.device import Place
 from submission.errors import InputError
 from submission.experts.expert import ExpertEntry, Tools
 from submission.experts.registry import build_experts
-from submission.experts.sa2va import Settings
+from submission.experts.sa2va.expert import Settings
 from submission.experts.scheduling import schedule
 from submission.experts.sharing import sharing_in_words
 from submission.models.workload import AtOnce

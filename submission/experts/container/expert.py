@@ -18,9 +18,9 @@ from submission.container.hardening import request_gpus
 from submission.container.program import Program, Running
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, FaultyInput, InputError
-from submission.experts.container_job import SCORES as SCORES_FILE
-from submission.experts.container_job import JobFolder, job_folder, part_of, read_scores
-from submission.experts.container_pass import ContainerPass
+from submission.experts.container.job import SCORES as SCORES_FILE
+from submission.experts.container.job import JobFolder, job_folder, part_of, read_scores
+from submission.experts.container.one_pass import ContainerPass
 from submission.experts.expert import Expert, Predictions, Tools
 from submission.masks.store import Prediction
 from submission.output.given_masks import look_at_masks, size_faults

@@ -22,10 +22,10 @@ from submission.compute import Count
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
-from submission.experts.key_frames import Fusion, best_frames, fuse
 from submission.experts.opened import faults_of_opening
-from submission.experts.propagation import BASE, KeyFrame, Propagator
-from submission.experts.uninext_cost import UninextCost
+from submission.experts.propagate.by_cutie import BASE, KeyFrame, Propagator
+from submission.experts.uninext_cutie.cost import UninextCost
+from submission.experts.uninext_cutie.key_frames import Fusion, best_frames, fuse
 from submission.masks.store import Prediction
 from submission.masks.track import Track
 from submission.models.cutie.settings import STRIDE, CutieSettings

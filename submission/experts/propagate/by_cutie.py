@@ -13,9 +13,9 @@ from PIL import Image
 
 from submission.dataset.records import Video
 from submission.errors import Fault, InputError
-from submission.experts.cutie_cost import RELEASED, CutieCost
 from submission.experts.expert import Resources, Tools
 from submission.experts.opened import faults_of_opening
+from submission.experts.propagate.cutie_cost import RELEASED, CutieCost
 from submission.masks.store import CONFIDENCE_DIGITS
 from submission.masks.track import Track
 from submission.models.cutie.settings import CutieSettings

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from submission.container.program import Running
 from submission.dataset.records import Video
 from submission.errors import InputError
-from submission.experts.container_job import JobFolder
+from submission.experts.container.job import JobFolder
 from submission.terminal.progress import Reporter
 
 POLL = 0.3  # seconds between looks at what it has finished
