@@ -12,8 +12,9 @@ from pydantic import TypeAdapter
 
 from submission.compute import Compute
 from submission.experts.registry import BY_KEY, KINDS, find_kind
+from submission.gate.table import Table
 from submission.masks.voting import MOST_MEMBERS
-from submission.recipe import PACKAGED, TABLES, Recipe, _GateTable, _Head, _PublishedTable
+from submission.recipe import PACKAGED, TABLES, Recipe, _Head, _PublishedTable
 
 PATH = PACKAGED / "recipe.schema.json"
 Schema = dict[str, Any]
@@ -28,7 +29,7 @@ def recipe_schema() -> Schema:
         **tables,
         "compute": _of_record(Compute),
         "published": _of_record(_PublishedTable),
-        "gate": _of_record(_GateTable),
+        "gate": _of_record(Table),
         "team": {"type": "object"},
         "expert": {
             "type": "array",

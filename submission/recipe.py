@@ -22,11 +22,11 @@ from submission.experts.registry import JUDGE, find_kind, implied_kind
 from submission.files.read_record import read_fields, read_record
 from submission.files.toml_text import parse_toml, read_toml
 from submission.files.user_paths import expand
-from submission.gate.calibration_file import gate_of, read_calibration
+from submission.gate.calibration_file import gate_of
 from submission.gate.decision import Gate
-from submission.gate.evidence import KINDS as EVIDENCE
-from submission.gate.judge import AUDIT, EXISTENCE, LEAST_PIXELS
+from submission.gate.judge import AUDIT, EXISTENCE
 from submission.gate.judge import Settings as Judge
+from submission.gate.table import read_gate
 from submission.masks.voting import MOST_MEMBERS, Rule
 from submission.output.team import team_faults
 
@@ -105,22 +105,6 @@ class _PublishedTable:
     j_and_f: float | None = None
     j: float | None = None
     f: float | None = None
-
-
-@dataclass(frozen=True)
-class _GateTable:
-    calibration: str = ""  # a file that `calibrate` wrote
-    evidence: str = ""
-    below: float | None = None
-    judge: str = ""  # a plain Qwen-VL: a folder, or a name in weights.lock
-    audit: bool = False  # it is asked about the parts of a sentence, too
-    frames: Annotated[int, Field(ge=1)] = Judge.frames  # that it sees
-    max_pixels: Annotated[int, Field(ge=LEAST_PIXELS)] = Judge.max_pixels  # of one of them
-
-    @property
-    def judge_settings(self) -> Judge | None:
-        """What the table says of the judge; None without one."""
-        return Judge(self.judge, self.frames, self.max_pixels, self.audit) if self.judge else None
 
 
 def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
@@ -218,7 +202,7 @@ def parse_recipe(values: Mapping[str, Any], path: Path) -> Recipe:
         published=_published(tables["published"], faults) if "published" in values else None,
     )
     if "gate" in values:
-        gate, judge = _gate(tables["gate"], folder, faults)
+        gate, judge = read_gate(tables["gate"], folder, faults)
         recipe = replace(recipe, gate=gate, judge=judge)
     taken = {one.name for one in recipe.experts} & {one.name for one in recipe.judges}
     words = "is what the answers of [gate] judge are called; give the expert another"
@@ -295,46 +279,6 @@ def _published(table: Mapping[str, Any], faults: list[Fault]) -> Published | Non
     return Published(
         read.source, read.split, {name: mean for name, mean in means.items() if mean is not None}
     )
-
-
-def _gate(
-    table: Mapping[str, Any], folder: Path, faults: list[Fault]
-) -> tuple[Gate | None, Judge | None]:
-    """The gate and its judge; a judge alone decides nothing, and what it says is kept and shown."""
-    read = read_record(_GateTable, table, "[gate] ", faults)
-    if read is None:
-        return None, None
-    judge = read.judge_settings
-    if judge is None:
-        idle = [key for key in ("audit", "frames", "max_pixels") if key in table]
-        faults += (Fault(f"[gate] {key}", "it has no effect without judge") for key in idle)
-    gate: Gate | None = None
-    by_hand = bool(read.evidence)
-    if judge and table.keys() <= {"judge", "audit", "frames", "max_pixels"}:
-        gate = Gate.idle(EXISTENCE)
-    elif bool(read.calibration) == by_hand or by_hand != (read.below is not None):
-        faults.append(Fault("[gate]", "it needs calibration, or evidence and below"))
-    elif by_hand and read.evidence not in EVIDENCE:
-        known = ", ".join(EVIDENCE)
-        faults.append(Fault("[gate] evidence", f'"{read.evidence}"; the kinds are {known}'))
-    elif read.below is not None:
-        gate = Gate.below(read.evidence, read.below)
-    else:
-        try:
-            gate = read_calibration(folder / expand(read.calibration))
-        except InputError as error:
-            faults.append(Fault("[gate] calibration", str(error)))
-    faults += _unasked(gate, judge)
-    return gate, judge
-
-
-def _unasked(gate: Gate | None, judge: Judge | None) -> Iterator[Fault]:
-    """Evidence of a judge that the gate reads and nobody asks for."""
-    for kind in gate.evidence if gate else ():
-        if kind.startswith(EXISTENCE) and judge is None:
-            yield Fault("[gate]", f'it reads "{kind}", which a judge says: set judge')
-        elif kind.startswith(f"{EXISTENCE}_") and judge and not judge.audit:
-            yield Fault("[gate]", f'it reads "{kind}" of the judge\'s audit: set audit = true')
 
 
 def as_json(recipe: Recipe) -> dict[str, Any]:
