@@ -45,7 +45,7 @@ def add_common(parser: argparse.ArgumentParser, default: Any) -> None:
     """
     for names, words in {
         ("-v", "--verbose"): "say more",
-        ("--quiet",): "say only what goes wrong",
+        ("--quiet",): "no progress: only the answer, and what goes wrong",
         ("--json",): "the answer as a JSON object on stdout, progress as one a line on stderr",
         ("--debug",): "show where an error comes from",
     }.items():
