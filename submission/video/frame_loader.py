@@ -96,6 +96,7 @@ class FrameLoader:
         if image in self._made or self._begin_some([image]):
             return self._made[image]
         self.decoded += len(image[0])
+        self._forget_wish(image)
         return self._pool.submit(self._make_in, place, image)
 
     def _begin_some(self, images: list[_Image]) -> bool:
@@ -117,12 +118,17 @@ class FrameLoader:
         self._made |= dict.fromkeys(images, future)
         self.held += self._bytes(images)
         self.decoded += len(frames)
-        for source, transform in images:
-            wanted = self._wanted.get(source, [])
-            if transform in wanted:
-                wanted.remove(transform)
-            if not wanted:
-                self._wanted.pop(source, None)
+        for image in images:
+            self._forget_wish(image)
+
+    def _forget_wish(self, image: _Image) -> None:
+        """What is begun is not wanted any more."""
+        source, transform = image
+        wanted = self._wanted.get(source, [])
+        if transform in wanted:
+            wanted.remove(transform)
+        if not wanted:
+            self._wanted.pop(source, None)
 
     def _make(self, frames: Frames, images: Sequence[_Image]) -> dict[_Image, Frame]:
         decoded = {index: self._decode(index) for index in frames}

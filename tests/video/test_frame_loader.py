@@ -75,6 +75,7 @@ def test_no_more_than_the_budget_is_made_ahead(pool):
     loader.frames(squares(0))  # what was given makes room for the next
     assert loader.decoded == 4
     loader.frames(squares(*range(1, 9)))
+    assert loader.decoded == 9  # what went straight to its place is not made again
     assert sorted(decoded) == list(range(9))
 
 
