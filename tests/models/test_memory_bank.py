@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from submission.errors import InputError
 from submission.models.sam2 import attention_kernel, memory_attention
 from submission.models.sam2.approximation import Approximation
-from submission.models.sam2.attention_kernel import AttentionKernel, attend_in_blocks, choose_kernel
+from submission.models.sam2.attention_kernel import AttentionKernel, Kernels, attend_in_blocks
 from submission.models.sam2.memory_attention import MemoryReader
 from submission.models.sam2.network import GroundingNetwork, ImageFeatures
 from submission.models.sam2.policy import TrackerPolicy
@@ -94,14 +94,26 @@ class Recorded:
         return found.permute(1, 2, 0).reshape(OBJECTS, -1, *image.stride16.shape[-2:])
 
 
-WIDE = AttentionKernel("wide", False, attention_kernel.attend_fused)
+FUSED = attention_kernel.attend_fused
+WIDE = AttentionKernel("wide", False, FUSED, FUSED)
+NARROW = AttentionKernel("narrow", True, FUSED, FUSED)
+KERNELS = {
+    "blocks": None, "sdpa": Kernels(WIDE, WIDE), "narrow sdpa": Kernels(NARROW, NARROW),
+    "narrow for many": Kernels(WIDE, NARROW),
+}  # fmt: skip
+
+
+def choose_kernel(like, wanted="auto", objects=1):
+    return attention_kernel.choose_kernels(like, 64, wanted).of(objects)
 
 
 @pytest.mark.parametrize("now", [1, 7, 12, 18, 21, 28])
-@pytest.mark.parametrize("kernel", [None, WIDE], ids=["blocks", "sdpa"])
-def test_a_frame_sees_what_the_library_would_show_it(network, now, kernel, monkeypatch):
-    if kernel is not None:
-        monkeypatch.setattr(memory_attention, "choose_kernel", lambda *_: kernel)
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_a_frame_sees_what_the_library_would_show_it(network, now, kernels, monkeypatch):
+    if (chosen := KERNELS[kernels]) is not None:
+        monkeypatch.setattr(memory_attention, "choose_kernels", lambda *_: chosen)
+    if kernels == "narrow for many":
+        monkeypatch.setattr(attention_kernel, "CUDNN_FROM", OBJECTS)
     past = Recorded(network, now)
     assert_close(past.seen(), past.seen_by_the_library(), rtol=1e-4, atol=2e-5)
 
@@ -198,44 +210,63 @@ class OnGpu:
     shape = (256,)
 
 
+@pytest.fixture
+def usable(monkeypatch):
+    """Say which kernels a GPU has, and whether cuDNN's takes narrow values."""
+
+    def say(words: str, capability: int = 8, narrow: bool = False) -> None:
+        backends = {getattr(torch.nn.attention.SDPBackend, word) for word in words.split()}
+        monkeypatch.setattr(attention_kernel, "_usable_on_gpu", lambda like: backends)
+        monkeypatch.setattr(attention_kernel, "_takes_narrow", lambda *_: narrow)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (capability, 0))
+
+    return say
+
+
 @pytest.mark.parametrize(
-    ("usable", "name"),
-    [("FLASH_ATTENTION CUDNN_ATTENTION", "flash"), ("EFFICIENT_ATTENTION", "memory-efficient"),
-     ("EFFICIENT_ATTENTION CUDNN_ATTENTION", "cuDNN")],
+    ("words", "narrow", "name"),
+    [("FLASH_ATTENTION CUDNN_ATTENTION", True, "flash"),
+     ("EFFICIENT_ATTENTION", True, "memory-efficient"),
+     ("EFFICIENT_ATTENTION CUDNN_ATTENTION", False, "cuDNN"),
+     ("EFFICIENT_ATTENTION CUDNN_ATTENTION", True, "cuDNN with narrow values")],
 )  # fmt: skip
-def test_on_a_gpu_the_first_usable_kernel_is_taken(monkeypatch, usable, name):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
-    backends = {getattr(torch.nn.attention.SDPBackend, word) for word in usable.split()}
-    monkeypatch.setattr(attention_kernel, "_usable_on_gpu", lambda like: backends)
-    assert choose_kernel(OnGpu()).name == name
+def test_on_a_gpu_the_first_usable_kernel_is_taken(usable, words, narrow, name):
+    usable(words, narrow=narrow)
+    for objects in (1, 16):
+        kernel = choose_kernel(OnGpu(), objects=objects)
+        assert kernel.name == name
+        assert kernel.is_narrow == ("narrow" in name)
 
 
-def test_on_hopper_the_number_of_objects_chooses_between_flash_and_cudnn(monkeypatch):
+@pytest.mark.parametrize("narrow", [False, True])
+def test_on_hopper_the_number_of_objects_chooses_between_flash_and_cudnn(
+    usable, monkeypatch, narrow
+):
     kinds = torch.nn.attention.SDPBackend
-    both = {kinds.FLASH_ATTENTION, kinds.CUDNN_ATTENTION}
-    taken = []
-    monkeypatch.setattr(attention_kernel, "_usable_on_gpu", lambda like: both)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-
-    def only(backend):
-        taken.append(backend)
-        return attention_kernel.attend_fused
-
-    monkeypatch.setattr(attention_kernel, "_only", only)
-    kernel = choose_kernel(OnGpu())
-    assert kernel.name == "flash, cuDNN from 4 objects"
-    for objects in (1, 3, 4, 16):
-        keys, values = random(objects, 9, 16, seed=2), random(objects, 9, 16, seed=3)
-        seen = kernel.attend(random(1, 5, 16, seed=1), keys, values)
-        exact = (random(1, 5, 16, seed=1) @ keys.mT / 4).softmax(-1) @ values
-        assert_close(seen, exact)
-    assert taken == [kinds.FLASH_ATTENTION] * 2 + [kinds.CUDNN_ATTENTION] * 2
+    usable("FLASH_ATTENTION CUDNN_ATTENTION", capability=9, narrow=narrow)
+    monkeypatch.setattr(attention_kernel, "_only", lambda backend: backend)
+    kernels = attention_kernel.choose_kernels(OnGpu(), 64)
+    many = "cuDNN with narrow values" if narrow else "cuDNN"
+    assert kernels.name == f"flash, {many} from 4 objects"
+    for objects, kind in ((1, "FLASH"), (3, "FLASH"), (4, "CUDNN"), (16, "CUDNN")):
+        kernel = kernels.of(objects)
+        assert kernel.attend is kernel.within is getattr(kinds, f"{kind}_ATTENTION")
+        assert kernel.is_narrow == (narrow and kind == "CUDNN")
 
 
-def test_a_kernel_that_is_named_is_taken(monkeypatch):
-    kinds = torch.nn.attention.SDPBackend
-    both = {kinds.FLASH_ATTENTION, kinds.CUDNN_ATTENTION}
-    monkeypatch.setattr(attention_kernel, "_usable_on_gpu", lambda like: both)
+def test_narrow_values_are_tried_on_the_kernel_itself():
+    def equal_widths_only(queries, keys, values):
+        if values.shape[-1] != keys.shape[-1]:
+            raise RuntimeError("no such kernel")
+        return values
+
+    takes = attention_kernel._takes_narrow
+    assert takes(attention_kernel.attend_fused, torch.zeros(16), 4)
+    assert not takes(equal_widths_only, torch.zeros(16), 4)
+
+
+def test_a_kernel_that_is_named_is_taken(usable):
+    usable("FLASH_ATTENTION CUDNN_ATTENTION")
     assert choose_kernel(OnGpu(), "cudnn").name == "cuDNN"
     assert choose_kernel(OnGpu(), "flash").name == "flash"
 

@@ -19,7 +19,7 @@ from submission.errors import InputError
 from submission.models.mask_packing import MaskStack
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Limits, Sa2VA
-from submission.models.sam2.attention_kernel import choose_kernel
+from submission.models.sam2.attention_kernel import choose_kernels
 from submission.models.sam2.fixed_parts import CudaGraphs, FixedParts, fixed_parts
 from submission.models.sam2.image_features import Keeping
 from submission.video.frame_loader import FrameLoader
@@ -33,7 +33,7 @@ pytestmark = [
 ]
 SMALL = [name for name in CASES if name.startswith("small")]
 MASKS = [name for name in CASES if "final_masks" in CASES[name].stages]
-WIDTH = 256  # of the keys of memory attention at the released size
+WIDTH, NARROW = 256, 64  # of keys of memory attention at the released size, and of a memory map
 
 
 @cache
@@ -139,16 +139,20 @@ def test_features_in_host_memory_give_the_masks_of_those_on_the_gpu(frames, monk
 def test_kernels_of_the_released_width_agree(wanted, objects, queried):
     generator = torch.Generator("cuda").manual_seed(0)
     own = objects if queried == "own queries" else 1
-    queries, keys, values = (
+    queries, keys, wide = (
         torch.randn(batch, count, WIDTH, generator=generator, device="cuda", dtype=torch.bfloat16)
         for batch, count in ((own, 256), (objects, 900), (objects, 900))
     )
     try:
-        kernel = choose_kernel(keys, wanted)
+        kernel = choose_kernels(keys, NARROW, wanted).of(objects)
     except InputError as refusal:
         pytest.skip(str(refusal))
     assert kernel.name != "math"
-    seen = keys[:, 37:837], values[:, 37:837]  # a view with gaps, as the memory bank gives it
-    exact = torch.softmax(queries.float() @ seen[0].float().mT / WIDTH**0.5, -1) @ seen[1].float()
-    found = kernel.attend(queries, *seen).float()
-    assert float((found - exact).norm() / exact.norm()) < 2e-2
+    narrow = wide[..., :NARROW].contiguous()
+    asked = [(kernel.attend, narrow if kernel.is_narrow else wide), (kernel.within, wide)]
+    for attend, values in asked:
+        seen = keys[:, 37:837], values[:, 37:837]  # a view with gaps, as the memory bank gives it
+        scores = queries.float() @ seen[0].float().mT / WIDTH**0.5
+        exact = torch.softmax(scores, -1) @ seen[1].float()
+        found = attend(queries, *seen).float()
+        assert float((found - exact).norm() / exact.norm()) < 2e-2

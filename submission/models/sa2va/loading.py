@@ -21,7 +21,7 @@ from submission.models.sa2va.procedures import decoder_faults
 from submission.models.sa2va.qwenvl import backbone as qwenvl
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens, load_tokenizer
-from submission.models.sam2.attention_kernel import choose_kernel
+from submission.models.sam2.attention_kernel import choose_kernels
 from submission.models.sam2.fixed_parts import WANTED, fixed_parts
 from submission.models.weight_files import read_headers, shard_files
 
@@ -72,7 +72,7 @@ def load(
     network, config = opened.network, opened.config
     if attention != "auto":  # one that is not there is refused before the weights are read
         keys = torch.empty(config.grounding.hidden_size, dtype=precision, device=place)
-        choose_kernel(keys, attention)
+        choose_kernels(keys, config.grounding.memory_size, attention)
         network.grounding.attention = attention
     if quantize == "int8":
         keep_in_int8(network.language.model)

@@ -28,9 +28,10 @@ ON_A_GPU = (
     ("cuDNN", SDPBackend.CUDNN_ATTENTION),
     ("memory-efficient", SDPBackend.EFFICIENT_ATTENTION),
 )
-# On an H200 with 45,120 keys of width 256, cuDNN takes 4.4 ms for 16 objects where flash takes 9.4,
-# and 1.07 ms for one object where flash takes 0.64: flash splits the keys of few objects over the
-# whole GPU. cuDNN plans once, 35 to 50 ms, for each pair of objects and length of memory.
+# On an H200 with 45,120 keys of width 256, cuDNN takes 4.4 ms for 16 objects, 3.2 with narrow
+# values, where flash takes 9.4; and 1.07 ms for one object where flash takes 0.64: flash splits the
+# keys of few objects over the whole GPU. cuDNN plans once, 35 to 50 ms, for each pair of objects
+# and length of memory.
 HOPPER = 9  # major compute capability
 CUDNN_FROM = 4  # objects
 WANTED = ("auto", "flash", "cudnn", "fa3")  # what a recipe may name
@@ -45,25 +46,48 @@ class AttentionKernel:
     name: str
     is_narrow: bool  # wants values before their projection, (B, N, K)
     attend: Attend  # queries (1 or B, Q, C), keys (B, N, C), values (B, N, K or C)
+    within: Attend  # the same for values (B, N, C): of a frame to itself
 
 
-def choose_kernel(like: Tensor, wanted: str = "auto") -> AttentionKernel:
-    """Choose the kernel for keys of the width, precision and device of `like` (..., C).
+@dataclass(frozen=True)
+class Kernels:
+    """The kernel for a few objects, and the one for many."""
 
-    Warns when a GPU is left with none but the slow "math". Raises InputError when a kernel is
-    `wanted` that torch has not for such keys there.
+    few: AttentionKernel
+    many: AttentionKernel
+
+    def of(self, objects: int) -> AttentionKernel:
+        """The kernel for so many objects side by side."""
+        return self.many if objects >= CUDNN_FROM else self.few
+
+    @property
+    def name(self) -> str:
+        """Both names, or the one there is."""
+        if self.few == self.many:
+            return self.few.name
+        return f"{self.few.name}, {self.many.name} from {CUDNN_FROM} objects"
+
+
+def choose_kernels(like: Tensor, narrow: int, wanted: str = "auto") -> Kernels:
+    """Choose the kernels for keys of the width, precision and device of `like` (..., C).
+
+    `narrow` is the width K of a value before its projection. Warns when a GPU is left with none but
+    the slow "math". Raises InputError when a kernel is `wanted` that torch has not for such keys
+    there.
     """
     on_gpu = like.device.type == "cuda"
     if wanted == "auto" and not on_gpu:
-        return _off_gpu(like)
+        return _for_any_number(_off_gpu(like))
     if wanted == "fa3":
-        return AttentionKernel("FlashAttention-3", False, _flash_attention_3(like))
+        attend = _flash_attention_3(like)
+        return _for_any_number(AttentionKernel("FlashAttention-3", False, attend, attend))
     usable = _usable_on_gpu(like) if on_gpu else set()
-    if wanted == "auto" and _wants_both(like, usable):
-        return AttentionKernel(f"flash, cuDNN from {CUDNN_FROM} objects", False, _by_objects)
-    for name, backend in ON_A_GPU:
-        if wanted in ("auto", name.lower()) and backend in usable:
-            return AttentionKernel(name, False, _only(backend))
+    names = [name for name, backend in ON_A_GPU if backend in usable]
+    taken = [name for name in names if wanted in ("auto", name.lower())]
+    if {"flash", "cuDNN"} <= set(taken) and _is_hopper(like):  # so "auto" is wanted
+        return Kernels(*(_on_gpu(name, like, narrow) for name in ("flash", "cuDNN")))
+    if taken:
+        return _for_any_number(_on_gpu(taken[0], like, narrow))
     place = torch.cuda.get_device_name(like.device) if on_gpu else f"a {like.device.type.upper()}"
     if wanted != "auto":
         raise InputError(
@@ -78,7 +102,30 @@ def choose_kernel(like: Tensor, wanted: str = "auto") -> AttentionKernel:
         f'has no other; take dtype = "{other}", which may have one',
         stacklevel=2,
     )
-    return AttentionKernel("math", False, _only(SDPBackend.MATH))
+    attend = _only(SDPBackend.MATH)
+    return _for_any_number(AttentionKernel("math", False, attend, attend))
+
+
+def _for_any_number(kernel: AttentionKernel) -> Kernels:
+    return Kernels(kernel, kernel)
+
+
+def _on_gpu(name: str, like: Tensor, narrow: int) -> AttentionKernel:
+    """One of torch's fused kernels; cuDNN's with narrow values where it takes them."""
+    attend = _only(dict(ON_A_GPU)[name])
+    if name == "cuDNN" and _takes_narrow(attend, like, narrow):
+        return AttentionKernel("cuDNN with narrow values", True, attend, attend)
+    return AttentionKernel(name, False, attend, attend)
+
+
+def _takes_narrow(attend: Attend, like: Tensor, narrow: int) -> bool:
+    """Whether a kernel takes values narrower than keys: tried, for torch has no question for it."""
+    keys = like.new_zeros(1, 128, like.shape[-1])
+    try:
+        attend(keys, keys, keys[..., :narrow].contiguous())
+    except RuntimeError:
+        return False
+    return True
 
 
 def _is_hopper(like: Tensor) -> bool:
@@ -110,8 +157,8 @@ def _flash_attention_3(like: Tensor) -> Attend:
 def _off_gpu(like: Tensor) -> AttentionKernel:
     if like.device.type == "cpu" and like.dtype == torch.float32 and not torch.is_grad_enabled():
         # Blocks are written in place, which has no gradient; bfloat16 would round the scores.
-        return AttentionKernel("blocks of float32 scores", True, attend_in_blocks)
-    return AttentionKernel("torch's own choice", False, attend_fused)
+        return AttentionKernel("blocks of float32 scores", True, attend_in_blocks, attend_fused)
+    return AttentionKernel("torch's own choice", False, attend_fused, attend_fused)
 
 
 def _usable_on_gpu(like: Tensor) -> set[SDPBackend]:
@@ -126,17 +173,6 @@ def _usable_on_gpu(like: Tensor) -> set[SDPBackend]:
     }
     with torch.cuda.device(like.device):  # they speak of the current GPU
         return {backend for backend, can_use in answers.items() if can_use(asked)}
-
-
-def _wants_both(like: Tensor, usable: set[SDPBackend]) -> bool:
-    both = {SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION} <= usable
-    return both and _is_hopper(like)
-
-
-def _by_objects(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    many = len(keys) >= CUDNN_FROM
-    attend = _only(SDPBackend.CUDNN_ATTENTION if many else SDPBackend.FLASH_ATTENTION)
-    return attend(queries, keys, values)
 
 
 def _only(backend: SDPBackend) -> Attend:

@@ -10,7 +10,7 @@ from submission.errors import InputError
 from submission.models.checkpoint import SAM21_MARKS, check_shapes, move_tables, place
 from submission.models.meta import parameters_on_meta
 from submission.models.pth_file import read_weights, read_without_values
-from submission.models.sam2.attention_kernel import choose_kernel
+from submission.models.sam2.attention_kernel import choose_kernels
 from submission.models.sam2.network import GroundingNetwork
 from submission.models.sam2.sizes import GroundingConfig, sizes_beside
 
@@ -35,7 +35,7 @@ def load_sam2(
     network = _checked(file, tensors)
     if attention != "auto":
         keys = torch.empty(network.config.hidden_size, dtype=dtype, device=device)
-        choose_kernel(keys, attention)
+        choose_kernels(keys, network.config.memory_size, attention)
         network.attention = attention
     for name, value in tensors.items():
         place(network, name, value.to(device), dtype)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from submission.models.sam2.attention_kernel import AttentionKernel, attend_fused, choose_kernel
+from submission.models.sam2.attention_kernel import Kernels, choose_kernels
 from submission.models.sam2.fixed_parts import EAGER, FixedParts
 from submission.models.sam2.network import GroundingNetwork, ImageFeatures
 
@@ -53,7 +53,7 @@ class MemoryReader:
         self.layers = list(network.memory_attention.layers)
         self.crosses = [layer.cross_attn_image for layer in self.layers]
         self.place = as_tokens(network.memory_position())  # (1, S*S, K)
-        self.kernel = kernel_of(network)
+        self.kernels = kernels_of(network)
         device = self.place.device
         self.rotations = [cross.freqs_cis.to(device) for cross in self.crosses]
         slots = network.maskmem_tpos_enc[:, 0]  # (slots, 1, K)
@@ -90,7 +90,7 @@ class MemoryReader:
         return as_tokens(memory).to(self.place.dtype)  # (B, S*S, K)
 
     def _values(self, tokens: Tensor) -> tuple[Tensor, ...]:
-        if self.kernel.is_narrow:
+        if self.kernels.of(len(tokens)).is_narrow:
             return (tokens,)
         return tuple(cross.v_proj(tokens) for cross in self.crosses)
 
@@ -104,10 +104,11 @@ class MemoryReader:
         runs as `parts` has it; the length of memory changes with the frames.
         """
         side = features.stride16.shape[-1]
+        kernel = self.kernels.of(len(memory.keys[0]))
         asking = parts.run(self._begin, features)
         for index, keys in enumerate(memory.keys):
-            values = memory.values[0 if self.kernel.is_narrow else index]
-            seen = self.kernel.attend(asking.query, keys, values)
+            values = memory.values[0 if kernel.is_narrow else index]
+            seen = kernel.attend(asking.query, keys, values)
             asking = parts.run(self._go_on, index, asking, seen)
         fused = asking.state
         return fused.transpose(1, 2).reshape(*fused.shape[::2], side, side)
@@ -119,7 +120,7 @@ class MemoryReader:
     def _go_on(self, index: int, asking: _Asking, seen: Tensor) -> _Asking:
         """End a layer with what it saw (B, S*S, C or K), and ask with the next one."""
         layer, cross = self.layers[index], self.crosses[index]
-        if self.kernel.is_narrow:
+        if self.kernels.of(len(seen)).is_narrow:
             seen = cross.v_proj(seen)
         state = asking.state + cross.out_proj(seen)  # (B, S*S, C)
         # In place, and under no name: it is the widest map, and would outlive its layer.
@@ -138,7 +139,8 @@ class MemoryReader:
         """Self-attention of a layer over the places of a frame, (1 or B, S*S, C)."""
         own, rotation = self.layers[index].self_attn, self.rotations[index]
         query, key = (_rotate(turn(tokens), rotation) for turn in (own.q_proj, own.k_proj))
-        seen: Tensor = own.out_proj(attend_fused(query, key, own.v_proj(tokens)))
+        attend = self.kernels.of(len(tokens)).within
+        seen: Tensor = own.out_proj(attend(query, key, own.v_proj(tokens)))
         return seen
 
     def _position_of(self, features: ImageFeatures) -> Tensor:
@@ -148,10 +150,10 @@ class MemoryReader:
         return self._position
 
 
-def kernel_of(network: GroundingNetwork) -> AttentionKernel:
-    """The kernel for this network's width, precision and device."""
+def kernels_of(network: GroundingNetwork) -> Kernels:
+    """The kernels for this network's widths, precision and device."""
     keys = network.memory_attention.layers[0].cross_attn_image.k_proj.bias
-    return choose_kernel(keys, network.attention)
+    return choose_kernels(keys, network.config.memory_size, network.attention)
 
 
 def as_tokens(maps: Tensor) -> Tensor:

@@ -30,7 +30,8 @@ class MemoryBank:
     ) -> None:
         like = reader.place
         cells, width = like.shape[1], reader.times[0].shape[-1]
-        values = like.shape[-1] if reader.kernel.is_narrow else width
+        is_narrow = reader.kernels.of(objects).is_narrow
+        values = like.shape[-1] if is_narrow else width
         self.reader = reader
         self.cells = cells
         self.start = pointers * (width // like.shape[-1])  # pointers end and maps begin here
@@ -39,8 +40,7 @@ class MemoryBank:
         layers = len(reader.times)
         self.keys = [like.new_zeros(objects, length, width) for _ in range(layers)]
         self.values = [
-            like.new_zeros(objects, length, values)
-            for _ in range(1 if reader.kernel.is_narrow else layers)
+            like.new_zeros(objects, length, values) for _ in range(1 if is_narrow else layers)
         ]
         self._prompted: dict[int, int] = {}  # time of a map -> its place among the prompted ones
         self._recent: dict[int, int] = {}  # time of a map in sight -> its place, behind those
