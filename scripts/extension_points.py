@@ -2,9 +2,11 @@
 
 `python -m scripts.extension_points`. Nothing is known beforehand: of every member that is there it
 is looked up which files of submission/ name it. A file names a member when its code (docstrings
-and comments apart) imports the member's own module, or, for a value without one, has its name as a
-string. The count of a family is that of the member that is named in the fewest: who adds one can do
-it like that. A member's own folder counts as one file.
+and comments apart) imports the member's own module, or has as a string its name, its module or
+anything below that. So a word that means something else, too, counts too much and never too little.
+The count of a family is that of the member that is named in the fewest: who adds one can do it like
+that. A member's own folder counts as one file. What a command draws anew (the schema of a recipe,
+the trees of files) does not count.
 """
 
 import ast
@@ -22,7 +24,7 @@ PACKAGE = ROOT / "submission"
 class Member:
     """One rule, kind, procedure, backbone or verb that is there."""
 
-    name: str  # the word by which recipes and code call it; empty for none
+    name: str  # the word by which recipes and code call it
     home: Path  # the module or folder that is its own, or that of a value
     module: str = ""  # its own module or package; empty for a value among others
 
@@ -55,7 +57,7 @@ def families(package: Path = PACKAGE) -> tuple[Family, ...]:
         ),
         Family(
             "a backbone", 2,
-            tuple(Member("", folder, dotted(folder, package)) for folder in folders),
+            tuple(Member(folder.name, folder, dotted(folder, package)) for folder in folders),
         ),
         Family(
             "a verb", 1,
@@ -75,12 +77,12 @@ def touched(member: Member, package: Path = PACKAGE) -> tuple[Path, ...]:
 
 
 def names(path: Path, member: Member) -> bool:
-    """Whether a file's code imports a member's module or has its name as a string."""
+    """Whether a file's code imports a member's module, or has it or its name as a string."""
     texts, modules = words_of(path.read_text())
-    if not member.module:
-        return member.name in texts
-    return member.module in texts or any(
-        name == member.module or name.startswith(f"{member.module}.") for name in modules
+    if member.name in texts:
+        return True
+    return bool(member.module) and any(
+        word == member.module or word.startswith(f"{member.module}.") for word in texts | modules
     )
 
 
@@ -176,7 +178,7 @@ def main() -> int:
         where = ", ".join(path.relative_to(ROOT).as_posix() for path in files)
         print(f"{family.words}: {len(files)} (goal {family.goal}): {where}")
         for member in family.members:
-            print(f"  {member.name or member.home.name}: {len(touched(member))}")
+            print(f"  {member.name}: {len(touched(member))}")
     return min(missed, 1)
 
 

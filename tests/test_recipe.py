@@ -129,7 +129,9 @@ def test_everything_wrong_is_said_at_once(tmp_path):
     said = str(refused.value)
     for part in (
         "nmae: unknown key", "expert 1, name: the name 'a/b' has a path separator",
-        "expert 1, procedure: it is 'sa2va-2'", "expert 1, frames: it is 0", '"vote" is what',
+        "expert 1, procedure: it is 'sa2va-2'; it must be one of "
+        '"sa2va", "sa2va-i", "sasasa2va"; did you mean "sa2va-i"?',
+        "expert 1, frames: it is 0", '"vote" is what',
         "expert 2, weight: it is -1; it must be above 0", "expert 2: it needs either checkpoint",
         "[vote] rule",
         "[output] png: it is 8", AGREEMENT,

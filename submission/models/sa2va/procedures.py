@@ -1,18 +1,22 @@
 """The ways from a video to masks, as values: what is asked and shown, prompted and tracked.
 
-Integers and words only; no torch. Whoever adds a way adds a value here and a name in settings.py;
-nobody else tells one from another.
+Integers and words only; no torch. Whoever adds a way adds a value to PROCEDURES: settings, recipes
+and the schema for editors take its name from there, and nobody tells one way from another by name.
 """
+
+from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from submission.errors import Fault, InputError
-from submission.models.sa2va.settings import SELECTED, Settings
 from submission.models.sam2.policy import TrackerPolicy
 from submission.video.sampling import key_frames, prompted_frames
+
+if TYPE_CHECKING:  # settings take the names of procedures from here
+    from submission.models.sa2va.settings import Settings
 
 TRACK = None  # in place of the number of an embedding
 
@@ -36,6 +40,10 @@ class Procedure(Protocol):
     @property
     def unread(self) -> tuple[str, ...]:
         """The settings that have no effect."""
+
+    @property
+    def mosaics(self) -> bool:
+        """Whether an image that the language model sees is made of several frames."""
 
     @property
     def trained(self) -> str:
@@ -68,6 +76,7 @@ class KeyFrames:
     asks: str = "\nPlease segment {}."
     asks_question: str = "\nPlease segment {}."  # for a sentence with "?"
     unread: tuple[str, ...] = ("mode", "selected_frames")
+    mosaics: bool = False
     trained: str = "sa2va_chat"
 
     def question(self, sentence: str) -> str:
@@ -89,7 +98,8 @@ class KeyFrames:
         return (*(Step(time, prompt=0) for time in prompted), *map(Step, tracked))
 
 
-CLIPS, CLIP = 10, 10  # SaSaSa2VA: [SEG] tokens, one for each clip of so many of its 100 frames
+CLIPS, CLIP = 10, 10  # SaSaSa2VA: [SEG] tokens, one for each clip of so many frames
+SELECTED = CLIPS * CLIP  # frames that its language model sees, some of them several times
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,7 @@ class Clips:
     asks: str = "\nPlease segment {}."
     asks_question: str = "\n{}"  # as it was trained; the reference's evaluator stops there
     unread: tuple[str, ...] = ("sampling", "frames", "seg")
+    mosaics: bool = True
     trained: str = "sasasa2va_chat"
 
     def question(self, sentence: str) -> str:
@@ -194,9 +205,8 @@ def idle_faults(choices: Any) -> Iterator[Fault]:
     `choices` are Settings, or a record of a recipe with fields of the same names.
     """
     unread = PROCEDURES[choices.procedure].unread
-    for item in fields(Settings):
-        value = getattr(choices, item.name, item.default)
-        if item.name in unread and value != item.default:
+    for item in fields(choices):
+        if item.name in unread and getattr(choices, item.name) != item.default:
             yield Fault(item.name, f'it has no effect with procedure = "{choices.procedure}"')
 
 

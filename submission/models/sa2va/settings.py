@@ -5,19 +5,23 @@ The recipe reads these keys, `segment` takes the record whole, and the dry run c
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from submission.errors import Fault, FaultyInput
+from submission.models.sa2va.procedures import MODES, PROCEDURES, SELECTED
 from submission.models.sam2.approximation import ALL, Approximation
 from submission.video.sampling import PromptFrames, Sampling
 
-ProcedureName = Literal["sa2va", "sa2va-i", "sasasa2va"]
+if TYPE_CHECKING:  # whoever checks types cannot look into a table
+    ProcedureName = str
+    Mode = str
+else:  # readers of recipes and the schema for editors can
+    ProcedureName = Literal[*PROCEDURES]
+    Mode = Literal[*MODES]
 Seg = Literal["first", "union"]
-Mode = Literal["uniform", "uniform_plus", "wrap_around", "wrap_around_plus", "q_frame"]
 HiddenState = Literal["as trained", "before the norm", "after the norm"]
 SystemTurn = Literal["as stored", "none"]
 CELL = 28 * 28  # pixels of a visual token of Qwen2.5-VL, in which its public limits are stated
-SELECTED = 100  # frames that SaSaSa2VA's language model sees, some of them several times
 
 
 @dataclass(frozen=True)

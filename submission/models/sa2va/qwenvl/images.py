@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from submission.errors import Fault
+from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.settings import Settings
 from submission.video.transforms import FrameRequest, SmartResize, Then
 
 HELPER = SmartResize(28, min_pixels=4 * 28 * 28, max_pixels=16384 * 28 * 28)  # qwen_vl_utils
-PROCEDURES = ("sa2va", "sa2va-i")  # what a checkpoint of this kind can have been trained for
 
 
 def recognises(config: Mapping[str, Any]) -> bool:
@@ -47,10 +47,11 @@ def image_requests(
 
 
 def faults(settings: Settings) -> Iterator[Fault]:
-    """The settings that make no sense with this kind of checkpoint."""
-    if settings.procedure not in PROCEDURES:
+    """The settings that make no sense with this kind of checkpoint: it sees single frames."""
+    if PROCEDURES[settings.procedure].mosaics:
+        known = ", ".join(name for name, way in PROCEDURES.items() if not way.mosaics)
         yield Fault(
             "procedure",
             f'it is "{settings.procedure}", for which no Qwen-VL checkpoint was trained; known: '
-            + ", ".join(PROCEDURES),
+            f"{known}",
         )
