@@ -3,7 +3,8 @@
 `python -m scripts.extension_points`. Nothing is known beforehand: of every member that is there it
 is looked up which files of submission/ name it. A file names a member when its code (docstrings
 and comments apart) imports the member's own module, or has as a string its name, its module or
-anything below that. So a word that means something else, too, counts too much and never too little.
+anything below that. So a word that means something else, too, counts too much and never too little;
+only of verbs the names are looked for where the command line is, because stages have the same ones.
 The count of a family is that of the member that is named in the fewest: who adds one can do it like
 that. A member's own folder counts as one file. What a command draws anew (the schema of a recipe,
 the trees of files) does not count.
@@ -18,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "submission"
+COMMAND_LINE = ("__main__.py", "cli.py", "terminal", "verbs")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Member:
     name: str  # the word by which recipes and code call it
     home: Path  # the module or folder that is its own, or that of a value
     module: str = ""  # its own module or package; empty for a value among others
+    rooms: tuple[str, ...] = ()  # where its name means it; empty for everywhere
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,10 @@ def families(package: Path = PACKAGE) -> tuple[Family, ...]:
         ),
         Family(
             "a verb", 1,
-            tuple(Member(name, path, dotted(path, package)) for name, path in verbs(package)),
+            tuple(
+                Member(name, path, dotted(path, package), COMMAND_LINE)
+                for name, path in verbs(package)
+            ),
         ),
     )  # fmt: skip
 
@@ -71,15 +77,17 @@ def touched(member: Member, package: Path = PACKAGE) -> tuple[Path, ...]:
     others = [
         path
         for path in sorted(package.rglob("*.py"))
-        if path != member.home and member.home not in path.parents and names(path, member)
+        if path != member.home
+        and member.home not in path.parents
+        and names(path, member, path.relative_to(package).parts[0])
     ]
     return (member.home, *others)
 
 
-def names(path: Path, member: Member) -> bool:
-    """Whether a file's code imports a member's module, or has it or its name as a string."""
+def names(path: Path, member: Member, room: str) -> bool:
+    """Whether a room's file imports a member's module, or has it or its name as a string."""
     texts, modules = words_of(path.read_text())
-    if member.name in texts:
+    if member.name in texts and (not member.rooms or room in member.rooms):
         return True
     return bool(member.module) and any(
         word == member.module or word.startswith(f"{member.module}.") for word in texts | modules
@@ -115,13 +123,11 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def verbs(package: Path) -> Iterator[tuple[str, Path]]:
-    """The names given to add_verb, and in which file."""
+    """The names of verbs and of their groups, and in which file."""
     for path in sorted((package / "verbs").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "add_verb":
-                name = node.args[1]
-                if isinstance(name, ast.Constant):
-                    yield str(name.value), path
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Verb", "Group"):
+                yield str(ast.literal_eval(node.args[0])), path
 
 
 def literal(path: Path, name: str) -> Mapping[str, str]:

@@ -1,25 +1,20 @@
-"""The command line: all verbs in one parser, and one call; no logic of its own."""
+"""The command line: all verbs of verbs/ in one parser, and one call; no logic of its own."""
 
 import argparse
 import io
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
-from submission import __version__
+from submission import __version__, verbs
 from submission.recipe import SAMPLE, recipe_series
 from submission.terminal.answering import answering
 from submission.terminal.ending import DONE, end_with, stoppable
 from submission.terminal.progress import Mode, Reporter
-from submission.verbs.calibrate import add_calibrate
-from submission.verbs.check import add_check
 from submission.verbs.completion import add_completion
-from submission.verbs.container import add_container
-from submission.verbs.run import add_run_verbs
-from submission.verbs.score import add_compare, add_score
-from submission.verbs.upload import add_upload
-from submission.verbs.verb import Arguments, Parser, add_common
-from submission.verbs.weights import add_recipes, add_weights
+from submission.verbs.verb import Arguments, Group, Parser, Verb, add_common
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -57,18 +52,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_common(parser, default=False)
     parser.add_argument("--version", action="version", version=__version__)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    add_run_verbs(verbs)
-    add_check(verbs)
-    add_score(verbs)
-    add_compare(verbs)
-    add_calibrate(verbs)
-    add_upload(verbs)
-    add_container(verbs)
-    add_weights(verbs)
-    add_recipes(verbs)
+    below = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in find_verbs():
+        verb.add_to(below)
     add_completion(parser)
     return parser
+
+
+def find_verbs() -> list[Verb | Group]:
+    """Return what the modules of verbs/ declare, in the order of --help."""
+    names = (f"{verbs.__name__}.{module.name}" for module in iter_modules(verbs.__path__))
+    found = (getattr(import_module(name), "VERB", None) for name in names)
+    return sorted(filter(None, found), key=lambda verb: verb.place)
 
 
 def _one_recipe_each(arguments: Arguments) -> Iterator[Arguments]:

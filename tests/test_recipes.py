@@ -20,7 +20,7 @@ from submission.recipe import (
 )
 from submission.terminal.progress import Reporter
 from submission.verbs.published import published_lines
-from submission.verbs.recipe_list import recipe_lines
+from submission.verbs.recipes import recipe_lines
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights
 from submission.weights.lock import Lock, LockedCheckpoint, LockedFile

@@ -15,13 +15,10 @@ from submission.run.record import describe_data
 from submission.run.results import recipe_of_run
 from submission.terminal.progress import Reporter
 from submission.verbs.data import add_data, selection
-from submission.verbs.verb import Arguments, add_verb
+from submission.verbs.verb import Arguments, Verb
 
 
-def add_calibrate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `calibrate`."""
-    verb = add_verb(verbs, "calibrate", "find the gate that empties no-target sentences best",
-                    "--run runs/train --share 0.04 --out gate.json", _calibrate)  # fmt: skip
+def _add_words(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--run", type=Path, required=True, metavar="DIR",
                       help="a run on a split with labels")  # fmt: skip
     verb.add_argument("--share", type=float, required=True, metavar="S",
@@ -56,3 +53,9 @@ def _calibrate(arguments: Arguments, reporter: Reporter) -> None:
     )  # fmt: skip
     print("\n".join(calibration_lines(found, len(table.videos), int(table.no_target.sum()))))
     print(f'\nkept in {out}; use it with [gate] calibration = "{out}"')
+
+
+VERB = Verb(
+    "calibrate", "find the gate that empties no-target sentences best",
+    "--run runs/train --share 0.04 --out gate.json", _add_words, _calibrate, place=90,
+)  # fmt: skip

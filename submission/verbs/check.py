@@ -9,13 +9,10 @@ from submission.pipeline.check import CHECK_UNITS, check_files, keep_verdict
 from submission.pipeline.submit import read_data
 from submission.terminal.progress import Reporter
 from submission.verbs.data import add_data, add_out, data_only, names_no_data, selection
-from submission.verbs.verb import Arguments, add_verb, user_path
+from submission.verbs.verb import Arguments, Verb, user_path
 
 
-def add_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `check`."""
-    verb = add_verb(verbs, "check", "read a zip or folder of PNGs as the judge does",
-                    "submission.zip --data /data/mevis --split valid", _check)  # fmt: skip
+def _add_words(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("path", type=user_path, metavar="ZIP_OR_FOLDER")
     verb.add_argument("--team", action="store_true", help="team.json must be there")
     add_data(verb)
@@ -55,3 +52,9 @@ def _beside(arguments: Arguments, name: str) -> Path:
     if arguments.out is not None:
         return Path(arguments.out) / name
     return path.parent / f"{path.name}.{name}"
+
+
+VERB = Verb(
+    "check", "read a zip or folder of PNGs as the judge does",
+    "submission.zip --data /data/mevis --split valid", _add_words, _check, place=60,
+)  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from submission.errors import FaultyResult, InputError
 from submission.terminal.progress import Reporter
-from submission.verbs.verb import Arguments, add_verb, user_path
+from submission.verbs.verb import Arguments, Group, Verb, user_path
 from submission.weights.folders import Weights, weights_folder
 from submission.weights.hub_cache import hub_cache
 from submission.weights.lock_file import default_lock, read_lock
@@ -16,24 +16,12 @@ from submission.weights.lock_file import default_lock, read_lock
 if TYPE_CHECKING:
     from submission.container.run import ContainerRun
 
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
-
 IMAGE = "mevis-submission"
 TEMPORARY = "8g"  # of /tmp
 KILLED = 137  # what an engine reports after SIGKILL
 
 
-def add_container(verbs: "Verbs") -> None:
-    """Add `container` with its verbs."""
-    summary = "build the image, or run a verb in it (docs/container.md)"
-    group = verbs.add_parser("container", help=summary, description=summary)
-    below = group.add_subparsers(dest="container_verb", required=True, metavar="VERB")
-    _add_build(below)
-    _add_run(below)
-
-
-def _add_build(verbs: "Verbs") -> None:
-    verb = add_verb(verbs, "build", "build the image from a checkout", "--torch cpu", _build)
+def _add_build(verb: argparse.ArgumentParser) -> None:
     _add_image(verb)
     verb.add_argument(
         "--torch",
@@ -51,9 +39,7 @@ def _add_build(verbs: "Verbs") -> None:
     )
 
 
-def _add_run(verbs: "Verbs") -> None:
-    verb = add_verb(verbs, "run", "run a verb in the image, hardened and without network",
-                    "--data /data/mevis --recipe my.toml submit --split valid", _run)  # fmt: skip
+def _add_run(verb: argparse.ArgumentParser) -> None:
     _add_image(verb)
     verb.add_argument("--data", type=user_path, metavar="DIR",
                       help="at /data, read-only, and handed on to the verb")  # fmt: skip
@@ -151,3 +137,14 @@ def _what(arguments: Arguments) -> "ContainerRun":
         memory=int(arguments.memory * 1e9) if arguments.memory else None, temporary=arguments.tmp,
         entrypoint=arguments.entrypoint,
     )  # fmt: skip
+
+
+BUILD = Verb("build", "build the image from a checkout", "--torch cpu", _add_build, _build)
+RUN = Verb(
+    "run", "run a verb in the image, hardened and without network",
+    "--data /data/mevis --recipe my.toml submit --split valid", _add_run, _run,
+)  # fmt: skip
+VERB = Group(
+    "container", "build the image, or run a verb in it (docs/container.md)", (BUILD, RUN),
+    place=110,
+)  # fmt: skip

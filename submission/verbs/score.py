@@ -1,24 +1,21 @@
-"""The words of `score` and `compare`; no logic of their own."""
+"""The words of `score`; no logic of their own."""
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from submission.dataset.records import Split
-from submission.errors import FaultyResult, InputError
+from submission.errors import FaultyResult
 from submission.pipeline.score import SCORE_UNITS, score_results, score_run
 from submission.pipeline.submit import read_data
 from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.run.results import data_of_run, find_results, is_run
-from submission.score.comparison import compare
-from submission.score.score_file import Scores, read_scores, unwritten_scores, write_scores
+from submission.score.score_file import Scores, unwritten_scores, write_scores
 from submission.score.scoring import Score
 from submission.score.table import (
     LEAST,
     aligned,
-    comparison_lines,
     fault_lines,
     score_lines,
     worst_lines,
@@ -26,14 +23,10 @@ from submission.score.table import (
 from submission.terminal.progress import Reporter
 from submission.terminal.tables import drawing
 from submission.verbs.data import add_data, add_out, add_run, data_only, named_recipe, selection
-from submission.verbs.verb import Arguments, add_verb, user_path
+from submission.verbs.verb import Arguments, Verb, user_path
 
 
-def add_score(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `score`."""
-    verb = add_verb(verbs, "score", "J, F and J&F of masks, or of a run with all its experts",
-                    "submission.zip --data /data/mevis --split valid_u\n"
-                    "  mevis-submission score --run runs/mine", _score)  # fmt: skip
+def _add_words(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("path", type=user_path, nargs="?", metavar="PATH",
                       help="folder or zip of PNGs, or a run (default: that of --run)")  # fmt: skip
     add_run(verb, "whose data (default: what the run records, else the sample)",
@@ -43,16 +36,6 @@ def add_score(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
                       "and say by how much that flatters")  # fmt: skip
     add_data(verb)
     add_out(verb)
-
-
-def add_compare(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `compare`."""
-    verb = add_verb(verbs, "compare", "what moved between two scored runs, and is it chance?",
-                    "runs/before runs/after", _compare)  # fmt: skip
-    for name in ("run_a", "run_b"):
-        verb.add_argument(name, type=user_path, metavar=name.upper(), help="a run, or a score.json")
-    verb.add_argument("--result", nargs="+", metavar="NAME",
-                      help="which result of both, or of A and of B (default: vote)")  # fmt: skip
 
 
 def _score(arguments: Arguments, reporter: Reporter) -> None:
@@ -118,20 +101,8 @@ def _report_missing(scores: Scores, reporter: Reporter) -> None:
         raise FaultyResult("\n".join(lines))
 
 
-def _compare(arguments: Arguments, reporter: Reporter) -> None:
-    names = arguments.result or [None]
-    if len(names) > 2:
-        raise InputError("--result: give one name for both runs, or one for A and one for B")
-    files = [
-        path / "score.json" if path.is_dir() else path
-        for path in (arguments.run_a, arguments.run_b)
-    ]
-    a, b = (read_scores(file) for file in files)
-    chosen = a.choose(names[0]), b.choose(names[-1])
-    comparison = compare(a.results[chosen[0]], b.results[chosen[1]])
-    shown = f"{arguments.run_a} {chosen[0]}", f"{arguments.run_b} {chosen[1]}"
-    reporter.answer(
-        results=chosen, means=comparison.means, by_sentence=asdict(comparison.by_sentence),
-        by_video=asdict(comparison.by_video), differences=dict(comparison.differences),
-    )  # fmt: skip
-    print("\n".join(comparison_lines(comparison, shown, {**a.sentences, **b.sentences})))
+VERB = Verb(
+    "score", "J, F and J&F of masks, or of a run with all its experts",
+    "submission.zip --data /data/mevis --split valid_u\n"
+    "  mevis-submission score --run runs/mine", _add_words, _score, place=70,
+)  # fmt: skip

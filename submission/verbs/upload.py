@@ -5,25 +5,20 @@ import re
 from pathlib import Path
 from typing import Any
 
-from submission.dataset.records import Split
 from submission.errors import InputError
 from submission.files.strict_json import read_json
 from submission.pipeline.upload import Call, Upload
 from submission.recipe import Recipe
 from submission.run.results import data_of_run, is_run
 from submission.terminal.progress import Reporter
-from submission.upload.competitions import SERVER, fitting
+from submission.upload.competitions import SERVER
 from submission.verbs.data import data_only
-from submission.verbs.verb import Arguments, add_verb, user_path
+from submission.verbs.verb import Arguments, Verb, user_path
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
-def add_upload(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `upload`."""
-    verb = add_verb(verbs, "upload", "hand the zip in where MeViS is judged, once, and wait",
-                    "runs/mine --competition 12222 --dry-run\n"
-                    "  mevis-submission upload runs/mine --status", _upload)  # fmt: skip
+def _add_words(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("path", type=user_path, metavar="RUN_OR_ZIP")
     verb.add_argument("--competition", type=int, metavar="NUMBER",
                       help="its number, such as 12222 (v1) or 11420 (v2)")  # fmt: skip
@@ -68,14 +63,6 @@ def _upload(arguments: Arguments, reporter: Reporter) -> None:
     print("\n".join(lines))
 
 
-def upload_lines(split: Split, run: Path) -> list[str]:
-    """Return the command that hands a run in, for each competition that asks for its split."""
-    return [
-        f"upload   {one.title}: mevis-submission upload {run} --competition {one.id}\n"
-        for one in fitting(split)
-    ]
-
-
 def seconds_of(text: str) -> float:
     """Return a time such as 2h, 90m, 45s or 0 in seconds. Raises InputError."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
@@ -106,3 +93,10 @@ def _answers(path: Path | None) -> dict[str, Any] | None:
     if not isinstance(answers, dict):
         raise InputError(f"{path}: it must be an object of answers by key")
     return answers
+
+
+VERB = Verb(
+    "upload", "hand the zip in where MeViS is judged, once, and wait",
+    "runs/mine --competition 12222 --dry-run\n  mevis-submission upload runs/mine --status",
+    _add_words, _upload, place=100,
+)  # fmt: skip

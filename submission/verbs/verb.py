@@ -1,18 +1,64 @@
-"""How a verb of the command line is made: its help, its example, and what all verbs understand."""
+"""What a verb of the command line is: its help, its example, and what all verbs understand.
+
+A module of this folder that has a VERB is a verb; whoever adds one adds a file and no more.
+"""
 
 import argparse
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from submission.did_you_mean import did_you_mean
 from submission.errors import InputError
 from submission.files.user_paths import expand
 from submission.terminal.progress import Reporter
 
+if TYPE_CHECKING:
+    SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
 Arguments = argparse.Namespace
-Action = Callable[[Arguments, Reporter], None]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb: what it is called, which words it understands, and what it does."""
+
+    name: str
+    summary: str  # one line of --help
+    example: str  # what follows the verb in a call that runs
+    add_words: Callable[[argparse.ArgumentParser], None]
+    action: Callable[[Arguments, Reporter], None]
+    place: int = 0  # in --help: along the way of the data, in tens, so that others fit between
+
+    def add_to(self, verbs: "SubParsers") -> None:
+        """Add its parser to those of a command or a group."""
+        parser = verbs.add_parser(
+            self.name, help=self.summary, description=self.summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        parser.epilog = f"example:\n  {parser.prog} {self.example}"
+        parser.set_defaults(action=self.action)
+        add_common(parser, default=argparse.SUPPRESS)
+        self.add_words(parser)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A word with verbs below it."""
+
+    name: str
+    summary: str
+    verbs: tuple[Verb, ...]
+    place: int  # as a verb's
+
+    def add_to(self, verbs: "SubParsers") -> None:
+        """Add the parsers of all of it to those of a command."""
+        parser = verbs.add_parser(self.name, help=self.summary, description=self.summary)
+        below = parser.add_subparsers(dest=f"{self.name}_verb", required=True, metavar="VERB")
+        for verb in self.verbs:
+            verb.add_to(below)
 
 
 def user_path(text: str) -> Path:
@@ -21,21 +67,6 @@ def user_path(text: str) -> Path:
         return expand(text)
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def add_verb(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str,
-    example: str, action: Action,
-) -> argparse.ArgumentParser:  # fmt: skip
-    """Add a verb and return its parser; `example` is what follows the verb in a runnable call."""
-    verb = verbs.add_parser(
-        name, help=summary, description=summary,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    verb.epilog = f"example:\n  {verb.prog} {example}"
-    verb.set_defaults(action=action)
-    add_common(verb, default=argparse.SUPPRESS)
-    return verb
 
 
 def add_common(parser: argparse.ArgumentParser, default: Any) -> None:

@@ -110,7 +110,7 @@ def test_a_run_of_a_split_that_is_asked_for_is_told_how_to_hand_it_in(split, tmp
     from pathlib import Path
 
     from submission.dataset.records import Video
-    from submission.verbs.upload import upload_lines
+    from submission.verbs.submit import upload_lines
 
     one = split.videos[0].expressions[1]
     videos = [Video(f"{n}", ("0",), (2, 2), (one,) * (16 if n else 12)) for n in range(140)]

@@ -1,4 +1,4 @@
-"""List the packaged recipes with what they download and the GPU memory they need."""
+"""The words of `recipes`, and its list: what each one downloads, and the GPU memory it needs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +12,9 @@ from submission.masks.store import PredictionStore
 from submission.pipeline.limits import wanted_at_once
 from submission.recipe import Recipe, packaged_recipes, read_recipe
 from submission.terminal.progress import Reporter
+from submission.terminal.tables import drawing
+from submission.verbs.lock import add_lock, weights_of
+from submission.verbs.verb import Arguments, Verb
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.expected import download
 from submission.weights.folders import Weights
@@ -99,3 +102,13 @@ def _memory(recipe: Recipe, experts: Sequence[Expert]) -> str:
         return "unknown"
     known = [need for need in needs if need is not None]
     return "about " + in_words(max(known)) if len(known) == len(needs) else "unknown"
+
+
+def _recipes(arguments: Arguments, reporter: Reporter) -> None:
+    print("\n".join(recipe_lines(weights_of(arguments).lock, drawing(in_columns, LEAST))))
+
+
+VERB = Verb(
+    "recipes", "the packaged recipes, with download and memory", "--lock weights.lock", add_lock,
+    _recipes, place=130,
+)  # fmt: skip
