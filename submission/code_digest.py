@@ -55,14 +55,14 @@ def code_digest(*modules: str, apart_from: tuple[str, ...] = ()) -> str:
     return digest_of(modules, folders, (*WITHOUT_A_SAY, *apart_from))
 
 
-def prediction_code(module: str) -> str:
-    """Return the digest of the code behind an expert's predictions, `module` being the expert's.
+def prediction_code(*modules: str) -> str:
+    """Return the digest of the code behind an expert's predictions, `modules` being the expert's.
 
     It is the family's own wing with what that imports, and how frames are decoded; how answers are
     stored, and what counts its work, has no say in them.
     """
     apart_from = ("submission.masks.store", *COUNTING)
-    return code_digest(module, "submission.dataset.images", apart_from=apart_from)
+    return code_digest(*modules, "submission.dataset.images", apart_from=apart_from)
 
 
 def digest_of(

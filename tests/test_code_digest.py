@@ -1,12 +1,14 @@
 """The digest of a stage's code: it follows what is imported, and not words."""
 
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import submission
 from submission.code_digest import COUNTING, WITHOUT_A_SAY, code_digest, digest_of, prediction_code
+from submission.models.sa2va.registry import BACKBONES
 
 PACKAGE = Path(submission.__file__).parent
 VOTE, CHECK, SA2VA = (
@@ -75,6 +77,24 @@ def test_how_answers_are_stored_has_no_say_in_what_a_model_predicts(monkeypatch)
     ((modules, options),) = asked
     assert modules[0] == SA2VA
     assert options == {"apart_from": ("submission.masks.store", *COUNTING)}
+
+
+@pytest.mark.parametrize("backbone", ["internvl", "qwenvl"])
+def test_predictions_hang_on_their_own_backbone_alone(copied, backbone):
+    (package,) = (name for name in BACKBONES if name.endswith(backbone))
+    kind = import_module(package).KIND
+
+    def digest() -> str:
+        left_out = [*WITHOUT_A_SAY, *COUNTING]
+        return digest_of([SA2VA, *kind.code], {"submission": copied}, left_out)
+
+    for other in ("internvl", "qwenvl"):
+        for file, counts in (("vision.py", True), ("images.py", True), ("countable.py", False)):
+            before, path = digest(), copied / "models/sa2va" / other / file
+            text = path.read_text()
+            path.write_text(f"{text}\nADDED = 1\n")
+            assert (digest() != before) == (counts and other == backbone), path
+            path.write_text(text)
 
 
 # --- what is followed ----------------------------------------------------------------------------

@@ -102,36 +102,44 @@ def test_an_import_against_the_direction_is_noticed(tmp_path, path, line):
     assert len(forbidden_imports(tmp_path)) == 1
 
 
-def sideways_imports(package: Path) -> list[str]:
-    """One line for each import of one family of models by another."""
-    families = family_names(package)
+SIDE_BY_SIDE = {"models": "sa2va", "models/sa2va": "internvl"}  # and one that must be there
+
+
+def sideways_imports(package: Path, above: str) -> list[str]:
+    """One line for each import of one family below a folder by another."""
+    families, prefix = family_names(package, above), f"submission.{above.replace('/', '.')}."
     return [
         f"{path.relative_to(package)} imports {name}"
         for family in families
-        for path in sorted((package / "models" / family).rglob("*.py"))
+        for path in sorted((package / above / family).rglob("*.py"))
         for name in imported(path)
-        if name.startswith("submission.models.") and name.split(".")[2] in families - {family}
+        if name.startswith(prefix)
+        and name.removeprefix(prefix).partition(".")[0] in families - {family}
     ]
 
 
-def family_names(package: Path) -> set[str]:
-    """Folders of models that are families: all but SAM 2, which they share."""
-    folders = {path.parent.name for path in (package / "models").glob("*/__init__.py")}
+def family_names(package: Path, above: str) -> set[str]:
+    """Folders below another that are families: all but SAM 2, which they share."""
+    folders = {path.parent.name for path in (package / above).glob("*/__init__.py")}
     return folders - {"sam2"}
 
 
-def test_families_never_import_each_other():
-    assert "sa2va" in family_names(PACKAGE)
-    assert sideways_imports(PACKAGE) == []
+@pytest.mark.parametrize("above", SIDE_BY_SIDE)
+def test_families_and_backbones_never_import_each_other(above):
+    assert SIDE_BY_SIDE[above] in family_names(PACKAGE, above)
+    assert sideways_imports(PACKAGE, above) == []
 
 
-def test_a_family_that_imports_another_is_noticed(tmp_path):
+@pytest.mark.parametrize("above", SIDE_BY_SIDE)
+def test_a_family_that_imports_another_is_noticed(tmp_path, above):
+    dots = f"submission.{above.replace('/', '.')}"
     for family in ("one", "other", "sam2"):
-        (tmp_path / "models" / family).mkdir(parents=True)
-        (tmp_path / "models" / family / "__init__.py").write_text("")
-    lines = ["from submission.models.other import a", "from submission.models.sam2 import b"]
-    (tmp_path / "models" / "one" / "network.py").write_text("\n".join(lines))
-    assert sideways_imports(tmp_path) == ["models/one/network.py imports submission.models.other.a"]
+        (tmp_path / above / family).mkdir(parents=True)
+        (tmp_path / above / family / "__init__.py").write_text("")
+    lines = [f"from {dots}.other import a", f"from {dots}.sam2 import b", f"import {dots}.shared"]
+    (tmp_path / above / "one" / "network.py").write_text("\n".join(lines))
+    found = sideways_imports(tmp_path, above)
+    assert found == [f"{above}/one/network.py imports {dots}.other.a"]
 
 
 def compared_procedures(package: Path) -> list[str]:

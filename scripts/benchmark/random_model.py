@@ -17,6 +17,7 @@ from submission.models.sa2va.network import lay_out
 from submission.models.sa2va.qwenvl import backbone as qwenvl
 from submission.models.sa2va.qwenvl.config import parse_config as parse_qwenvl
 from submission.models.sa2va.qwenvl.countable import NO_COLOURS
+from submission.models.sa2va.qwenvl.images import recognises
 from submission.models.sa2va.tokenizer import SEG
 
 END = "<|im_end|>"
@@ -77,7 +78,7 @@ def random_model(size: str, device: torch.device, dtype: torch.dtype, seed: int 
 
 def _config(values: dict[str, Any]) -> tuple[Any, Any]:
     """What the network is made from, and its kind of backbone."""
-    if not qwenvl.recognises(values):
+    if not recognises(values):
         return parse_config(values, has_tuned_decoder=True), internvl.Backbone
     config = parse_qwenvl(
         values, has_tuned_decoder=True, colours=NO_COLOURS, template=TEMPLATE

@@ -30,13 +30,13 @@ IN_THIS_PROCESS: dict[str, dict[str, Work]] = {}  # counts by the name of their 
 class Counts:
     """The counts of one part of a model; what is not known yet is counted when it is asked for.
 
-    `sizes` is all that decides them, as JSON, and `module` the name of the module that counts, with
-    all that it imports. `make` lays the network out; it is called only where something is unknown.
+    `sizes` is all that decides them, as JSON, and `modules` name the modules that count, with all
+    that they import. `make` lays the network out; it is called only where something is unknown.
     """
 
-    def __init__(self, sizes: Any, module: str, make: Callable[[], Counter]) -> None:
+    def __init__(self, sizes: Any, make: Callable[[], Counter], *modules: str) -> None:
         libraries = [version(name) for name in ("sam2", "torch", "transformers")]
-        words = json.dumps([sizes, code_digest(module), libraries], sort_keys=True)
+        words = json.dumps([sizes, code_digest(*modules), libraries], sort_keys=True)
         digest = hashlib.sha256(words.encode()).hexdigest()[:32]
         self.file = cache_folder() / "counts" / f"{digest}.json"
         self._make = make

@@ -16,8 +16,6 @@ from submission.files.ordinary import open_ordinary
 from submission.weights.hashes import BLOCK, cache_folder, keep, read_memory, state
 
 IMAGE_ENCODER = "grounding_encoder.sam2_model.image_encoder."  # how its tensors' names begin
-VISION_ENCODER = "model.model.visual."  # of a Sa2VA on Qwen-VL
-LANGUAGE_LAYERS = ("language_model.model.layers.", "model.model.language_model.layers.")
 _LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
 
 
@@ -53,17 +51,16 @@ def read_header(file: Path) -> dict[str, StoredTensor]:
         ) from None
 
 
-def loaded_bytes(folder: Path, value_bytes: int, quantize: str = "none") -> int:
+def loaded_bytes(folder: Path, value_bytes: int, narrow: str | None = None) -> int:
     """Return what the tensors of a checkpoint folder take as numbers of `value_bytes` bytes.
 
-    With `quantize` "int8" matrices of the language model's layers take a byte for each number.
+    Matrices whose names begin with `narrow` take a byte for each number.
     """
     total = 0
     for file in folder.glob("*.safetensors"):
         for name, one in read_header(file).items():
-            in_int8 = name.startswith(LANGUAGE_LAYERS) and len(one.shape) == 2
-            narrow = quantize == "int8" and in_int8
-            total += math.prod(one.shape) * (1 if narrow else value_bytes)
+            is_narrow = narrow and name.startswith(narrow) and len(one.shape) == 2
+            total += math.prod(one.shape) * (1 if is_narrow else value_bytes)
     return total
 
 

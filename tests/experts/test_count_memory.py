@@ -42,7 +42,7 @@ def network():
 def counts_of(network, sizes="small"):
     """As a new process would have them."""
     count_memory.IN_THIS_PROCESS.clear()
-    return Counts(sizes, MODULE, network.lay_out)
+    return Counts(sizes, network.lay_out, MODULE)
 
 
 def test_what_was_counted_is_not_counted_again(network):

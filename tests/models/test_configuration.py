@@ -11,11 +11,18 @@ from models.checkpoints import TINY, copy_checkpoint
 
 from submission.cost.released import KNOWN, config_json
 from submission.errors import FaultyInput, InputError
+from submission.experts.sa2va.cost import Cost
 from submission.models.sa2va.config_bounds import faults
+from submission.models.sa2va.config_file import read_values
 from submission.models.sa2va.internvl.config import read_config
 from submission.models.sa2va.loading import load, open_checkpoint
-from submission.models.sa2va.sizes import read_sizes
+from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sam2.sizes import GroundingConfig, HieraConfig
+
+
+def read_sizes(folder):
+    """The sizes of a folder, as a dry run reads them."""
+    return Cost(read_values(folder), folder / "config.json", PROCEDURES["sa2va"], "none").sizes
 
 
 def test_sizes_of_sam2_under_both_names(sa2va, sa2va_i):

@@ -29,8 +29,8 @@ from submission.models.sa2va.memory import (
 )
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.registry import parse_sizes
 from submission.models.sa2va.settings import Settings
-from submission.models.sa2va.sizes import parse_sizes
 from submission.models.sam2.image_features import GPU_SHARE
 from submission.models.sam2.network import ImageFeatures
 from submission.models.sam2.policy import TrackerPolicy

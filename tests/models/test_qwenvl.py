@@ -17,7 +17,6 @@ from models.trace import hooked
 from submission.cost.released import config_json
 from submission.errors import FaultyInput, InputError
 from submission.models.counting import count, empty, without_values
-from submission.models.sa2va.images import image_requests
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.network import lay_out
 from submission.models.sa2va.qwenvl import countable, vision
@@ -25,8 +24,8 @@ from submission.models.sa2va.qwenvl.config import parse_config
 from submission.models.sa2va.qwenvl.positions import positions_of
 from submission.models.sa2va.qwenvl.prompt import build_prompt, read_template
 from submission.models.sa2va.qwenvl.tensor_names import tensor_sources
+from submission.models.sa2va.registry import image_requests, parse_sizes
 from submission.models.sa2va.settings import Settings
-from submission.models.sa2va.sizes import parse_sizes
 from submission.models.sa2va.tensor_names import expected_shapes
 from submission.models.sa2va.work_units import VisionUnits
 from submission.video.transforms import SmartResize

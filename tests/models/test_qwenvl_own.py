@@ -17,6 +17,7 @@ from PIL import Image
 from submission.errors import FaultyInput, InputError
 from submission.models.quantized import Int8Linear
 from submission.models.sa2va.loading import load
+from submission.models.sa2va.qwenvl import KIND
 from submission.models.sa2va.settings import CELL, Settings
 from submission.video.sampling import key_frames
 from submission.weights.tensors import loaded_bytes
@@ -113,7 +114,7 @@ def test_eight_bits_take_the_memory_that_is_foretold(tmp_path):
     layers = model.network.language.model.layers
     narrow = [one for one in layers.modules() if isinstance(one, Int8Linear)]
     saved = sum(one.weight.numel() for one in narrow) * (4 - 1)
-    whole, less = (loaded_bytes(tmp_path / "a", 4, way) for way in ("none", "int8"))
+    whole, less = (loaded_bytes(tmp_path / "a", 4, one) for one in (None, KIND.language_layers))
     assert whole - less == saved > 0
     settings, answer = CASES["shrunk"]
     (found,) = model.segment(frames(), [SENTENCE], settings, answers=[answer + "<|im_end|>"])

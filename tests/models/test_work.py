@@ -14,8 +14,8 @@ from submission.models.quantized import Int8Linear, keep_in_int8
 from submission.models.sa2va.course import course_of
 from submission.models.sa2va.language import read_prefix
 from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.registry import parse_sizes
 from submission.models.sa2va.settings import Settings
-from submission.models.sa2va.sizes import parse_sizes
 from submission.models.sa2va.work import (
     ANSWERS,
     DRAW,

@@ -1,6 +1,5 @@
 """What a dry run says of cost, and the limits that a run chooses, for GPUs that are made up."""
 
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,11 +14,14 @@ from submission.device import Place
 from submission.errors import InputError
 from submission.experts.expert import Tools
 from submission.experts.registry import build_experts
+from submission.experts.sa2va.cost import Cost
 from submission.experts.sa2va.expert import Settings
 from submission.experts.scheduling import Pass, Schedule, schedule
 from submission.masks.store import PredictionStore
+from submission.models.sa2va.config_file import read_values
 from submission.models.sa2va.internvl.config import parse_config
-from submission.models.sa2va.sizes import parse_sizes, read_sizes
+from submission.models.sa2va.procedures import PROCEDURES
+from submission.models.sa2va.registry import parse_sizes
 from submission.models.workload import AtOnce
 from submission.pipeline import forecast
 from submission.pipeline.limits import fit_limits
@@ -286,9 +288,8 @@ def test_a_plan_shares_image_features_as_the_run_does(split, weights):
 @pytest.mark.parametrize("name", [*RELEASED, "sample"])
 def test_sizes_are_those_of_which_the_network_is_built(name):
     folder = PACKAGED.parent / "samples/small-5"
-    sizes = read_sizes(folder) if name == "sample" else parse_sizes(config_json(name))
-    values = json.loads((folder / "config.json").read_text()) if name == "sample" else None
-    built = parse_config(values or config_json(name), has_tuned_decoder=False)
+    values = read_values(folder) if name == "sample" else config_json(name)
+    sizes, built = parse_sizes(values), parse_config(values, has_tuned_decoder=False)
     grounding = {**vars(built.grounding), "hiera": vars(built.grounding.hiera)}
     assert {**vars(sizes.grounding), "hiera": vars(sizes.grounding.hiera)} == grounding
     llm = built.llm
@@ -306,7 +307,7 @@ def test_a_config_that_cannot_be_read_is_named(tmp_path, content, what):
     if content is not None:
         (tmp_path / "config.json").write_text(content)
     with pytest.raises(InputError, match=what):
-        read_sizes(tmp_path)
+        Cost(read_values(tmp_path), tmp_path, PROCEDURES["sa2va"], "none").weights(2)
 
 
 def test_the_cost_room_needs_no_torch():

@@ -16,6 +16,7 @@ from submission.experts.registry import build_experts
 from submission.experts.sa2va.expert import Settings
 from submission.experts.scheduling import schedule
 from submission.experts.sharing import sharing_in_words
+from submission.models.sa2va.internvl import KIND
 from submission.models.workload import AtOnce
 from submission.pipeline.limits import fit_limits
 from submission.recipe import PACKAGED
@@ -120,4 +121,4 @@ def test_two_loaded_models_that_share_image_features(split, tmp_path, monkeypatc
     assert plan.passes[0].models.keys() == {whole.resources().model, small.resources().model}
     lines = sharing_in_words(plan, dict.fromkeys(("none", "int8"), split.videos))
     assert "2 models are loaded side by side" in lines[0]
-    assert loaded_bytes(TINY, 4, "int8") < loaded_bytes(TINY, 4)
+    assert loaded_bytes(TINY, 4, KIND.language_layers) < loaded_bytes(TINY, 4)

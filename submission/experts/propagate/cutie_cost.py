@@ -45,7 +45,7 @@ class CutieCost:
     @cached_property
     def _counts(self) -> Counts:
         sizes = ["cutie", self._network(), asdict(self._settings)]
-        return Counts(sizes, COUNTER, self._counter)
+        return Counts(sizes, self._counter, COUNTER)
 
     def _counter(self) -> Counter:
         """Lay out the network without values; torch is needed from here on."""

@@ -76,7 +76,7 @@ class Sam2Cost:
     @cached_property
     def _counts(self) -> Counts:
         sizes = ["sam2 alone", asdict(self._sizes()), asdict(AS_TRAINED)]
-        return Counts(sizes, COUNTER, self._counter)
+        return Counts(sizes, self._counter, COUNTER)
 
     def _counter(self) -> Counter:
         """Lay out the network without values; torch is needed from here on."""

@@ -2,24 +2,21 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from submission.errors import InputError
 from submission.experts.count_memory import Counter, Counts, stages_of
 from submission.models.sa2va.memory import peak_memory
 from submission.models.sa2va.procedures import Procedure
+from submission.models.sa2va.registry import kind_of, parse_sizes
 from submission.models.sa2va.settings import Settings
-from submission.models.sa2va.sizes import Sizes, parse_sizes, parts_of
+from submission.models.sa2va.sizes import Sizes
 from submission.models.sa2va.work import ours, public, weights
 from submission.models.unit_calls import Calls
 from submission.models.workload import IMAGES, AtOnce, Clip, Stages, sum_stages
 
-COUNTERS = {  # the module that counts each part
-    "vision": "submission.models.sa2va.work_units",
-    "language": "submission.models.sa2va.work_units",
-    "sam2": "submission.models.sam2.work_units",
-}
+COUNTER, SAM2_COUNTER = "submission.models.sa2va.work_units", "submission.models.sam2.work_units"
 Clips = Sequence[tuple[Settings, Clip]]  # of one video: each call of the model, with its sentences
 
 
@@ -81,14 +78,16 @@ class Cost:
     @cached_property
     def counts(self) -> dict[str, Counts]:
         """Counts of each part of the network."""
-        parts = {
-            **parts_of(self.values),
-            "sam2": [asdict(self.sizes.grounding), asdict(self.procedure.policy)],
-        }
+        kind = kind_of(self.values)
+        parts = kind.parts(self.values)
         parts["language"]["quantize"] = self.quantize
-        return {
-            name: Counts([name, sizes], COUNTERS[name], lambda name=name: self._counter(name))  # type: ignore[misc]
+        sam2 = [asdict(self.sizes.grounding), asdict(self.procedure.policy)]
+        counts = {
+            name: Counts([name, sizes], partial(self._counter, name), COUNTER, *kind.code)
             for name, sizes in parts.items()
+        }
+        return counts | {
+            "sam2": Counts(["sam2", sam2], partial(self._counter, "sam2"), SAM2_COUNTER)
         }
 
     def _counter(self, part: str) -> Counter:

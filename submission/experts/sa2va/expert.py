@@ -19,14 +19,14 @@ from submission.experts.sa2va.source import Source
 from submission.files.user_paths import expand
 from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
-from submission.models.sa2va.images import image_requests
 from submission.models.sa2va.procedures import (
     PROCEDURES,
     asked_alike,
     grounded_alike,
     misfit,
 )
-from submission.models.sa2va.settings import QWEN_VL_ONLY, Choices
+from submission.models.sa2va.registry import image_requests, own_settings
+from submission.models.sa2va.settings import Choices
 from submission.models.sa2va.settings import Settings as CallSettings
 from submission.models.sa2va.work import ANSWERS, PREFIX, VISION
 from submission.models.sam2.sizes import read_grounding
@@ -82,13 +82,13 @@ class Sa2VAExpert(Expert):
         if not self.settings.ask:
             del settings["ask"]  # predictions of before it existed are the same ones
         for item in fields(Choices):  # and so for these
-            if item.name in QWEN_VL_ONLY and settings[item.name] == item.default:
+            if item.name in own_settings() and settings[item.name] == item.default:
                 del settings[item.name]
         return {
             "settings": settings,
             "files": files,
             "dtype": self.tools.compute.dtype,
-            "model_code": prediction_code(__name__),
+            "model_code": prediction_code(__name__, *self.source.kind.code),
             **self._selection(),
             "libraries": {name: version(name) for name in ("sam2", "torch", "transformers")},
         }

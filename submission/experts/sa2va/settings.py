@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from submission.errors import Fault
-from submission.models.sa2va.internvl.prompt import TEMPLATES
 from submission.models.sa2va.procedures import PROCEDURES, idle_faults
+from submission.models.sa2va.registry import templates
 from submission.models.sa2va.settings import Choices, presence_faults
 from submission.models.sa2va.settings import Settings as CallSettings
 
@@ -35,8 +35,8 @@ class Settings(Choices):
 
     def _faults(self) -> Iterator[Fault]:
         yield from super()._faults()
-        if self.template and self.template not in TEMPLATES:
-            known = ", ".join(TEMPLATES)
+        if self.template and self.template not in templates():
+            known = ", ".join(templates())
             yield Fault("template", f'it is "{self.template}"; known: {known}')
         if self.procedure not in PROCEDURES:
             return

@@ -12,8 +12,9 @@ from submission.errors import InputError
 from submission.experts.expert import Tools
 from submission.experts.sa2va.settings import Settings
 from submission.files.strict_json import read_object
+from submission.models.sa2va.registry import Kind, kind_of
 from submission.weights.sizes import in_words
-from submission.weights.tensors import IMAGE_ENCODER, VISION_ENCODER, hash_tensors, loaded_bytes
+from submission.weights.tensors import IMAGE_ENCODER, hash_tensors, loaded_bytes
 
 if TYPE_CHECKING:
     from submission.models.sa2va.model import Sa2VA
@@ -73,8 +74,9 @@ class Source:
     @cached_property
     def vision_encoder(self) -> str:
         """Digest of the language model's vision encoder; else what only this model has."""
-        again = self.tools.checkpoints.hash_all
-        return hash_tensors(self._place, VISION_ENCODER, again=again) or self.model_key
+        again, names = self.tools.checkpoints.hash_all, self.kind.vision_encoder
+        found = hash_tensors(self._place, names, again=again) if names else ""
+        return found or self.model_key
 
     @cached_property
     def values(self) -> Mapping[str, Any]:
@@ -89,11 +91,17 @@ class Source:
                 raise InputError(f"{error}; run {finder.command('fetch', name)}") from error
             raise
 
+    @property
+    def kind(self) -> Kind:
+        """What its backbone says of it."""
+        return kind_of(self.values)
+
     @cached_property
     def loaded_bytes(self) -> float:
         """Of the weights where they are on disk, else 0."""
         with suppress(InputError):  # a name that no lock has
-            return loaded_bytes(self._place, self.value_bytes, self.settings.quantize)
+            narrow = self.kind.language_layers if self.settings.quantize == "int8" else None
+            return loaded_bytes(self._place, self.value_bytes, narrow)
         return 0
 
     @property

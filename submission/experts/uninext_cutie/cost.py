@@ -41,7 +41,7 @@ class UninextCost:
     def _counts(self) -> Counts:
         config = self._config()
         sizes = ["uninext", type(config.backbone).__name__, asdict(config)]
-        return Counts(sizes, COUNTER, self._counter)
+        return Counts(sizes, self._counter, COUNTER)
 
     def _counter(self) -> Counter:
         """Lay out the network without values; torch is needed from here on."""

@@ -1,10 +1,10 @@
 """What differs between the vision-language models that Sa2VA is built on: five things, no more.
 
-A backbone is a folder beside this file with a module `backbone` that has `recognises`,
-`read_config`, `tensor_sources`, `TOKENS`, `countable` (its modules with few layers, on which work
-is counted), and the classes `Prompting` and `Backbone`; its name in BACKBONES in loading.py is the
-one line. What is shared behind one prefix (language.py), procedures and SAM 2 do not know which it
-is.
+This is the side of the network; what is known before one is built stands in registry.py. A folder
+beside this file has a module `backbone` with `read_config`, `tensor_sources`, `TOKENS` (the special
+ones that it needs), `countable` (its modules with few layers, on which work is counted), and the
+classes `Prompting` and `Backbone`. What is shared behind one prefix (language.py), procedures and
+SAM 2 do not know which it is.
 """
 
 from collections.abc import Iterator, Sequence

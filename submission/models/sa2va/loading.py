@@ -1,6 +1,6 @@
 """Open a checkpoint folder: configuration, tokenizer, weights, onto a device."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,19 +14,16 @@ from submission.models.quantized import keep_in_int8
 from submission.models.sa2va.backbone import Prompting
 from submission.models.sa2va.config_file import read_values
 from submission.models.sa2va.fused_norms import fuse_norms
-from submission.models.sa2va.internvl import backbone as internvl
 from submission.models.sa2va.model import Limits, Sa2VA
 from submission.models.sa2va.network import Network, lay_out
 from submission.models.sa2va.procedures import decoder_faults
-from submission.models.sa2va.qwenvl import backbone as qwenvl
+from submission.models.sa2va.registry import Kind, kind_of
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens, load_tokenizer
 from submission.models.sam2.attention_kernel import choose_kernels
 from submission.models.sam2.fixed_parts import WANTED, fixed_parts
 from submission.models.weight_files import read_headers, shard_files
 
-# One folder for each kind of vision-language model, in the order of asking.
-BACKBONES: tuple[Any, ...] = (qwenvl, internvl)
 QUANTIZE = ("none", "int8")
 Result = TypeVar("Result")
 
@@ -117,7 +114,8 @@ def open_checkpoint(folder: Path, *, sam2: str | Path | None = None, template: s
     headers = _try(wrong, lambda: read_headers(shard_files(folder)))
     if headers is None and not (folder / "config.json").exists():
         raise wrong[0]  # no checkpoint at all: what it is instead is said
-    module: Any = _try(wrong, find_backbone, folder)
+    kind = _try(wrong, lambda: kind_of(read_values(folder)))
+    module: Any = kind and kind.network()
     tuned = headers is not None and has_tuned_decoder(headers)
     original = None
     if sam2 is not None and tuned:
@@ -125,8 +123,8 @@ def open_checkpoint(folder: Path, *, sam2: str | Path | None = None, template: s
         wrong.append(InputError(f"{folder}: {words}"))
     elif sam2 is not None:
         original = _try(wrong, _sam2_file, Path(sam2))
-    config = module and _try(
-        wrong, _read_config, module, folder, template, tuned=tuned or sam2 is not None
+    config = kind and _try(
+        wrong, _read_config, kind, folder, template, tuned=tuned or sam2 is not None
     )
     tokenizer = _try(wrong, load_tokenizer, folder, module.TOKENS if module else (SEG,))
     if config and tokenizer:
@@ -169,24 +167,11 @@ def _lay_out(folder: Path, config: Any) -> Network:
         ) from error
 
 
-def find_backbone(folder: Path) -> Any:
-    """Return the module of the first backbone that recognises the folder's config.json.
-
-    Raises InputError where that is missing or no JSON object.
-    """
-    return backbone_of(read_values(folder))
-
-
-def backbone_of(values: Mapping[str, Any]) -> Any:
-    """The same by the content of config.json."""
-    return next(module for module in BACKBONES if module.recognises(values))
-
-
-def _read_config(backbone: Any, folder: Path, template: str, *, tuned: bool) -> Any:
-    if template and not getattr(backbone, "TEMPLATES", ()):
+def _read_config(kind: Kind, folder: Path, template: str, *, tuned: bool) -> Any:
+    if template and not kind.templates:
         raise InputError(f"{folder}: this model has no chat template to choose; drop template")
     named = {"template": template} if template else {}
-    return backbone.read_config(folder, has_tuned_decoder=tuned, **named)
+    return kind.network().read_config(folder, has_tuned_decoder=tuned, **named)
 
 
 def _refuse_foreign_tokenizer(

@@ -114,4 +114,3 @@ _NAMES: dict[str, tuple[Any, ...]] = {
     "hidden_state": get_args(HiddenState),
     "system_turn": get_args(SystemTurn),
 }
-QWEN_VL_ONLY = ("min_pixels", "max_pixels", "hidden_state", "system_turn")

@@ -16,8 +16,8 @@ from submission.models.counting import META, count, empty, without_values
 from submission.models.meta import parameters_on_meta
 from submission.models.quantized import Int8Linear, keep_in_int8
 from submission.models.sa2va.language import read_prefix
-from submission.models.sa2va.loading import backbone_of
 from submission.models.sa2va.network import seg_projector
+from submission.models.sa2va.registry import kind_of
 from submission.models.sam2.sizes import read_grounding
 from submission.models.unit_calls import Unit
 from submission.models.workload import Work
@@ -36,7 +36,7 @@ class VisionUnits(Units):
     """The vision encoder with what projects its tokens."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self._kind = backbone_of(values).countable
+        self._kind = kind_of(values).network().countable
         self._encoder = cache(partial(self._kind.vision, values))
 
     def look(self, layers: int, special: int, *shape: int) -> Work:
@@ -53,7 +53,7 @@ class LanguageUnits(Units):
     """The language model, and what makes a prompt of a [SEG]'s state."""
 
     def __init__(self, values: Mapping[str, Any], quantize: str = "none") -> None:
-        kind = backbone_of(values).countable
+        kind = kind_of(values).network().countable
         self._prompt_width = read_grounding(values).hidden_size
 
         @cache

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from submission.models.sa2va.internvl import countable, prompt, vision
 from submission.models.sa2va.internvl.config import Sa2VAConfig, read_config
-from submission.models.sa2va.internvl.images import Images, recognises, square_requests
+from submission.models.sa2va.internvl.images import Images, square_requests
 from submission.models.sa2va.internvl.prompting import TOKENS, Prompting
 from submission.models.sa2va.internvl.tensor_names import tensor_sources
 from submission.models.sa2va.kept_images import KeptImages
@@ -20,12 +20,7 @@ from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import Tokenizer
 from submission.video.frame_loader import FrameLoader
 
-__all__ = [
-    "TEMPLATES", "TOKENS", "Backbone", "Prompting", "countable", "read_config", "recognises",
-    "tensor_sources",
-]  # fmt: skip
-
-TEMPLATES = tuple(prompt.TEMPLATES)  # chat templates that a call may name
+__all__ = ["TOKENS", "Backbone", "Prompting", "countable", "read_config", "tensor_sources"]
 
 
 class Backbone(Prompting):

@@ -1,12 +1,10 @@
 """How InternVL sees frames: a frame as a square, nine as a square mosaic; no torch."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
 from math import isqrt
 from typing import Any
 
-from submission.errors import Fault
-from submission.models.sa2va.settings import QWEN_VL_ONLY, Settings
+from submission.models.sa2va.settings import Settings
 from submission.video.transforms import FrameRequest, Mosaic, Squash, Transform
 
 Images = Sequence[tuple[int, ...]]  # the frames of each image that the language model sees
@@ -39,10 +37,3 @@ def image_requests(
 ) -> tuple[FrameRequest, ...]:
     """The same by the content of config.json; raise KeyError for a size that it lacks."""
     return square_requests(images, int(config["vision_config"]["image_size"]))
-
-
-def faults(settings: Settings) -> Iterator[Fault]:
-    """The settings that have no effect with this kind of checkpoint."""
-    for item in fields(Settings):
-        if item.name in QWEN_VL_ONLY and getattr(settings, item.name) != item.default:
-            yield Fault(item.name, "it has no effect with a checkpoint of the InternVL kind")

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from submission.errors import Fault
 from submission.models.sa2va.backbone import Prompt
-from submission.models.sa2va.internvl import prompt
+from submission.models.sa2va.internvl import KIND, prompt
 from submission.models.sa2va.internvl.config import Sa2VAConfig
-from submission.models.sa2va.internvl.images import faults
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens
 
@@ -27,7 +26,7 @@ class Prompting:
         return int(self.config.llm.max_position_embeddings)
 
     def faults(self, settings: Settings) -> Iterator[Fault]:
-        return faults(settings)
+        return KIND.faults(settings)
 
     def prompt(
         self, images: int, question: str, size: tuple[int, int], settings: Settings

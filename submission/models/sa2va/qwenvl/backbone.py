@@ -19,7 +19,6 @@ from submission.models.sa2va.network import Network, Speaker
 from submission.models.sa2va.qwenvl import countable, prompt, vision
 from submission.models.sa2va.qwenvl import images as seen
 from submission.models.sa2va.qwenvl.config import QwenVLConfig, read_config
-from submission.models.sa2va.qwenvl.images import recognises
 from submission.models.sa2va.qwenvl.positions import positions_of
 from submission.models.sa2va.qwenvl.prompting import TOKENS, Prompting
 from submission.models.sa2va.qwenvl.tensor_names import tensor_sources
@@ -28,8 +27,7 @@ from submission.models.sa2va.tokenizer import Tokenizer
 from submission.video.frame_loader import FrameLoader
 
 __all__ = [
-    "TOKENS", "Backbone", "Prompting", "Reader", "countable", "read_config", "recognises",
-    "tensor_sources",
+    "TOKENS", "Backbone", "Prompting", "Reader", "countable", "read_config", "tensor_sources",
 ]  # fmt: skip
 
 

@@ -5,11 +5,9 @@ Qwen3-VL. The public code resizes twice: its own helper first, to multiples of 2
 model, then the model's image processor.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from submission.errors import Fault
-from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.settings import Settings
 from submission.video.transforms import FrameRequest, SmartResize, Then
 
@@ -44,14 +42,3 @@ def image_requests(
     """Return the frames to ask for; each image is one frame."""
     frames = tuple(time for image in images for time in image)
     return (FrameRequest(frames, resize_of(config, settings)),)
-
-
-def faults(settings: Settings) -> Iterator[Fault]:
-    """The settings that make no sense with this kind of checkpoint: it sees single frames."""
-    if PROCEDURES[settings.procedure].mosaics:
-        known = ", ".join(name for name, way in PROCEDURES.items() if not way.mosaics)
-        yield Fault(
-            "procedure",
-            f'it is "{settings.procedure}", for which no Qwen-VL checkpoint was trained; known: '
-            f"{known}",
-        )

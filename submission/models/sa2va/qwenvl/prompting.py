@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from submission.errors import Fault
 from submission.models.sa2va.backbone import Prompt
+from submission.models.sa2va.qwenvl import KIND, prompt
 from submission.models.sa2va.qwenvl import images as seen
-from submission.models.sa2va.qwenvl import prompt
 from submission.models.sa2va.qwenvl.config import QwenVLConfig
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens
@@ -29,7 +29,7 @@ class Prompting:
         return int(self.config.llm.max_position_embeddings)
 
     def faults(self, settings: Settings) -> Iterator[Fault]:
-        return seen.faults(settings)
+        return KIND.faults(settings)
 
     def prompt(
         self, images: int, question: str, size: tuple[int, int], settings: Settings
