@@ -4,7 +4,8 @@
 
 Each case is timed as it is, then once more under torch's profiler, which slows the host and not the
 kernels: so seconds are of the first, and the GPU's part of them is the sum of the second's kernels.
-A kernel counts for the innermost stage that launched it; nothing is waited for at the borders.
+A kernel counts for the innermost stage that launched it; nothing is waited for at the borders. The
+host's seconds are its own in each stage under the profiler: to be compared with one another.
 """
 
 import argparse
@@ -46,7 +47,7 @@ WARM_UP, REPEATS, SHOWN = 2, 3, 5
 ELSEWHERE = "elsewhere"
 STAGES: tuple[tuple[Any, str, str], ...] = (
     (FrameLoader, "frames", "waiting for frames"),
-    (image_features, "_upload", "upload"),
+    (image_features.FrameFeatures, "_pixels", "upload"),
     (image_features, "normalise", "normalise"),
     (MemoryReader, "read", "memory attention"),
     (MemoryReader, "project_keys", "keys and values of a map"),
@@ -66,6 +67,7 @@ class Stage:
 
     kernels: int = 0
     seconds: float = 0.0  # of the GPU
+    host: float = 0.0  # seconds of the host, those of stages within it left out
     by_name: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
@@ -116,9 +118,9 @@ def tell(model: Sa2VA, load: Load, repeats: int) -> None:
     )
     order = sorted(stages, key=lambda name: -stages[name].seconds)
     print_table(
-        ["stage", "kernels", "s", "largest kernels, ms"],
-        ([name, str(stages[name].kernels), f"{stages[name].seconds:.3f}", largest(stages[name])]
-         for name in order),
+        ["stage", "kernels", "s", "host, s", "largest kernels, ms"],
+        ([name, str(one.kernels), f"{one.seconds:.3f}", f"{one.host:.3f}", largest(one)]
+         for name in order for one in [stages[name]]),
     )  # fmt: skip
     sys.stdout.flush()
 
@@ -155,7 +157,24 @@ def by_stage(events: Sequence[dict[str, Any]]) -> dict[str, Stage]:
         stage.kernels += 1
         stage.seconds += event["dur"] / 1e6
         stage.by_name[event["name"]] += event["dur"] / 1e6
+    for name, seconds in _own_seconds(ranges):
+        stages[name].host += seconds
     return dict(stages)
+
+
+def _own_seconds(
+    ranges: dict[Any, list[tuple[float, float, str]]],
+) -> Iterator[tuple[str, float]]:
+    """What each range takes without those within it; the ranges of a thread nest."""
+    for some in ranges.values():
+        around: list[tuple[float, str]] = []  # end and name
+        for begin, end, name in sorted(some, key=lambda one: (one[0], -one[1])):
+            while around and around[-1][0] <= begin:
+                around.pop()
+            yield name, (end - begin) / 1e6
+            if around:
+                yield around[-1][1], (begin - end) / 1e6
+            around.append((end, name))
 
 
 def _innermost(
@@ -183,7 +202,8 @@ def named_stages(model: Sa2VA) -> Iterator[None]:
         run = type(model.parts).run
 
         def run_part(self: Any, function: Any, /, *arguments: Any, **named: Any) -> Any:
-            with record_function(PARTS.get(function.__name__, function.__name__)):
+            name = next((PARTS[key] for key in PARTS if key in str(function)), str(function)[:30])
+            with record_function(name):
                 return run(self, function, *arguments, **named)
 
         stack.enter_context(patch.object(type(model.parts), "run", run_part))
@@ -231,7 +251,7 @@ def _seconds(model: Sa2VA, load: Load) -> float:
 
 def _short(name: str) -> str:
     """A kernel's name without its return type and arguments."""
-    name = name.removeprefix("void ").split("(", 1)[0]
+    name = name.removeprefix("void ").replace("(anonymous namespace)::", "").split("(", 1)[0]
     for space in ("at::native::", "at::cuda::", "cutlass::", "c10::"):
         name = name.replace(space, "")
     return name[:60]

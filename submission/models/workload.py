@@ -28,6 +28,18 @@ class AtOnce:
     images: int = 8
 
 
+# Features of a video's frames stay on the GPU up to this part of its memory, else in host memory.
+GPU_SHARE = 1 / 20
+# Batches of frames that SAM 2 encodes beside the language model, where a video's features stay on
+# the GPU: on an H200 four batches of eight are a quarter of a second, as long as it is answering.
+BATCHES_AHEAD = 4
+
+
+def stays_on_gpu(features: float, gpu_bytes: float) -> bool:
+    """Whether the features of a video, in bytes, stay on a GPU of so much memory."""
+    return features <= gpu_bytes * GPU_SHARE
+
+
 def groups(count: int, at_once: int) -> list[int]:
     """Sizes of the groups in which `count` things go through."""
     whole, rest = divmod(count, at_once)

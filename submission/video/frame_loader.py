@@ -56,15 +56,16 @@ class FrameLoader:
                     self._wanted[frames] = [*wanted, request.transform]
         self._fill()
 
-    def frames(self, request: FrameRequest) -> Frame:
-        """Return the images of a request as uint8 (N, h, w, 3) RGB.
+    def frames(self, request: FrameRequest, into: Frame | None = None) -> Frame:
+        """Return the images of a request as uint8 (N, h, w, 3) RGB, in the array `into` if given.
 
         Raises what decoding a frame raised.
         """
         images = [(frames, request.transform) for frames in request.images()]
         for image in images:
             self._given.pop(image, None)  # not to be dropped before it is copied
-        result = np.empty((len(images), *self._size(request.transform), 3), np.uint8)
+        shape = (len(images), *self._size(request.transform), 3)
+        result = np.empty(shape, np.uint8) if into is None else into
         begun = [self._begin_now(*pair) for pair in zip(images, result, strict=True)]
         started = clock.perf_counter()
         for image, future, place in zip(images, begun, result, strict=True):

@@ -1,7 +1,5 @@
 """Kernels of a trace count for the innermost stage that launched them."""
 
-import pytest
-
 from scripts.benchmark.trace import ELSEWHERE, by_stage, largest
 
 
@@ -33,8 +31,15 @@ def test_a_kernel_counts_for_the_innermost_stage_around_its_launch():
     ]  # fmt: skip
     stages = by_stage(events)
     assert {name: (one.kernels, round(1e6 * one.seconds)) for name, one in stages.items()} == {
-        "outer": (2, 12), "inner": (1, 3), ELSEWHERE: (1, 11), "after": (1, 2),
+        "another thread's": (0, 0), "outer": (2, 12), "inner": (1, 3), "after": (1, 2),
+        ELSEWHERE: (1, 11),
     }  # fmt: skip
+
+
+def test_the_host_s_seconds_leave_out_what_lies_within():
+    events = [stage("outer", 0, 100), stage("inner", 10, 20), stage("inner", 30, 50)]
+    hosts = {name: round(1e6 * one.host) for name, one in by_stage(events).items()}
+    assert hosts == {"outer": 70, "inner": 30}
 
 
 def test_the_largest_kernels_come_first():
@@ -42,6 +47,5 @@ def test_the_largest_kernels_come_first():
     assert largest(by_stage(events)[ELSEWHERE]) == "large 3.0; small 1.0"
 
 
-@pytest.mark.parametrize("events", [[], [stage("alone", 0, 1)]])
-def test_a_trace_without_kernels_has_no_stages(events):
-    assert by_stage(events) == {}
+def test_a_trace_without_events_has_no_stages():
+    assert by_stage([]) == {}

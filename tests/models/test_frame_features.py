@@ -92,7 +92,62 @@ def test_a_long_video_is_kept_in_host_memory(watch, monkeypatch):
         _, one = next(features.each([0], again=True))
     video = 8 * sum(x.numel() * x.element_size() for x in (one.stride4, one.stride8, one.stride16))
     features.device = torch.device("cuda")
-    for total, place in ((20 * video, "cuda"), (20 * video - 1, "cpu")):
+    for total, place in ((20 * video, "cuda"), (20 * video - 20, "cpu")):
         properties = type("Properties", (), {"total_memory": total})
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _, p=properties: p)
-        assert features._place(one).type == place
+        assert features._place().type == place
+
+
+class AtOnce:
+    """Stands where a GPU has a second stream: what is begun is done at once."""
+
+    is_there = True
+
+    def __init__(self) -> None:
+        self.joined: list[int] = []
+
+    def run(self, work):
+        return work()
+
+    def join(self, made) -> None:
+        self.joined.append(len(list(made)))
+
+
+@pytest.fixture
+def watch_ahead(watch, monkeypatch):
+    """The features of a video whose first batches are encoded ahead."""
+    features = watch()
+    features._beside = AtOnce()
+    monkeypatch.setattr(FrameFeatures, "_stay", lambda self: True)
+    return features
+
+
+def test_what_was_encoded_ahead_is_what_is_asked_for(watch, watch_ahead):
+    features, times = watch_ahead, [6, 1, 3, 0, 2, 4, 5, 7]
+    expected = read(watch(), range(8))
+    with torch.inference_mode():
+        features.begin(times)
+    assert features.encoded == 8
+    features.join()
+    assert features._beside.joined == [3 * 3]  # three maps of three batches
+    seen = read(features, times)
+    assert all(equal(expected[time], seen[time]) for time in range(8))
+    assert features.encoded == 8
+    assert not features._begun
+
+
+def test_so_many_batches_are_encoded_ahead_and_no_more(watch_ahead, monkeypatch):
+    monkeypatch.setattr("submission.models.sam2.image_features.BATCHES_AHEAD", 1)
+    with torch.inference_mode():
+        watch_ahead.begin([7, 0])
+    assert list(watch_ahead._begun) == [6]
+    assert watch_ahead.encoded == 2
+    watch_ahead.close()
+    assert not watch_ahead._begun
+
+
+def test_without_a_second_stream_images_are_made_ahead_and_nothing_else(watch):
+    features = watch()
+    features.begin(range(8))
+    assert features.encoded == 0
+    assert features.loader.held > 0

@@ -18,9 +18,7 @@ from submission.models.quantized import Int8Linear, keep_in_int8
 from submission.models.sa2va.course import course_of
 from submission.models.sa2va.language import read_prefix
 from submission.models.sa2va.memory import (
-    FEATURES_SHARE,
     cache_values,
-    feature_values,
     images_bytes,
     language_bytes,
     memory_bytes,
@@ -31,7 +29,6 @@ from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.registry import parse_sizes
 from submission.models.sa2va.settings import Settings
-from submission.models.sam2.image_features import GPU_SHARE
 from submission.models.sam2.network import ImageFeatures
 from submission.models.sam2.policy import TrackerPolicy
 from submission.models.sam2.sizes import GroundingConfig
@@ -74,7 +71,7 @@ def test_image_encoder(sized, images):
     pixels = empty(images, 3, side, side)
     peak, held = live_bytes(lambda: net.encode_images(pixels))
     assert images_bytes(sizes.grounding, images, 2) == pytest.approx(peak, rel=NEAR)
-    assert held == pytest.approx(2 * images * feature_values(sizes.grounding), rel=0.01)
+    assert held == pytest.approx(2 * images * sizes.grounding.feature_values, rel=0.01)
 
 
 @pytest.mark.parametrize("objects", [3])
@@ -127,10 +124,6 @@ def pack_on_the_device(network, found):
     model = SimpleNamespace(network=network)
     shown = Sa2VA.upsample(model, found.logits, (CLIP.height, CLIP.width))
     pack_bits(is_foreground(shown[:, 0]))
-
-
-def test_features_wait_where_the_code_lets_them_wait():
-    assert 1 / FEATURES_SHARE == GPU_SHARE
 
 
 # --- what fits -----------------------------------------------------------------------------------

@@ -27,6 +27,9 @@ class Model:
         self.fits = fits  # objects at once
         self.tried: list[Limits] = []
 
+    def begin(self, video, call):
+        pass
+
     def watch(self, loader, keeping):
         return "features"
 

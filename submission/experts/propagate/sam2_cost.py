@@ -9,8 +9,6 @@ from submission.experts.count_memory import Counter, Counts, stages_of
 from submission.models.sa2va.course import Course
 from submission.models.sa2va.memory import (
     ALLOWANCE,
-    FEATURES_SHARE,
-    feature_values,
     features_bytes,
     images_bytes,
     memory_bytes,
@@ -23,7 +21,7 @@ from submission.models.sam2.sight import look_back
 from submission.models.sam2.sizes import GroundingConfig
 from submission.models.sam2.work import draw, encode_images, give, track
 from submission.models.unit_calls import Calls, add_up, in_groups, once
-from submission.models.workload import IMAGES, AtOnce, Clip, Stages, groups
+from submission.models.workload import IMAGES, AtOnce, Clip, Stages, groups, stays_on_gpu
 
 COUNTER = "submission.models.sam2.work_units"
 GIVEN, TRACKED, DRAW = "given masks", "tracked frames", "upsample and pack"
@@ -63,9 +61,9 @@ class Sam2Cost:
         """Peak in bytes, were all that go at once to have the same key frame."""
         net, objects = self._sizes(), min(at_once.objects, clip.sentences)
         images = min(at_once.images, clip.frames)
-        waiting = clip.frames * feature_values(net) * value_bytes
+        waiting = clip.frames * net.feature_values * value_bytes
         features = features_bytes(net, images, value_bytes)
-        features += waiting if waiting <= gpu_bytes * FEATURES_SHARE else 0
+        features += waiting if stays_on_gpu(waiting, gpu_bytes) else 0
         longest = max(_ways(clip.frames), key=lambda way: way.tracked)
         kept = memory_bytes(net, longest, Settings(), objects, value_bytes)
         activations = max(

@@ -39,6 +39,7 @@ class Answering:
         while True:
             try:
                 features = self._features(session, model, several=several)
+                model.begin(features, call)
                 replies = self._replies(session, model, sentences, call)
                 answers = model.ground(features, replies, call)
                 self.ran_on = model.attention

@@ -13,16 +13,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention import sdpa_kernel
 from transformers import DynamicCache, PreTrainedModel
 
 from submission.models.finite import FiniteOutputs
+from submission.models.sam2.attention_kernel import UNPLANNED
 
 FORCED_ANSWER_ENDS = -1  # never a token id
-
-# All but cuDNN's, which torch would take first on Hopper and Blackwell: it plans for every length,
-# and each token of an answer makes a new one.
-KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def read_prefix(
     `positions` (axes, N) are those of a model that does not count tokens; `more` goes to the model.
     """
     cache = DynamicCache(config=llm.config)
-    with sdpa_kernel(KERNELS):
+    with sdpa_kernel(UNPLANNED):
         llm.model(
             inputs_embeds=embeddings[None], past_key_values=cache, use_cache=True,
             position_ids=None if positions is None else positions[:, None], **more,
@@ -184,7 +181,7 @@ class _PackedAnswers:
         past = new_positions[:, None] >= self.positions
         seen = torch.cat([own.new_ones(len(tokens), self.prefix.length), own & past], dim=1)
         embed = self.llm.get_input_embeddings()
-        with sdpa_kernel(KERNELS):
+        with sdpa_kernel(UNPLANNED):
             output = self.llm.model(
                 inputs_embeds=embed(torch.tensor(tokens, device=device))[None],
                 position_ids=new_positions[None],

@@ -12,13 +12,10 @@ from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.sizes import Sizes
 from submission.models.sa2va.work import ANSWER_TOKENS, JUDGE_TOKENS, QUESTION_TOKENS
 from submission.models.sam2.sizes import MAX_POINTERS, MAX_RECENT_MAPS, GroundingConfig
-from submission.models.workload import AtOnce, Clip
+from submission.models.workload import BATCHES_AHEAD, AtOnce, Clip, stays_on_gpu
 
 # Context of the driver, workspaces of libraries, holes between tensors. Assumed, not measured.
 ALLOWANCE = 1.2e9  # bytes
-
-# Features of a video's frames stay on the GPU up to this part of its memory, else in host memory.
-FEATURES_SHARE = 1 / 20
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Peak:
     weights: float
     cache: float  # keys and values of the language model, kept until all sentences are answered
     kept: float  # memory of the objects that are followed: keys, values, pointers
-    features: float  # of frames that wait or are in the image encoder's batch
+    features: float  # of frames that wait, were encoded ahead or are in the encoder's batch
     activations: float  # of the largest stage
     stage: str  # which stage that is
 
@@ -55,18 +52,23 @@ def peak_memory(
     cache = value_bytes * cache_values(sizes, tokens, min(at_once.sentences, clip.sentences))
     kept = memory_bytes(net, course, settings, objects, value_bytes)
     features = features_bytes(net, images, value_bytes)
-    waiting = course.frames * feature_values(net) * value_bytes
-    features += waiting if waiting <= gpu_bytes * FEATURES_SHARE else 0
+    one = net.feature_values * value_bytes
+    stay = stays_on_gpu(course.frames * one, gpu_bytes)
+    features += course.frames * one if stay else 0
+    encoder = images_bytes(net, images, value_bytes)
+    beside = encoder if stay else 0  # it runs beside the language model then
+    ahead = min(BATCHES_AHEAD * images, course.frames) * one if stay else 0
     reading = {
-        "vision encoder": sizes.vision_bytes(course.images, clip.size, settings, value_bytes),
-        "language prefix": language_bytes(sizes, tokens, value_bytes, quantize),
+        "vision encoder": beside
+        + sizes.vision_bytes(course.images, clip.size, settings, value_bytes),
+        "language prefix": beside + language_bytes(sizes, tokens, value_bytes, quantize),
     }
     grounding = {
-        "image encoder": images_bytes(net, images, value_bytes),
+        "image encoder": encoder,
         "tracking": objects_bytes(net, objects, clip, value_bytes),
     }
     first, second = max(reading, key=reading.__getitem__), max(grounding, key=grounding.__getitem__)
-    before = Peak(weights, cache, 0, 0, reading[first], first)
+    before = Peak(weights, cache, 0, ahead, reading[first], first)
     during = Peak(weights, 0, kept, features, grounding[second], second)
     return max(before, during, key=lambda peak: peak.total)
 
@@ -116,14 +118,9 @@ def memory_bytes(
     return objects * (keys + maps + tokens) * value_bytes + tables
 
 
-def feature_values(net: GroundingConfig) -> float:
-    """Values of one frame's three feature maps."""
-    return (1 + 4 + 16) * net.places * net.hidden_size
-
-
 def features_bytes(net: GroundingConfig, images: int, value_bytes: int) -> float:
     """The feature maps of a batch of frames beside those of the batch before."""
-    return 2 * images * feature_values(net) * value_bytes
+    return 2 * images * net.feature_values * value_bytes
 
 
 def language_bytes(sizes: Sizes, tokens: int, value_bytes: int, quantize: str = "none") -> float:

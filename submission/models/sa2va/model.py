@@ -139,8 +139,19 @@ class Sa2VA:
         values arise that are no finite numbers, naming the module.
         """
         with self._video(frames) as video:
+            self.begin(video, settings)
             replies = self.ask(video.loader, sentences, settings, answers=answers, kept=kept)
             return self.ground(video, replies, settings)
+
+    @torch.inference_mode()
+    def begin(self, video: FrameFeatures, settings: Settings = DEFAULTS) -> None:
+        """Begin with the image features that `ground` will ask for, before anything is asked.
+
+        A GPU encodes some of them beside the language model, which leaves it half idle.
+        """
+        self._refuse_contradictions(settings)
+        steps = PROCEDURES[settings.procedure].steps(video.loader.shape[0], settings)
+        video.begin(step.frame for step in steps)
 
     @torch.inference_mode()
     def ask(
@@ -177,6 +188,7 @@ class Sa2VA:
         The replies may be those to other settings: all whose `asked_alike` is equal.
         """
         self._refuse_contradictions(settings)
+        video.join()
         return self._numbers(partial(self._find, video, replies, settings))
 
     def _numbers(self, run: Callable[[], Result]) -> Result:

@@ -32,6 +32,10 @@ ON_A_GPU = (
 # values, where flash takes 9.4; and 1.07 ms for one object where flash takes 0.64: flash splits the
 # keys of few objects over the whole GPU. cuDNN plans once, 35 to 50 ms, for each pair of objects
 # and length of memory.
+# Kernels that plan nothing. torch takes cuDNN's first on Hopper and Blackwell, whose plans are for
+# one shape: in a language model each token makes a new one, in the mask decoder each number of
+# objects makes several.
+UNPLANNED = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 HOPPER = 9  # major compute capability
 CUDNN_FROM = 4  # objects
 WANTED = ("auto", "flash", "cudnn", "fa3")  # what a recipe may name

@@ -18,7 +18,9 @@ from sam2.modeling.sam.mask_decoder import MaskDecoder
 from sam2.modeling.sam.transformer import RoPEAttention, TwoWayTransformer
 from sam2.modeling.sam2_utils import MLP
 from torch import Tensor, nn
+from torch.nn.attention import sdpa_kernel
 
+from submission.models.sam2.attention_kernel import UNPLANNED
 from submission.models.sam2.fast_layers import (
     NoPosition,
     QuickHiera,
@@ -216,17 +218,18 @@ class GroundingNetwork(nn.Module):
     ) -> DecodedMasks:
         if dense is None:
             dense = self.sam_prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1)
-        candidates, ious, tokens, score = decoder(
-            image_embeddings=image.expand(len(sparse), -1, -1, -1),
-            image_pe=self.sam_prompt_encoder.get_dense_pe().to(image.dtype),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=multimask,
-            repeat_image=False,
-            high_res_features=[
-                decoder.conv_s0(features.stride4), decoder.conv_s1(features.stride8)
-            ],
-        )  # fmt: skip
+        with sdpa_kernel(UNPLANNED):
+            candidates, ious, tokens, score = decoder(
+                image_embeddings=image.expand(len(sparse), -1, -1, -1),
+                image_pe=self.sam_prompt_encoder.get_dense_pe().to(image.dtype),
+                sparse_prompt_embeddings=sparse,
+                dense_prompt_embeddings=dense,
+                multimask_output=multimask,
+                repeat_image=False,
+                high_res_features=[
+                    decoder.conv_s0(features.stride4), decoder.conv_s1(features.stride8)
+                ],
+            )  # fmt: skip
         visible = score > 0  # (B, 1)
         candidates = candidates.float()
         if gate:

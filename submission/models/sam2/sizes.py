@@ -56,6 +56,11 @@ class GroundingConfig:
         """Places of the stride-16 feature map."""
         return self.feature_size**2
 
+    @property
+    def feature_values(self) -> int:
+        """Values of one frame's three feature maps."""
+        return (1 + 4 + 16) * self.places * self.hidden_size
+
 
 def read_grounding(values: Mapping[str, Any]) -> GroundingConfig:
     """Read the sizes of SAM 2 from the content of config.json.
