@@ -70,8 +70,9 @@ class Recipe:
         """
         if self.judge is None:
             return ()
-        first = ExpertEntry(EXISTENCE, JUDGE, replace(self.judge, audit=False))
-        return (first, ExpertEntry(AUDIT, JUDGE, self.judge)) if self.judge.audit else (first,)
+        judge = replace(self.judge, expected=self.gate.judge if self.gate else None)
+        first = ExpertEntry(EXISTENCE, JUDGE, replace(judge, audit=False))
+        return (first, ExpertEntry(AUDIT, JUDGE, judge)) if judge.audit else (first,)
 
     @property
     def entries(self) -> tuple[ExpertEntry, ...]:

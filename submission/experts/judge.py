@@ -36,7 +36,7 @@ from submission.video.sampling import key_frames
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest
 from submission.weights.expected import ABOUT_BYTES
-from submission.weights.hashes import checkpoint_files, hash_files
+from submission.weights.hashes import checkpoint_files, hash_files, recall
 from submission.weights.sizes import in_words
 from submission.weights.tensors import loaded_bytes
 
@@ -67,24 +67,43 @@ class JudgeExpert(Expert):
 
     # --- what it does ----------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
-        """Settings without the path, hashes of all files, precision, words, code and libraries."""
+        """Settings without the path, hashes of all files, precision, words, code and libraries.
+
+        Raises InputError where these files are not of the judge that the gate was calibrated with.
+        """
         settings = asdict(self.settings)
-        del settings["checkpoint"]
+        del settings["checkpoint"], settings["expected"]
+        files = hash_files(
+            checkpoint_files(self._folder),
+            lambda file: self.tools.reporter.detail(f"hashing {file}"),
+        )
+        if words := self._refusal(files):
+            raise InputError(f"[gate] judge: {words}")
         return {
             **NO_MASKS,
             "settings": settings,
-            "files": hash_files(
-                checkpoint_files(self._folder),
-                lambda file: self.tools.reporter.detail(f"hashing {file}"),
-            ),
+            "files": files,
             "dtype": self.tools.compute.dtype,
             "model_code": prediction_code(__name__),
             "libraries": {name: version(name) for name in ("torch", "transformers")},
         }
 
     def faults(self, split: Split) -> Sequence[Fault]:
-        """What is wrong with its checkpoint, without values; one that is to come has no faults."""
-        return faults_of_opening(self.tools.checkpoints, self.settings.checkpoint, _open)
+        """What is wrong with its checkpoint, without values; one that is to come has no faults.
+
+        That it is another than the gate's is seen here as far as hashes are remembered.
+        """
+        checkpoint = self.settings.checkpoint
+        if wrong := faults_of_opening(self.tools.checkpoints, checkpoint, _open):
+            return wrong
+        folder = self.tools.checkpoints.openable(checkpoint)
+        files = checkpoint_files(folder) if folder and self.settings.expected else ()
+        known = {file.name: digest for file in files if (digest := recall(file))}
+        return [Fault("[gate] judge", words)] if (words := self._refusal(known)) else []
+
+    def _refusal(self, files: Mapping[str, str]) -> str:
+        expected = self.settings.expected
+        return expected.refusal(self.settings.checkpoint, files) if expected else ""
 
     def frames(self, video: Video) -> tuple[FrameRequest, ...]:
         """Its key frames, at the size that it sees."""

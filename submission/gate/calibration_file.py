@@ -11,6 +11,7 @@ from submission.files.whole import write_json
 from submission.gate.calibration import Calibration, Final
 from submission.gate.decision import MOST_KINDS, Gate
 from submission.gate.evidence import KINDS
+from submission.gate.judge import Calibrated
 
 
 def write_calibration(path: Path, calibration: Calibration, made_from: Mapping[str, Any]) -> None:
@@ -40,9 +41,11 @@ def read_calibration(path: Path) -> Gate:
 def gate_of(values: Mapping[str, Any]) -> Gate:
     """Return the gate that JSON values state; raise ValueError where they make no sense."""
     lists = {name: tuple(values[name]) for name in ("evidence", "weights", "centres", "scales")}
+    judge = values.get("judge")
     gate = Gate(
         **lists, bias=float(values["bias"]), cutoff=float(values["cutoff"]),
         share=values.get("share"), experts=tuple(values.get("experts", ())),
+        judge=_calibrated(judge) if judge is not None else None,
     )  # fmt: skip
     if len({len(one) for one in lists.values()}) != 1 or not 1 <= len(gate.evidence) <= MOST_KINDS:
         raise ValueError(f"a gate has 1 to {MOST_KINDS} kinds of evidence, each with its numbers")
@@ -51,6 +54,14 @@ def gate_of(values: Mapping[str, Any]) -> Gate:
     if not 0 <= gate.cutoff <= 1 or not all(scale > 0 for scale in gate.scales):
         raise ValueError("the cutoff must lie in 0..1 and scales above 0")
     return gate
+
+
+def _calibrated(values: Any) -> Calibrated:
+    judge, kinds = Calibrated(**values), (str, int, int, dict)
+    given = (judge.checkpoint, judge.frames, judge.max_pixels, judge.files)
+    if not all(isinstance(one, kind) for one, kind in zip(given, kinds, strict=True)):
+        raise ValueError("its judge has a name, frames, max_pixels and files")
+    return judge
 
 
 def _numbers(final: Final) -> dict[str, float]:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from submission.gate.judge import EXISTENCE, Calibrated
+
 MOST_KINDS = 4  # more than four summands fit the split and not the next one
 
 
@@ -25,6 +27,7 @@ class Gate:
     cutoff: float
     share: float | None = None  # of no-target sentences, that it was calibrated for
     experts: tuple[str, ...] = ()  # whose evidence it was calibrated on; empty: set by hand
+    judge: Calibrated | None = None  # likewise, where it reads one and the file says which
 
     @staticmethod
     def below(evidence: str, threshold: float) -> "Gate":
@@ -40,6 +43,11 @@ class Gate:
     def is_idle(self) -> bool:
         """Whether it empties nothing, whatever the evidence."""
         return self.cutoff == 1
+
+    @property
+    def reads_judge(self) -> bool:
+        """Whether a judge's answers are among its evidence."""
+        return any(name.startswith(EXISTENCE) for name in self.evidence)
 
     def probability(self, evidence: Mapping[str, float]) -> float:
         """Return P(no target) of a sentence."""

@@ -1,6 +1,6 @@
 """A calibration in words: the curve with the chosen point, what it is worth, what is uncertain."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from submission.gate.calibration import RESAMPLES, SEED, Calibration, Final
 from submission.gate.decision import Gate
@@ -43,20 +43,30 @@ def gate_lines(gate: Gate, version: str, experts: Collection[str]) -> list[str]:
     `version` is that of the data, v1 or v2, and `experts` are those of the run.
     """
     share = f" (for a share of {gate.share:.1%})" if gate.share is not None else ""
-    lines = [f"gate       {gate.in_words()}{share}"]
+    judge = f"; calibrated with {gate.judge.checkpoint}" if gate.judge else ""
+    lines = [f"gate       {gate.in_words()}{share}{judge}"]
     if gate.is_idle:
         lines[0] += "; mevis-submission calibrate finds what is worth emptying"
-    elif version == "v1":
-        lines.append(
-            "warning    this split is of MeViS v1, where every sentence has a target: a gate can "
-            "only lose there; take [gate] out"
+    return lines + [f"warning    {words}" for words in gate_warnings(gate, version, experts)]
+
+
+def gate_warnings(gate: Gate, version: str, experts: Collection[str]) -> Iterator[str]:
+    """Say what speaks against using a gate here; it is used all the same."""
+    if version == "v1" and not gate.is_idle:
+        yield (
+            "this split is of MeViS v1, where every sentence has a target: a gate can only lose "
+            "there; take [gate] out"
         )
     if gate.experts and set(gate.experts) != set(experts):
-        lines.append(
-            f"warning    the gate was calibrated on other experts ({', '.join(gate.experts)}): "
-            "its evidence may mean something else here"
+        yield (
+            f"the gate was calibrated on other experts ({', '.join(gate.experts)}): its evidence "
+            "may mean something else here"
         )
-    return lines
+    if gate.experts and gate.reads_judge and gate.judge is None:
+        yield (
+            "the gate's calibration does not say which judge it was made with, so nobody can see "
+            "that it is this one; calibrating again records it: mevis-submission calibrate"
+        )
 
 
 def _row(final: Final) -> str:

@@ -67,7 +67,21 @@ def read_gate(
         except InputError as error:
             faults.append(Fault("[gate] calibration", str(error)))
     faults += _unasked(gate, judge)
+    faults += _asked_otherwise(gate, judge)
     return gate, judge
+
+
+def _asked_otherwise(gate: Gate | None, judge: Judge | None) -> Iterator[Fault]:
+    """What a judge sees here and did not see when the gate was calibrated, or the other way."""
+    if gate and gate.judge and judge:
+        for key in ("frames", "max_pixels"):
+            before, now = getattr(gate.judge, key), getattr(judge, key)
+            if before != now:
+                words = (
+                    f"{now}, and the gate was calibrated with a judge that had {before}: set "
+                    f"{key} = {before}, or calibrate again: mevis-submission calibrate --run RUN"
+                )
+                yield Fault(f"[gate] {key}", words)
 
 
 def _unasked(gate: Gate | None, judge: Judge | None) -> Iterator[Fault]:

@@ -15,6 +15,7 @@ from submission.dataset.records import Expression, Split, Video
 from submission.errors import InputError
 from submission.gate.calibration import Calibration, Table, calibrate
 from submission.gate.evidence import KINDS, gather
+from submission.gate.judge import EXISTENCE, Calibrated
 from submission.masks.store import PredictionStore
 from submission.masks.track import Track
 from submission.masks.voting import Rule, vote_tracks
@@ -54,7 +55,19 @@ def calibrate_run(
         raise InputError(f"{run.path}: nothing tells its sentences apart; is the run whole?")
     found = calibrate(table, share, kinds or table.kinds)
     experts = tuple(expert.name for expert in recipe.experts)
-    return replace(found, gate=replace(found.gate, experts=experts)), table
+    judge = _judge(recipe, run.store) if found.gate.reads_judge else None
+    return replace(found, gate=replace(found.gate, experts=experts, judge=judge)), table
+
+
+def _judge(recipe: Recipe, store: PredictionStore) -> Calibrated | None:
+    """The judge that has answered; the store's record says what it was, the recipe its name."""
+    record = store.identity(EXISTENCE)
+    if recipe.judge is None or record is None:
+        return None
+    settings = record["settings"]
+    return Calibrated(
+        recipe.judge.checkpoint, settings["frames"], settings["max_pixels"], record["files"]
+    )
 
 
 def collect(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> Table:

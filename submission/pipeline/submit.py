@@ -11,7 +11,7 @@ from submission.dataset.records import Split
 from submission.dataset.selection import Shard, select
 from submission.device import settle_device
 from submission.errors import FaultyResult, InputError
-from submission.gate.lines import gate_lines
+from submission.gate.lines import gate_lines, gate_warnings
 from submission.output.check import Verdict
 from submission.pipeline.check import CHECK_UNITS, check_run
 from submission.pipeline.mend import drop_damaged
@@ -119,8 +119,11 @@ class Run:
 
     def _gate_in_words(self) -> tuple[str, ...]:
         gate = self.recipe.gate
-        names = [expert.name for expert in self.recipe.experts]
-        return tuple(gate_lines(gate, self.split.version, names)) if gate else ()
+        return tuple(gate_lines(gate, self.split.version, self._experts)) if gate else ()
+
+    @property
+    def _experts(self) -> list[str]:
+        return [expert.name for expert in self.recipe.experts]
 
     def predict(self) -> None:
         """Let every expert answer what it has not answered yet; parts of a split side by side."""
@@ -188,6 +191,9 @@ class Run:
 
     def _vote(self) -> None:
         with self._timed("vote"):
+            if gate := self.recipe.gate:
+                for words in gate_warnings(gate, self.split.version, self._experts):
+                    self.reporter.warn(words)
             remove_other_videos(self.folder, self.videos)
             vote(self.recipe, self.split, self.folder, self.reporter)
         odd = odd_answers(self.split, self.folder)

@@ -15,9 +15,10 @@ from typing import Any
 
 from submission.code_digest import code_digest
 from submission.dataset.records import Expression, Split, Video
-from submission.errors import Fault, FaultyInput
+from submission.errors import Fault, FaultyInput, InputError
 from submission.gate.decision import Decision, Gate
 from submission.gate.evidence import gather
+from submission.gate.judge import EXISTENCE
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.suspicion import Noticed, warnings
 from submission.masks.track import Track
@@ -60,6 +61,7 @@ def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
     says missing = "skip"; a sentence that no member answered is always an error.
     """
     refuse_missing(recipe, split, run.store)
+    refuse_other_judge(recipe, run.store)
     todo = []
     for video in split.videos:
         inputs = _inputs(recipe, video, run)
@@ -112,6 +114,16 @@ def refuse_missing(recipe: Recipe, split: Split, store: PredictionStore) -> None
         advice = "Run predict first: at least one member has to answer each sentence."
     if faults:
         raise FaultyInput(f"{len(faults)} predictions are missing for the vote:", faults, advice)
+
+
+def refuse_other_judge(recipe: Recipe, store: PredictionStore) -> None:
+    """Raise InputError where another judge has answered than the gate was calibrated with."""
+    expected = recipe.gate.judge if recipe.gate else None
+    record = store.identity(EXISTENCE) if expected and recipe.judge else None
+    if expected and recipe.judge and record:
+        words = expected.refusal(recipe.judge.checkpoint, record["files"])
+        if words:
+            raise InputError(f"[gate] judge: {words}")
 
 
 def is_voted(recipe: Recipe, split: Split, run: RunFolder) -> bool:

@@ -57,7 +57,7 @@ def recipe_of_run(path: Path) -> Recipe | None:
     recipe = _record(path).get("recipe")
     try:
         return from_json(recipe) if recipe else None
-    except (KeyError, TypeError, InputError) as error:
+    except (KeyError, TypeError, ValueError, InputError) as error:
         raise InputError(
             f"{path / RECORD}: its recipe cannot be read ({error}); name it with --recipe"
         ) from error

@@ -96,7 +96,14 @@ def test_a_file_gives_the_gate_back(tmp_path):
 
 @pytest.mark.parametrize(
     "damage",
-    [{"evidence": ["luck"]}, {"weights": []}, {"cutoff": 2}, {"scales": [0.0]}, {"bias": "x"}],
+    [
+        {"evidence": ["luck"]},
+        {"weights": []},
+        {"cutoff": 2},
+        {"scales": [0.0]},
+        {"bias": "x"},
+        {"judge": {"checkpoint": "a", "frames": "8", "max_pixels": 784, "files": {}}},
+    ],
 )
 def test_a_damaged_file_is_refused(tmp_path, damage):
     values = {"evidence": ["area"], "weights": [1.0], "centres": [0.0], "scales": [1.0],

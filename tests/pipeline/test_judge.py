@@ -1,5 +1,6 @@
 """The gate's judge in a run: asked once, resumed, planned, calibrated with, shown, never voting."""
 
+import hashlib
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from models.checkpoints import TINY
-from models.plain_qwenvl import write_plain
+from models.plain_qwenvl import WEIGHTS, write_plain
 from tiny_split import square
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -124,6 +125,44 @@ def test_a_gate_by_hand_and_one_that_is_calibrated_read_it(tmp_path, call, capsy
     assert main(["vote", *call(gate)]) == 0
     assert main(["submit", *call(gate.replace("audit = true\n", ""))]) == 2
     assert 'it reads "judge_action" of the judge\'s audit' in capsys.readouterr().err
+
+
+def test_a_gate_is_for_the_judge_that_it_was_calibrated_with(tmp_path, call, capsys):
+    assert main(["predict", *call()]) == 0
+    words = ["calibrate", "--run", str(tmp_path / "run"), "--share", "0.04", "--quiet"]
+    assert main([*words, "--evidence", "judge"]) == 0
+    kept = json.loads((tmp_path / "run/gate.json").read_text())
+    judge = kept["gate"]["judge"]
+    assert (judge["checkpoint"], judge["frames"], judge["max_pixels"]) == ("./judge", 2, 12544)
+    tensors = (tmp_path / "judge" / WEIGHTS).read_bytes()
+    assert judge["files"][WEIGHTS] == hashlib.sha256(tensors).hexdigest()
+    gate = JUDGE + 'calibration = "run/gate.json"\n'
+    (tmp_path / "judge").rename(tmp_path / "moved")  # another folder is no other judge
+    same = gate.replace("./judge", "./moved")
+    assert main(["submit", *call(same)]) == 0
+    assert main(["submit", *call(same.replace("frames = 2", "frames = 3"))]) == 2
+    said = capsys.readouterr().err
+    assert "[gate] frames: 3, and the gate was calibrated with a judge that had 2" in said
+
+    write_plain(tmp_path / "other", seed=1)
+    other = gate.replace("./judge", "./other")
+    elsewhere = [*call(other)[:-1], str(tmp_path / "second")]
+    refusal = f"./other is not the judge that the gate was calibrated with, ./judge: {WEIGHTS}"
+    assert main(["submit", *elsewhere]) == 2
+    assert refusal in capsys.readouterr().err
+    assert not list((tmp_path / "second").glob("predictions/judge*"))
+    assert main(["submit", *elsewhere, "--dry-run"]) == 2  # hashed before, and so known
+    assert refusal in capsys.readouterr().err
+    # Answers of another judge that are there already are not voted on.
+    kept["gate"]["judge"]["files"][WEIGHTS] = "0" * 64
+    (tmp_path / "run/gate.json").write_text(json.dumps(kept))
+    assert main(["vote", *call(same)]) == 2
+    assert "./moved is not the judge" in capsys.readouterr().err
+    # A file of before this was recorded goes on, with a warning.
+    del kept["gate"]["judge"]
+    (tmp_path / "run/gate.json").write_text(json.dumps(kept))
+    assert main(["vote", *call(same)]) == 0
+    assert "does not say which judge it was made with" in capsys.readouterr().err
 
 
 def test_a_dry_run_says_what_will_be_asked_and_needs_no_weights(
