@@ -1,4 +1,4 @@
-"""One digest of the code behind a result, so that a stage knows whether other code made it.
+"""The code behind a result: a digest, so that a stage knows other code; a revision, for people.
 
 The digest is over the modules that are really imported, from the stage's own on down. Comments,
 docstrings and layout have no part in it: editing them makes nothing again and refuses nothing.
@@ -6,6 +6,8 @@ docstrings and layout have no part in it: editing them makes nothing again and r
 
 import ast
 import hashlib
+import os
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
@@ -63,6 +65,20 @@ def prediction_code(*modules: str) -> str:
     """
     apart_from = ("submission.masks.store", *COUNTING)
     return code_digest(*modules, "submission.dataset.images", apart_from=apart_from)
+
+
+def code_revision(folder: Path = Path(__file__).parent) -> str:
+    """The git revision of the code, marked when it was changed; the image states its own."""
+    if stated := os.environ.get("MEVIS_REVISION"):
+        return stated
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=folder, capture_output=True, text=True, timeout=10, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return described.stdout.strip() or "unknown"
 
 
 def digest_of(

@@ -130,6 +130,25 @@ print(*[one.name for one in find_verbs()])
     assert touched(member, house) == (module, cli)
 
 
+def test_a_rule_is_one_file(house):
+    voting = house / "masks/voting.py"
+    row = '    if rule == "any":\n        return np.array([weight > 0 for weight in sums])\n'
+    text = voting.read_text().replace('Rule = Literal["', 'Rule = Literal["any", "')
+    voting.write_text(
+        text.replace('    if rule == "paper":\n', f'{row}    if rule == "paper":\n', 1)
+    )
+    assert touched(Member("any", voting), house) == (voting,)
+    said = python(house, """
+from pathlib import Path
+from submission.masks.voting import decision_table
+from submission.recipe import parse_recipe
+one = {"name": "a", "checkpoint": "b"}
+recipe = parse_recipe({"expert": [one], "vote": {"rule": "any"}}, Path("it.toml"))
+print(decision_table(2, recipe.rule).astype(int))
+""")  # fmt: skip
+    assert said == ["[0 1 1 1]"]
+
+
 def test_a_procedure_is_one_value(house):
     module = house / "models/sa2va/procedures.py"
     table = "PROCEDURES: Mapping[str, Procedure] = {\n"

@@ -5,6 +5,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,39 @@ def test_nobody_compares_names_of_procedures():
 def test_a_comparison_of_a_procedure_is_noticed(tmp_path, line):
     (tmp_path / "a.py").write_text(f"{line}\nname = settings.seg == 'first'")
     assert compared_procedures(tmp_path) == ["a.py:1"]
+
+
+def circle_of_rooms(package: Path) -> list[str]:
+    """The rooms, at the top of the package, that import each other in a circle; empty for none."""
+    rooms: dict[str, set[str]] = {}
+    for path in sorted(package.rglob("*.py")):
+        room = path.relative_to(package).parts[0].removesuffix(".py")
+        names = [name.split(".") for name in imported(path)]
+        targets = {name[1] for name in names if name[0] == "submission" and name[1:]}
+        rooms.setdefault(room, set()).update(targets - {room})
+    try:
+        TopologicalSorter(rooms).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_rooms_are_few_and_in_no_circle():
+    assert circle_of_rooms(PACKAGE) == []
+    assert len([path for path in PACKAGE.glob("[a-z]*") if path.is_dir()]) <= 24
+
+
+def test_a_circle_of_rooms_is_noticed(tmp_path):
+    lines = {
+        "a/x.py": "from submission.b import y", "b.py": "def f():\n    import submission.c.z",
+        "c/z.py": "from submission.a.x import v", "d.py": "from submission.a import x",
+    }  # fmt: skip
+    for path, line in lines.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(line)
+    assert set(circle_of_rooms(tmp_path)) == {"a", "b", "c"}
+    (tmp_path / "c/z.py").write_text("from submission.e import v")
+    assert circle_of_rooms(tmp_path) == []
 
 
 def network_imports(package: Path) -> list[str]:

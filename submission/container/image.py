@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from docker.errors import APIError, DockerException
 
 from submission import __version__
+from submission.code_digest import code_revision
 from submission.errors import InputError
-from submission.run.record import code_revision
 
 CHECKOUT = Path(__file__).parents[2]  # where this code lies, when it was not installed elsewhere
 TARGET = "submission"  # the stage of the Dockerfile: everything but weights

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from submission import __version__
+from submission.code_digest import code_revision
 from submission.dataset.records import Split
 from submission.errors import InputError, StoreMismatch
 from submission.files.strict_json import read_json
@@ -156,20 +156,6 @@ def _digest(value: Any) -> str:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def code_revision(folder: Path = Path(__file__).parent) -> str:
-    """The git revision of the code, marked when it was changed; the image states its own."""
-    if stated := os.environ.get("MEVIS_REVISION"):
-        return stated
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=folder, capture_output=True, text=True, timeout=10, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return described.stdout.strip() or "unknown"
 
 
 def versions() -> dict[str, str]:

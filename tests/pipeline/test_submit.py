@@ -178,7 +178,7 @@ def test_predictions_of_another_recipe_are_refused(run, tmp_path, capsys):
 
 
 def test_predictions_of_other_model_code_are_refused(run, monkeypatch, capsys):
-    monkeypatch.setattr("submission.experts.sa2va.expert.prediction_code", lambda module: "other")
+    monkeypatch.setattr("submission.experts.sa2va.expert.prediction_code", lambda *modules: "other")
     assert main(["submit", "--run", str(run), "--limit", "2"]) == 2
     assert "model_code" in capsys.readouterr().err
 

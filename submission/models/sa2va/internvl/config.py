@@ -23,10 +23,10 @@ from transformers import (
 )
 
 from submission.errors import InputError
-from submission.models.sa2va.config_file import (
+from submission.models.sa2va.config_file import read_values
+from submission.models.sa2va.internvl.llm_config import (
     architecture_of,
     language_config,
-    read_values,
     template_of,
 )
 from submission.models.sa2va.internvl.prompt import TEMPLATES

@@ -8,8 +8,8 @@ from transformers import PreTrainedModel
 
 from submission.models.counting import empty, without_values
 from submission.models.meta import parameters_on_meta
-from submission.models.sa2va.config_file import language_config
 from submission.models.sa2va.internvl.config import parse_config
+from submission.models.sa2va.internvl.llm_config import language_config
 from submission.models.sa2va.internvl.prompt import TEMPLATES
 
 

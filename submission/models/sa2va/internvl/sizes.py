@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from submission.models.sa2va.config_file import language_config
+from submission.models.sa2va.internvl.llm_config import language_config
 from submission.models.sa2va.language_sizes import LanguageSizes
 from submission.models.sa2va.settings import Settings
 from submission.models.sam2.sizes import GroundingConfig, read_grounding
