@@ -66,17 +66,20 @@ class Resources:
     Experts with an equal `model` use one loaded model, kept under this key in `Tools.models`. Those
     with another model and an equal `encoder` (a digest of an image encoder's weights, or whatever
     else makes what they share in a session the same) go together when both models fit side by side.
-    `encoder` is called only where models differ, since it may have to read weights. None is an
-    encoder that cannot be compared yet, because its weights are not on disk.
+    `encoder` is called only where models differ, since it may have to read weights. It gives None
+    for one that cannot be compared yet, because its weights are not on disk.
     """
 
     model: str = ""  # empty for an expert without a model
     weights: float = 0  # bytes of the loaded model
-    encoder: Callable[[], str | None] = str  # empty: shares with no other model
+    encoder: Callable[[], str | None] | None = None  # None: it shares with no other model
 
     def with_known_encoder(self) -> "Resources":
         """The same with an encoder that is equal to all others that are not known either."""
-        return replace(self, encoder=lambda: "unknown" if (e := self.encoder()) is None else e)
+        encoder = self.encoder
+        if encoder is None:
+            return self
+        return replace(self, encoder=lambda: "unknown" if (e := encoder()) is None else e)
 
 
 class Expert(ABC):

@@ -90,7 +90,8 @@ def _fits(need: Resources, others: Sequence[Resources], budget_bytes: float) -> 
         return True
     if not others[0].model or sum(weights.values()) + need.weights > budget_bytes:
         return False
-    return bool(need.encoder()) and need.encoder() == others[0].encoder()
+    theirs, mine = others[0].encoder, need.encoder
+    return bool(mine and theirs and mine() and mine() == theirs())
 
 
 def _layers(experts: Mapping[str, Expert]) -> list[list[str]]:

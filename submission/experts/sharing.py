@@ -106,7 +106,7 @@ def sharing_in_words(plan: Schedule, todo: Todo, *, share: bool = True) -> list[
             word
             for one in plan.passes
             for expert in one.experts
-            if expert.name in busy and needs[expert.name].encoder() is None
+            if (encoder := needs[expert.name].encoder) is not None and encoder() is None
             for word in expert.checkpoints()[:1]
         )
         if unknown:
@@ -114,8 +114,11 @@ def sharing_in_words(plan: Schedule, todo: Todo, *, share: bool = True) -> list[
                 f"{', '.join(unknown)}: not fetched yet; then it is seen whether image encoders "
                 "are equal"
             )
-    videos = {name: todo[name] for name in busy}
-    frames, apart = (count_frames(them, videos) for them in (passes, [(name,) for name in busy]))
+    # Every frame is seen by those that encode it for SAM 2; a judge reads a few, for itself.
+    videos = {name: todo[name] for name, need in busy.items() if need.encoder is not None}
+    if len(videos) < 2:
+        return lines
+    frames, apart = (count_frames(them, videos) for them in (passes, [(name,) for name in videos]))
     return [*lines, f"{frames:,} frames decoded and encoded for SAM 2, instead of {apart:,}"]
 
 
@@ -137,7 +140,7 @@ def _made_once(plan: Schedule, todo: Todo) -> list[str]:
 def count_frames(passes: Iterable[Names], todo: Mapping[str, Sequence[Video]]) -> int:
     """Count the frames that are decoded and pass an image encoder, over all passes.
 
-    `todo` has the videos of each expert that looks at frames.
+    `todo` has the videos of each expert that has one.
     """
     frames = 0
     for one in passes:

@@ -172,6 +172,8 @@ def test_a_dry_run_says_what_will_be_asked_and_needs_no_weights(
     out = capsys.readouterr().out
     assert "expert     judge: 4 yes/no questions to ./judge, 4 key frames, 0 of 4" in out
     assert "expert     judge-audit: 24 yes/no questions" in out
+    shared = [line for line in out.splitlines() if line.startswith("shared")]
+    assert shared == ["shared     judge, judge-audit: one loaded model, frames and image features"]
     assert "gate       empty nothing; mevis-submission calibrate finds" in out
     assert not (tmp_path / "run").exists()
     gate = '[gate]\njudge = "Qwen3-VL-4B"\n'
