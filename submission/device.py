@@ -6,7 +6,7 @@ Imports torch only when asked, so that the CPU half of the kit never waits for i
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -98,6 +98,17 @@ class Place:
     name: str  # as the driver has it
     free: float  # bytes
     total: float
+
+    def of(self, share: float) -> "Place":
+        """What a process has of it that may use a share of its memory, 0..1."""
+        return replace(self, free=min(self.free, share * self.total), total=share * self.total)
+
+
+def num_gpus() -> int:
+    """How many GPUs a run on GPUs may use here."""
+    import torch
+
+    return int(torch.cuda.device_count())
 
 
 def gpu_at_hand(device: str) -> Place | None:

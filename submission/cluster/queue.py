@@ -5,9 +5,9 @@ work that it means. The largest goes first, so that no worker is left alone with
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import Any
 
 MOST_LOSSES = 3  # workers that one task may take with it
@@ -57,3 +57,14 @@ class TaskQueue:
             return False
         self.put_back(task)
         return True
+
+
+def seconds_together(tasks: Iterable[Task], seconds: Mapping[str, float], workers: int) -> float:
+    """When the last of so many workers is done with all tasks, where none is lost.
+
+    `seconds` are those of each task, by its name; whoever is free takes the next.
+    """
+    queue, free_at = TaskQueue(tasks), [0.0] * workers
+    while (task := queue.next()) is not None:
+        heapreplace(free_at, free_at[0] + seconds[task.name])
+    return max(free_at)

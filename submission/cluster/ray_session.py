@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from submission.compute import Compute
+from submission.device import num_gpus
 from submission.errors import InputError
 from submission.pool import num_cores
 
@@ -111,11 +112,7 @@ def open_ray(compute: Compute) -> Iterator[Share]:
 
 def _start(ray: Any, compute: Compute) -> Share:
     cores = num_cores()
-    gpus = 0
-    if compute.device != "cpu":
-        import torch
-
-        gpus = torch.cuda.device_count()
+    gpus = num_gpus() if compute.device != "cpu" else 0
     share = local_share(compute, gpus, cores)
     assert share.workers is not None
     try:

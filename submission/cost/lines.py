@@ -1,7 +1,8 @@
 """The cost of a run in words: the table that a dry run prints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from submission.cost.estimate import Precision, seconds_of_all
 from submission.cost.hardware import SHOWN, Gpu, find_gpu
@@ -27,18 +28,36 @@ class MemberCost:
     """What one expert has still to do."""
 
     name: str
-    ours: Stages  # empty when nothing is left to do
+    by_video: Mapping[str, Stages]  # ours; empty when nothing is left to do
     public: Stages | None  # None: there is no procedure to compare with
     reading: float  # core seconds to decode and resize frames
     peak: float | None  # bytes at its largest video, with the limits of the recipe
     on: Mapping[str, Fitting | None]  # by name of a GPU; None where its memory is unknown
 
+    @cached_property
+    def ours(self) -> Stages:
+        """Of all videos together."""
+        return sum_stages(self.by_video.values())
+
+
+@dataclass(frozen=True)
+class Together:
+    """What several workers take, in seconds by name of a GPU; of GPUs whose speed is known."""
+
+    workers: int | None  # None: only the run will know
+    on_one: int  # workers that have a GPU in common
+    seconds: Mapping[str, float]  # of so many workers
+    longest: Mapping[str, float]  # of the longest video of each pass, which one worker answers
+
 
 def cost_lines(
     members: Sequence[MemberCost], unknown: Mapping[str, str], place: Place | None,
-    precision: Precision,
+    precision: Precision, together: Together | None = None,
 ) -> list[str]:  # fmt: skip
-    """Return a table of the experts' work, memory and time, and what most of the work is."""
+    """Return a table of the experts' work, memory and time, and what most of the work is.
+
+    Times are those of one GPU, and where several workers are asked for of these, too.
+    """
     lines = [f"cost       {name}: unknown, {why}" for name, why in unknown.items()]
     busy = [member for member in members if member.ours]
     if not busy:
@@ -48,8 +67,12 @@ def cost_lines(
     rows += [_row(member.name, [member], names, precision) for member in busy]
     if len(busy) > 1:
         rows.append(_row("all", busy, names, precision))
+    if together is not None:
+        rows += _rows_of_workers(together, busy, names)
     lines += ["", *in_columns(rows)]
     lines += _smaller_lines(busy)
+    if together is not None:
+        lines += _on_workers(together)
     cores = sum(member.reading for member in busy)
     lines += [
         f"most of the work: {_largest(sum_stages(member.ours for member in busy))}",
@@ -83,8 +106,31 @@ def _row(
         flop_in_words(total(sum_stages(member.ours for member in members)).flop),
         _public(members),
         _peak(members),
-        *(_on(gpu, members, precision) for gpu in gpus),
+        *(_on(gpu, members, _seconds(gpu, members, precision)) for gpu in gpus),
     )
+
+
+def _rows_of_workers(
+    together: Together, members: Sequence[MemberCost], gpus: Sequence[str]
+) -> Iterator[tuple[str, ...]]:
+    rows = {"longest video": together.longest}
+    if together.workers is not None:
+        plural = "s" * (together.workers != 1)
+        rows = {f"{together.workers} worker{plural}": together.seconds, **rows}
+    for name, seconds in rows.items():
+        yield name, "", "", "", *(_on(gpu, members, seconds.get(gpu)) for gpu in gpus)
+
+
+def _on_workers(together: Together) -> list[str]:
+    """What the rows of workers mean."""
+    where = f"{together.on_one} on a GPU, which they share" if together.on_one > 1 else "a GPU each"
+    lines = [
+        "workers take the largest videos first, as a run hands them out; starting, loading and "
+        f"losses come on top; {where}"
+    ]
+    if together.workers is None:
+        lines.append("how many workers there will be is known when the run starts")
+    return [*lines, "no number of workers takes less than the longest video (of each pass)"]
 
 
 def _public(members: Sequence[MemberCost]) -> str:
@@ -101,17 +147,22 @@ def _peak(members: Sequence[MemberCost]) -> str:
     return f"{max(known) / 1e9:.1f} GB" if known else "unknown"
 
 
-def _on(name: str, members: Sequence[MemberCost], precision: Precision) -> str:
-    """Time on a GPU, or that it does not fit; experts run one after another."""
+def _seconds(name: str, members: Sequence[MemberCost], precision: Precision) -> float | None:
+    """Time on one GPU, where experts run one after another; None where its speed is unknown."""
+    gpu: Gpu | None = find_gpu(name)
+    if gpu is None:
+        return None
+    stages = sum_stages(member.ours for member in members)
+    return seconds_of_all(stages, gpu, precision).expected
+
+
+def _on(name: str, members: Sequence[MemberCost], seconds: float | None) -> str:
+    """A time on a GPU, or that the experts do not fit there."""
     fittings = [fitting for member in members if (fitting := member.on[name]) is not None]
     if not all(fitting.fits for fitting in fittings):
         return "does not fit"
     star = " *" if any(fitting.smaller for fitting in fittings) else ""
-    gpu: Gpu | None = find_gpu(name)
-    if gpu is None:
-        return f"fits, speed unknown{star}"
-    stages = sum_stages(member.ours for member in members)
-    return f"{duration(seconds_of_all(stages, gpu, precision).expected)}{star}"
+    return f"fits, speed unknown{star}" if seconds is None else f"{duration(seconds)}{star}"
 
 
 def _smaller_lines(members: Sequence[MemberCost]) -> list[str]:

@@ -19,6 +19,7 @@ from submission.experts.scheduling import Schedule
 from submission.experts.sharing import Todo, made_before
 from submission.models.workload import IMAGES, AtOnce, Clip, Stages, sum_stages
 from submission.pipeline.limits import ONE, Demand, demands, one_of_each_shape, wanted_at_once
+from submission.pipeline.together import together
 
 Known = TypeVar("Known")
 
@@ -33,6 +34,8 @@ def plan_cost(
     """
     at_once = wanted_at_once(compute, "cuda")
     gpus = [gpu] if gpu is not None else [_whole(gpu) for gpu in GPUS if gpu.name in SHOWN]
+    if compute.workers or compute.ray:
+        gpus = [one.of(compute.gpus_per_worker) for one in gpus]
     on = {one.name: _fittings(experts, todo, compute, one) for one in gpus}
     there_before = _there_before(plan, todo)
     costs: list[MemberCost] = []
@@ -49,7 +52,9 @@ def plan_cost(
             unknown[expert.name] = "its kind does not say what it takes"
         else:
             costs.append(cost)
-    return cost_lines(costs, unknown, gpu, _precision(compute))
+    precision = _precision(compute)
+    crew = together(compute, costs, todo, plan, list(on), precision, on_gpu=gpu is not None)
+    return cost_lines(costs, unknown, gpu, precision, crew)
 
 
 def _cost(
@@ -64,9 +69,10 @@ def _cost(
     public = _all_known(expert.public_work(video) for video in asked)
     peaks = _all_known(expert.memory(video, at_once, 0) for video in one_of_each_shape(asked))
     there = [made.get(video.name, ()) for video in asked]
+    names = [video.name for video in asked]
     return MemberCost(
         expert.name,
-        ours=sum_stages(map(_without, ours, there)),
+        by_video=dict(zip(names, map(_without, ours, there), strict=True)),
         public=None if public is None else sum_stages(public),
         reading=sum(
             seconds_of_reading(_clip(video))

@@ -255,9 +255,7 @@ def site_of_share(site: Site, compute: Compute) -> Site:
         threads = int(os.environ.get("OMP_NUM_THREADS") or num_cores())
         return replace(site, free=site.free_bytes() * min(1.0, threads / num_cores()))
     share = compute.gpus_per_worker
-    gpu = replace(
-        site.gpu, free=min(site.gpu.free, share * site.gpu.total), total=share * site.gpu.total
-    )
+    gpu = site.gpu.of(share)
     if share < 1:
         import torch
 

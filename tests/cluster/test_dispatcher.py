@@ -8,7 +8,7 @@ import pytest
 from scripts.benchmark.simulated_crew import SimulatedCrew
 from submission.cluster.crew import Answered, Part
 from submission.cluster.dispatcher import Dispatcher, Patience
-from submission.cluster.queue import Task, TaskQueue
+from submission.cluster.queue import Task, TaskQueue, seconds_together
 from submission.errors import Fault, InputError
 
 SIZES = {"short": 1.0, "longest": 9.0, "long": 5.0, "other": 5.0}
@@ -51,6 +51,17 @@ def test_one_is_in_flight_for_each_worker_and_the_next_goes_to_whoever_is_free()
     assert sorted(answered) == sorted(SIZES)
     assert crew.now() == 10
     assert (faults, said) == ([], [])
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5, 40])
+def test_a_plan_knows_when_the_loop_will_be_done(workers):
+    chance = random.Random(workers)
+    tasks = [Task(str(number), chance.random()) for number in range(30)]
+    seconds = {task.name: task.work + chance.random() for task in tasks}  # not in that order
+    crew = SimulatedCrew([0] * workers, lambda worker, task: seconds[task.name])
+    dispatch(crew, tasks)
+    assert seconds_together(tasks, seconds, workers) == pytest.approx(crew.now())
+    assert crew.now() >= max(max(seconds.values()), sum(seconds.values()) / workers) - 1e-9
 
 
 def test_what_a_lost_worker_held_is_done_by_another_and_it_may_come_back():

@@ -187,6 +187,59 @@ def test_a_dry_run_of_the_sample_tells_its_cost(tmp_path, capsys):
     assert "GFLOP" in capsys.readouterr().out
 
 
+# --- workers -------------------------------------------------------------------------------------
+def on_workers(split, weights, place=None, **compute):
+    """What a dry run says of workers: the cells of the GPU by row, and the lines."""
+    recipe = read_recipe("single-24gb")
+    recipe = replace(recipe, experts=recipe.experts[:1], compute=replace(recipe.compute, **compute))
+    lines = plan_cost(recipe, weights, everything(recipe, split), place)
+    head = next(line for line in lines if line.startswith("cost of"))
+    name = place.name if place else "H100"
+    start = head.index(name)
+    cells = {line[:15].strip(): line[start : start + 14].split("  ")[0].strip() for line in lines}
+    return cells, "\n".join(lines)
+
+
+def test_hours_are_divided_by_workers_as_far_as_videos_can_be(split, weights):
+    cells, said = on_workers(split, weights)
+    assert "longest video" not in cells
+    assert "workers" not in said
+    alone = int(cells["sa2va-8b-unifor"].split(" s")[0])
+    cells, _ = on_workers(split, weights, workers=2)  # two equal videos
+    assert int(cells["2 workers"].split(" s")[0]) == pytest.approx(alone / 2, abs=1)
+    assert cells["2 workers"] == cells["longest video"]
+    more, said = on_workers(split, weights, workers=64)
+    assert more["64 workers"] == cells["2 workers"]
+    assert "a GPU each" in said
+    third = replace(split.videos[0], name="c")
+    three = replace(split, videos=(*split.videos, third))
+    cells, _ = on_workers(three, weights, workers=2)  # the third waits for one of them
+    assert int(cells["2 workers"].split(" s")[0]) == pytest.approx(alone, abs=1)
+
+
+def test_workers_that_share_a_gpu_share_its_time_and_memory(split, weights):
+    whole, _ = on_workers(split, weights, H100, ray="auto", workers=4)
+    shared, said = on_workers(split, weights, H100, ray="auto", workers=4, gpus_per_worker=0.5)
+    seconds = [int(one["longest video"].split(" s")[0]) for one in (whole, shared)]
+    assert seconds[1] == pytest.approx(2 * seconds[0], abs=1)
+    assert "2 on a GPU, which they share" in said
+    _, said = on_workers(split, weights, H100, ray="auto", workers=4, gpus_per_worker=0.2)
+    assert "does not fit" in said
+
+
+def test_no_number_of_workers_is_promised_that_only_the_run_will_know(split, weights, monkeypatch):
+    for compute in ({"workers": "auto"}, {"ray": "10.0.0.1:6379"}):
+        cells, said = on_workers(split, weights, **compute)
+        assert "longest video" in cells
+        assert "known when the run starts" in said
+        assert not any(name.endswith("workers") for name in cells)
+    monkeypatch.setattr("submission.pipeline.together.num_gpus", lambda: 2)
+    cells, _ = on_workers(split, weights, H100, workers="auto")
+    assert cells["2 workers"] == cells["longest video"]
+    with pytest.raises(InputError, match="workers = 3, but 2 GPUs carry 2"):
+        on_workers(split, weights, H100, workers=3)
+
+
 # --- limits --------------------------------------------------------------------------------------
 def test_a_large_gpu_keeps_the_limits_of_the_recipe(split, weights, capsys):
     recipe = read_recipe("single-80gb")
