@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from models.cases import assert_close, assert_same_masks
+from models.cases import REFERENCE, assert_close, assert_same_masks
 from models.meta_network import live_bytes
 from models.qwenvl_cases import CASES, NOT_THERE, ORACLE, Case, cases
 from models.trace import hooked
@@ -55,9 +55,8 @@ def run(case: Case, sentences: tuple[str, ...] | None = None, answer: str = "", 
 
 
 # --- images --------------------------------------------------------------------------------------
-@NOT_THERE
 def test_both_resizes_of_the_recorded_table():
-    rows = json.loads((ORACLE / "resize_table.json").read_text())
+    rows = json.loads((REFERENCE / "qwenvl/resize_table.json").read_text())
     assert len(rows) == 17
     first = SmartResize(28, 4 * 784, 16384 * 784)
     for row in rows:
@@ -140,13 +139,13 @@ SYSTEM = (
 )
 
 
-@NOT_THERE
-def test_the_system_turn_is_the_templates_and_can_be_left_out():
-    texts = json.loads((ORACLE / "prompts.json").read_text())
+@pytest.mark.parametrize("family", ["qwen2_5", "qwen3"])
+def test_the_system_turn_is_the_templates_and_can_be_left_out(family):
+    texts = json.loads((REFERENCE / "qwenvl/prompts.json").read_text())
     question = "\nPlease segment the green disc that stops."
     with_turn = build_prompt(SYSTEM, question, 3, "as stored")
-    assert with_turn == texts["qwen2_5_sys_3frames"]["text"]
-    assert build_prompt(SYSTEM, question, 3, "none") == texts["qwen2_5_nosys_3frames"]["text"]
+    assert with_turn == texts[f"{family}_sys_3frames"]
+    assert build_prompt(SYSTEM, question, 3, "none") == texts[f"{family}_nosys_3frames"]
 
 
 def test_a_template_is_found_in_each_of_its_places_and_missed_in_none(tmp_path):
