@@ -24,6 +24,7 @@ from scripts.benchmark.environment import seconds_of
 from scripts.benchmark.tables import print_table
 from submission.errors import InputError
 from submission.models.sam2.attention_kernel import ON_A_GPU, choose_kernels
+from submission.models.sam2.sizes import GroundingConfig
 
 BACKENDS = {**dict(ON_A_GPU), "plain": SDPBackend.MATH}
 CHOICE = "choice"  # what PyTorch takes by itself
@@ -139,7 +140,7 @@ def _kernel(name: str, like: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tenso
         return F.scaled_dot_product_attention
 
     if name == FA3:
-        one_head = choose_kernels(like, like.shape[-1], "fa3").few.attend
+        one_head = choose_kernels(like, GroundingConfig(), "fa3").few.attend
         return lambda *three: one_head(*(one.flatten(0, 1) for one in three))[:, None]
 
     def attend(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:

@@ -25,12 +25,15 @@ from unittest.mock import patch
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from scripts.benchmark.cases import Case
 from scripts.benchmark.clips import sentences, synthetic_clip
+from scripts.benchmark.cost import peak_of
 from scripts.benchmark.procedures import Load, ours
 from scripts.benchmark.random_model import make_model
+from scripts.benchmark.resources import peak_memory
 from scripts.benchmark.sizes import NAMES
 from scripts.benchmark.stages import organs
-from scripts.benchmark.tables import print_table
+from scripts.benchmark.tables import print_table, size_of
 from submission.compute import IMAGES_AT_ONCE
 from submission.device import settle_device
 from submission.models.mask_packing import MaskStack
@@ -41,6 +44,7 @@ from submission.models.sam2 import image_features
 from submission.models.sam2.fixed_parts import WANTED, fixed_parts
 from submission.models.sam2.memory_attention import MemoryReader
 from submission.models.sam2.memory_bank import MemoryBank
+from submission.models.workload import AtOnce
 from submission.video.frame_loader import FrameLoader
 
 WARM_UP, REPEATS, SHOWN = 2, 3, 5
@@ -86,12 +90,15 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--attention", default="auto", metavar="KERNEL,...")
     parser.add_argument("--compile", default="off", metavar=",".join(WANTED))
     parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--traced", type=int, default=1000, metavar="N",
+                        help="trace the first N cases; a trace takes ten seconds")  # fmt: skip
     arguments = parser.parse_args(words)
     device = torch.device(settle_device("auto"))
     on_gpu = device.type == "cuda"
     model = make_model(arguments.size, device, torch.bfloat16 if on_gpu else torch.float32)
     model.limits = Limits(images_at_once=IMAGES_AT_ONCE[device.type])
     clip = synthetic_clip(arguments.frames, arguments.height, arguments.width)
+    traced = arguments.traced
     for attention in arguments.attention.split(","):
         for compile in arguments.compile.split(","):
             for count in map(int, arguments.sentences.split(",")):
@@ -100,22 +107,41 @@ def main(words: Sequence[str] | None = None) -> int:
                 load = Load(clip, sentences(count), arguments.key_frames)
                 case = f"{arguments.size}, M = {arguments.key_frames}, E = {count}"
                 print(f"\n### {case}, {model.attention}, compile {compile}")
-                tell(model, load, arguments.repeats)
+                tell(model, load, arguments.repeats, estimate_of(arguments, count, model))
+                if traced > 0:
+                    tell_stages(model, load)
+                traced -= 1
     return 0
 
 
-def tell(model: Sa2VA, load: Load, repeats: int) -> None:
-    """Time a case, trace it, and print what was found."""
-    first = [_seconds(model, load) for _ in range(WARM_UP)]
+def estimate_of(arguments: argparse.Namespace, count: int, model: Sa2VA) -> float:
+    """Peak memory that the dry run would expect of a case, in bytes."""
+    case = Case(
+        arguments.size, arguments.frames, arguments.key_frames, count, arguments.height,
+        arguments.width,
+    )  # fmt: skip
+    limits, on_gpu = model.limits, model.device.type == "cuda"
+    at_once = AtOnce(limits.objects_at_once, limits.sentences_at_once, limits.images_at_once)
+    capacity = torch.cuda.get_device_properties(model.device).total_memory if on_gpu else 0.0
+    return peak_of(case, at_once, gpu_bytes=capacity, value_bytes=model.dtype.itemsize)
+
+
+def tell(model: Sa2VA, load: Load, repeats: int, estimate: float) -> None:
+    """Time a case and print it: the median, and all of which it is one."""
+    with peak_memory(model.device) as peak:
+        first = [_seconds(model, load) for _ in range(WARM_UP)]
     taken = [_seconds(model, load) for _ in range(repeats)]
+    times = f"{median(taken):.3f} s (of {', '.join(f'{one:.3f}' for one in [*first, *taken])})"
+    print(f"\n{times}; peak {size_of(peak.held)}, estimated {size_of(estimate)}", flush=True)
+
+
+def tell_stages(model: Sa2VA, load: Load) -> None:
+    """Trace a case and print what each stage took of the GPU."""
     with named_stages(model), recorded(model.device) as events:
         _seconds(model, load)
     stages = by_stage(events)
-    whole, busy = median(taken), sum(stage.seconds for stage in stages.values())
-    print(
-        f"\n{whole:.3f} s (of {', '.join(f'{one:.3f}' for one in [*first, *taken])}); GPU at work "
-        f"{busy:.3f} s, {sum(stage.kernels for stage in stages.values())} kernels\n"
-    )
+    busy = sum(stage.seconds for stage in stages.values())
+    print(f"\nGPU at work {busy:.3f} s, {sum(s.kernels for s in stages.values())} kernels\n")
     order = sorted(stages, key=lambda name: -stages[name].seconds)
     print_table(
         ["stage", "kernels", "s", "host, s", "largest kernels, ms"],

@@ -52,10 +52,10 @@ def asked(monkeypatch) -> Counter:
     counted: Counter[str] = Counter()
     ask, ground = sa2va.Sa2VA.ask, sa2va.Sa2VA.ground
 
-    def count_asked(model, loader, sentences, settings, kept):
+    def count_asked(model, loader, sentences, settings, **more):
         counted["asked"] += 1
         answers = ["It is" + " [SEG]," * 10 + "<|im_end|>"] * len(sentences)
-        return ask(model, loader, sentences, settings, answers=answers, kept=kept)
+        return ask(model, loader, sentences, settings, answers=answers, **more)
 
     def count_found(model, video, replies, settings):
         counted["found"] += 1

@@ -1,6 +1,8 @@
 """Memory is laid out once and written in place, and the frame sees what SAM 2 would show it."""
 
+from functools import partial
 from itertools import pairwise
+from math import log
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -16,6 +18,7 @@ from submission.models.sam2.attention_kernel import AttentionKernel, Kernels, at
 from submission.models.sam2.memory_attention import MemoryReader
 from submission.models.sam2.network import GroundingNetwork, ImageFeatures
 from submission.models.sam2.policy import TrackerPolicy
+from submission.models.sam2.sizes import GroundingConfig
 from submission.models.sam2.tracker import MAX_POINTERS, MAX_RECENT_MAPS, PROMPTED_SLOT, Tracker
 
 PROMPTED = (0, 9, 20)
@@ -104,7 +107,7 @@ KERNELS = {
 
 
 def choose_kernel(like, wanted="auto", objects=1):
-    return attention_kernel.choose_kernels(like, 64, wanted).of(objects)
+    return attention_kernel.choose_kernels(like, GroundingConfig(), wanted).of(objects)
 
 
 @pytest.mark.parametrize("now", [1, 7, 12, 18, 21, 28])
@@ -217,7 +220,7 @@ def usable(monkeypatch):
     def say(words: str, capability: int = 8, narrow: bool = False) -> None:
         backends = {getattr(torch.nn.attention.SDPBackend, word) for word in words.split()}
         monkeypatch.setattr(attention_kernel, "_usable_on_gpu", lambda like: backends)
-        monkeypatch.setattr(attention_kernel, "_takes_narrow", lambda *_: narrow)
+        monkeypatch.setattr(attention_kernel, "_is_right", lambda *_: narrow)
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (capability, 0))
 
     return say
@@ -245,24 +248,58 @@ def test_on_hopper_the_number_of_objects_chooses_between_flash_and_cudnn(
     kinds = torch.nn.attention.SDPBackend
     usable("FLASH_ATTENTION CUDNN_ATTENTION", capability=9, narrow=narrow)
     monkeypatch.setattr(attention_kernel, "_only", lambda backend: backend)
-    kernels = attention_kernel.choose_kernels(OnGpu(), 64)
+    kernels = attention_kernel.choose_kernels(OnGpu(), GroundingConfig())
     many = "cuDNN with narrow values" if narrow else "cuDNN"
     assert kernels.name == f"flash, {many} from 4 objects"
     for objects, kind in ((1, "FLASH"), (3, "FLASH"), (4, "CUDNN"), (16, "CUDNN")):
         kernel = kernels.of(objects)
-        assert kernel.attend is kernel.within is getattr(kinds, f"{kind}_ATTENTION")
+        assert kernel.within is getattr(kinds, f"{kind}_ATTENTION")
+        assert (kernel.attend is kernel.within) != kernel.is_narrow
         assert kernel.is_narrow == (narrow and kind == "CUDNN")
 
 
-def test_narrow_values_are_tried_on_the_kernel_itself():
-    def equal_widths_only(queries, keys, values):
-        if values.shape[-1] != keys.shape[-1]:
-            raise RuntimeError("no such kernel")
-        return values
+def attend_and_sum(queries, keys, values):
+    scores = queries @ keys.mT / keys.shape[-1] ** 0.5
+    return scores.softmax(-1) @ values, scores.logsumexp(-1)
 
-    takes = attention_kernel._takes_narrow
-    assert takes(attention_kernel.attend_fused, torch.zeros(16), 4)
-    assert not takes(equal_widths_only, torch.zeros(16), 4)
+
+@pytest.mark.parametrize("tokens", [4, 12, 13, 17, 24])
+def test_maps_and_what_stands_before_them_are_attended_to_apart_and_joined(tokens):
+    queries = random(1, 5, 16, seed=1)
+    keys, values = 3 * random(3, tokens, 16, seed=2), random(3, tokens, 4, seed=3)
+    lengths = []
+
+    def maps(queries, keys, values):
+        lengths.append(keys.shape[1])
+        return attend_and_sum(queries, keys, values)
+
+    found = attention_kernel.attend_in_two(
+        queries, keys, values, cells=4, maps=maps, others=attend_and_sum
+    )
+    assert_close(found, attend_and_sum(queries, keys, values)[0])
+    assert lengths == [tokens // 4 * 4]
+
+
+def test_a_kernel_is_tried_before_it_is_taken():
+    sizes = GroundingConfig(image_size=64, hidden_size=16, memory_size=4)
+    right = partial(
+        attention_kernel.attend_in_two, cells=sizes.places, maps=attend_and_sum,
+        others=attend_and_sum,
+    )  # fmt: skip
+
+    def equal_widths_only(queries, keys, values):
+        raise RuntimeError("no such kernel")
+
+    def with_sums_to_base_two(queries, keys, values):
+        found, log_sum = attend_and_sum(queries, keys, values)
+        return found, log_sum / log(2)
+
+    wrong = partial(right, maps=with_sums_to_base_two)
+    tried = {
+        name: attention_kernel._is_right(attend, torch.zeros(16), sizes)
+        for name, attend in (("right", right), ("none", equal_widths_only), ("wrong", wrong))
+    }
+    assert tried == {"right": True, "none": False, "wrong": False}
 
 
 def test_a_kernel_that_is_named_is_taken(usable):

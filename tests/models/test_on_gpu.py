@@ -22,6 +22,7 @@ from submission.models.sa2va.model import Limits, Sa2VA
 from submission.models.sam2.attention_kernel import choose_kernels
 from submission.models.sam2.fixed_parts import CudaGraphs, FixedParts, fixed_parts
 from submission.models.sam2.image_features import Keeping
+from submission.models.sam2.sizes import GroundingConfig
 from submission.video.frame_loader import FrameLoader
 
 DEVICE = os.environ.get("MEVIS_GPU_TESTS", "cuda")
@@ -141,17 +142,17 @@ def test_kernels_of_the_released_width_agree(wanted, objects, queried):
     own = objects if queried == "own queries" else 1
     queries, keys, wide = (
         torch.randn(batch, count, WIDTH, generator=generator, device="cuda", dtype=torch.bfloat16)
-        for batch, count in ((own, 256), (objects, 900), (objects, 900))
+        for batch, count in ((own, 256), (objects, 5000), (objects, 5000))
     )
     try:
-        kernel = choose_kernels(keys, NARROW, wanted).of(objects)
+        kernel = choose_kernels(keys, GroundingConfig(), wanted).of(objects)
     except InputError as refusal:
         pytest.skip(str(refusal))
     assert kernel.name != "math"
     narrow = wide[..., :NARROW].contiguous()
     asked = [(kernel.attend, narrow if kernel.is_narrow else wide), (kernel.within, wide)]
     for attend, values in asked:
-        seen = keys[:, 37:837], values[:, 37:837]  # a view with gaps, as the memory bank gives it
+        seen = keys[:, 37:4237], values[:, 37:4237]  # a view with gaps, as the memory bank gives it
         scores = queries.float() @ seen[0].float().mT / WIDTH**0.5
         exact = torch.softmax(scores, -1) @ seen[1].float()
         found = attend(queries, *seen).float()

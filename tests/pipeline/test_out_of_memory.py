@@ -33,7 +33,8 @@ class Model:
     def watch(self, loader, keeping):
         return "features"
 
-    def ask(self, loader, sentences, settings, kept=None):
+    def ask(self, loader, sentences, settings, kept=None, meanwhile=None):
+        meanwhile()
         return list(sentences)
 
     def ground(self, video, replies, settings):

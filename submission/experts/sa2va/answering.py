@@ -1,7 +1,9 @@
 """Let a Sa2VA answer in a session: what equal experts have made is taken, a full GPU gets less."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from submission.errors import InputError
@@ -39,8 +41,8 @@ class Answering:
         while True:
             try:
                 features = self._features(session, model, several=several)
-                model.begin(features, call)
-                replies = self._replies(session, model, sentences, call)
+                begin = partial(model.begin, features, call)
+                replies = self._replies(session, model, sentences, call, begin)
                 answers = model.ground(features, replies, call)
                 self.ran_on = model.attention
                 if self.tools.compute.compile != "off":
@@ -65,17 +67,17 @@ class Answering:
             torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
 
     def _replies(
-        self, session: VideoSession, model: "Sa2VA", sentences: list[str], call: CallSettings
-    ) -> "list[Reply]":
+        self, session: VideoSession, model: "Sa2VA", sentences: list[str], call: CallSettings,
+        meanwhile: Callable[[], None],
+    ) -> "list[Reply]":  # fmt: skip
         """What the language model says; asked once by all that show and ask it the same."""
+
+        def ask() -> _Said:
+            kept = self._kept_images(session)
+            return _Said(model.ask(session.loader, sentences, call, kept=kept, meanwhile=meanwhile))
+
         asked = asked_alike(session.shape[0], sentences, call)
-        said = session.shared(
-            ("replies", self.source.model_key, asked),
-            lambda: _Said(
-                model.ask(session.loader, sentences, call, kept=self._kept_images(session))
-            ),
-        )
-        return said.replies
+        return session.shared(("replies", self.source.model_key, asked), ask).replies
 
     def _features(self, session: VideoSession, model: "Sa2VA", *, several: bool) -> "FrameFeatures":
         """The video's image features: those of an equal image encoder where there are some."""

@@ -69,7 +69,7 @@ def load(
     network, config = opened.network, opened.config
     if attention != "auto":  # one that is not there is refused before the weights are read
         keys = torch.empty(config.grounding.hidden_size, dtype=precision, device=place)
-        choose_kernels(keys, config.grounding.memory_size, attention)
+        choose_kernels(keys, config.grounding, attention)
         network.grounding.attention = attention
     if quantize == "int8":
         keep_in_int8(network.language.model)

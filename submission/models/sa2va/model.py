@@ -139,8 +139,10 @@ class Sa2VA:
         values arise that are no finite numbers, naming the module.
         """
         with self._video(frames) as video:
-            self.begin(video, settings)
-            replies = self.ask(video.loader, sentences, settings, answers=answers, kept=kept)
+            replies = self.ask(
+                video.loader, sentences, settings, answers=answers, kept=kept,
+                meanwhile=partial(self.begin, video, settings),
+            )  # fmt: skip
             return self.ground(video, replies, settings)
 
     @torch.inference_mode()
@@ -157,10 +159,12 @@ class Sa2VA:
     def ask(
         self, loader: FrameLoader, sentences: Sequence[str], settings: Settings = DEFAULTS, *,
         answers: Sequence[str] | None = None, kept: KeptImages | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> list[language.Reply]:  # fmt: skip
         """Let the language model answer: the first half of `segment`, arguments as there.
 
-        Of the settings, replies hang on what `asked_alike` (procedures.py) returns, and no more.
+        `meanwhile` launches what a GPU can do beside it. Of the settings, replies hang on what
+        `asked_alike` (procedures.py) returns, and no more.
         """
         procedure = PROCEDURES[settings.procedure]
         self._refuse_contradictions(settings)
@@ -175,6 +179,8 @@ class Sa2VA:
         prompts = say(procedure.question)
         asked = say(existence_question) if settings.ask else []
         seen = self.backbone.look(loader, images, settings)
+        if meanwhile is not None:
+            meanwhile()
         return self._numbers(
             partial(self._answer, seen, prompts, asked, answers, settings.max_new_tokens, kept)
         )

@@ -8,6 +8,7 @@ the weights of a softmax sum to one, so it can as well follow the attention.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -17,8 +18,11 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from submission.errors import InputError
+from submission.models.sam2.sizes import GroundingConfig
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+# The same, and with it the logarithm of the sum of exponentials of the scores, (B, Q) float32.
+AttendAndSum = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 BLOCK = 2**20  # scores computed at once on a CPU: 4 MB, about a core's share of the caches
 
@@ -30,12 +34,14 @@ ON_A_GPU = (
 )
 # On an H200 with 45,120 keys of width 256, cuDNN takes 4.4 ms for 16 objects, 3.2 with narrow
 # values, where flash takes 9.4; and 1.07 ms for one object where flash takes 0.64: flash splits the
-# keys of few objects over the whole GPU. cuDNN plans once, 35 to 50 ms, for each pair of objects
-# and length of memory.
+# keys of few objects over the whole GPU. cuDNN plans once, 40 to 75 ms, for each pair of objects
+# and length of memory, of which a run meets hundreds; so it is shown whole maps, of which there are
+# M to M + 6, and object pointers, whose number changes with every frame, are attended to apart.
 # Kernels that plan nothing. torch takes cuDNN's first on Hopper and Blackwell, whose plans are for
 # one shape: in a language model each token makes a new one, in the mask decoder each number of
 # objects makes several.
 UNPLANNED = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+LARGEST_ERROR = 2e-2  # relative; bfloat16 makes 2e-3
 HOPPER = 9  # major compute capability
 CUDNN_FROM = 4  # objects
 WANTED = ("auto", "flash", "cudnn", "fa3")  # what a recipe may name
@@ -72,12 +78,12 @@ class Kernels:
         return f"{self.few.name}, {self.many.name} from {CUDNN_FROM} objects"
 
 
-def choose_kernels(like: Tensor, narrow: int, wanted: str = "auto") -> Kernels:
+def choose_kernels(like: Tensor, sizes: GroundingConfig, wanted: str = "auto") -> Kernels:
     """Choose the kernels for keys of the width, precision and device of `like` (..., C).
 
-    `narrow` is the width K of a value before its projection. Warns when a GPU is left with none but
-    the slow "math". Raises InputError when a kernel is `wanted` that torch has not for such keys
-    there.
+    `sizes` says how many tokens a map has, and how wide a value is before its projection. Warns
+    when a GPU is left with none but the slow "math". Raises InputError when a kernel is `wanted`
+    that torch has not for such keys there.
     """
     on_gpu = like.device.type == "cuda"
     if wanted == "auto" and not on_gpu:
@@ -89,9 +95,9 @@ def choose_kernels(like: Tensor, narrow: int, wanted: str = "auto") -> Kernels:
     names = [name for name, backend in ON_A_GPU if backend in usable]
     taken = [name for name in names if wanted in ("auto", name.lower())]
     if {"flash", "cuDNN"} <= set(taken) and _is_hopper(like):  # so "auto" is wanted
-        return Kernels(*(_on_gpu(name, like, narrow) for name in ("flash", "cuDNN")))
+        return Kernels(*(_on_gpu(name, like, sizes) for name in ("flash", "cuDNN")))
     if taken:
-        return _for_any_number(_on_gpu(taken[0], like, narrow))
+        return _for_any_number(_on_gpu(taken[0], like, sizes))
     place = torch.cuda.get_device_name(like.device) if on_gpu else f"a {like.device.type.upper()}"
     if wanted != "auto":
         raise InputError(
@@ -114,22 +120,40 @@ def _for_any_number(kernel: AttentionKernel) -> Kernels:
     return Kernels(kernel, kernel)
 
 
-def _on_gpu(name: str, like: Tensor, narrow: int) -> AttentionKernel:
-    """One of torch's fused kernels; cuDNN's with narrow values where it takes them."""
+def _on_gpu(name: str, like: Tensor, sizes: GroundingConfig) -> AttentionKernel:
+    """One of torch's fused kernels; cuDNN's with narrow values where that works."""
     attend = _only(dict(ON_A_GPU)[name])
-    if name == "cuDNN" and _takes_narrow(attend, like, narrow):
-        return AttentionKernel("cuDNN with narrow values", True, attend, attend)
+    if name == "cuDNN":
+        narrow = partial(
+            attend_in_two, cells=sizes.places, maps=_sum_by_cudnn, others=_sum_by_efficient
+        )
+        known: dict[str, Attend] = {
+            "cuDNN with narrow values": narrow,
+            "cuDNN, narrow, planning": attend,
+        }
+        for full, one in known.items():
+            if _is_right(one, like, sizes):
+                return AttentionKernel(full, True, one, attend)
     return AttentionKernel(name, False, attend, attend)
 
 
-def _takes_narrow(attend: Attend, like: Tensor, narrow: int) -> bool:
-    """Whether a kernel takes values narrower than keys: tried, for torch has no question for it."""
-    keys = like.new_zeros(1, 128, like.shape[-1])
+@torch.no_grad()
+def _is_right(attend: Attend, like: Tensor, sizes: GroundingConfig) -> bool:
+    """Whether torch has what a kernel calls and it computes attention: tried on a map and a bit."""
+    device, tokens = like.device, sizes.places + 8
+    random = torch.Generator(device).manual_seed(0)
+    queries, keys, values = (
+        torch.randn(2, count, width, generator=random, device=device)
+        for count, width in (
+            (64, like.shape[-1]), (tokens, like.shape[-1]), (tokens, sizes.memory_size)
+        )
+    )  # fmt: skip
+    exact = (queries @ keys.mT / like.shape[-1] ** 0.5).softmax(-1) @ values
     try:
-        attend(keys, keys, keys[..., :narrow].contiguous())
-    except RuntimeError:
+        found = attend(*(one.to(like.dtype) for one in (queries, keys, values)))
+    except (AttributeError, RuntimeError, TypeError):
         return False
-    return True
+    return bool((found - exact).norm() < LARGEST_ERROR * exact.norm())
 
 
 def _is_hopper(like: Tensor) -> bool:
@@ -188,6 +212,38 @@ def _only(backend: SDPBackend) -> Attend:
             return attend_fused(queries, keys, values)
 
     return attend
+
+
+def attend_in_two(
+    queries: Tensor, keys: Tensor, values: Tensor, *, cells: int, maps: AttendAndSum,
+    others: AttendAndSum,
+) -> Tensor:  # fmt: skip
+    """Attend to whole maps of `cells` tokens, and apart to those before them: (B, Q, K).
+
+    Attention to all of them is the mean of both, weighted by their sums of exponentials.
+    """
+    queries = queries.expand(len(keys), -1, -1).contiguous()  # cuDNN plans for strides, too
+    before = keys.shape[1] % cells
+    found, log_sum = maps(queries, keys[:, before:], values[:, before:])
+    if not before:
+        return found
+    other, other_log_sum = others(queries, keys[:, :before], values[:, :before])
+    share = torch.sigmoid(other_log_sum - log_sum)[..., None]
+    return torch.lerp(found.float(), other.float(), share).to(found.dtype)
+
+
+def _sum_by_cudnn(queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    found, log_sum, *_ = torch.ops.aten._scaled_dot_product_cudnn_attention(
+        queries[:, None], keys[:, None], values[:, None], None, True
+    )
+    return found[:, 0], log_sum.reshape(queries.shape[:2])
+
+
+def _sum_by_efficient(queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    found, log_sum, *_ = torch.ops.aten._scaled_dot_product_efficient_attention(
+        queries[:, None], keys[:, None], values[:, None], None, True
+    )
+    return found[:, 0], log_sum[:, 0, : queries.shape[1]]  # the kernel rounds up to its block
 
 
 def attend_fused(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:

@@ -11,12 +11,17 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from sam2.modeling.backbones.hieradet import Hiera
+from sam2.modeling.memory_encoder import Fuser
 from sam2.modeling.sam.prompt_encoder import PromptEncoder
 from sam2.modeling.sam.transformer import Attention, TwoWayTransformer
 from sam2.modeling.sam2_utils import LayerNorm2d
 from torch import Tensor, nn
 
-FEWEST_CHANNELS = 16  # below, one fused norm for each pixel is slower than passes over the map
+# Below so many channels, one fused norm for each pixel is slower than passes over the map; on a
+# GPU its kernel takes a block of threads for each pixel (H200, 16 maps of 16 channels and 256 x 256
+# pixels in bfloat16: 1.14 ms, in passes 0.18; of 64 channels 0.29 and 0.26).
+FEWEST_CHANNELS = 16
+FEWEST_ON_A_GPU = 64
 
 
 class ChannelNorm(LayerNorm2d):  # type: ignore[misc]
@@ -27,7 +32,10 @@ class ChannelNorm(LayerNorm2d):  # type: ignore[misc]
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[1] < FEWEST_CHANNELS:
+        if x.device.type == "cuda" and not torch.is_grad_enabled():
+            if x.shape[1] < FEWEST_ON_A_GPU:
+                return self._by_moments(x)
+        elif x.shape[1] < FEWEST_CHANNELS:
             if torch.is_grad_enabled() or x.dtype != torch.float32:
                 return super().forward(x)  # type: ignore[no-any-return]
             return self._by_channel(x)
@@ -35,6 +43,15 @@ class ChannelNorm(LayerNorm2d):  # type: ignore[misc]
         return F.layer_norm(rows, rows.shape[-1:], self.weight, self.bias, self.eps).permute(
             0, 3, 1, 2
         )
+
+    def _by_moments(self, x: Tensor) -> Tensor:
+        """Norm in four passes over the map, each fused by itself."""
+        variance, mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
+        scaled = (x - mean) * torch.rsqrt(variance + self.eps)
+        normed = torch.addcmul(self.bias[:, None, None], scaled, self.weight[:, None, None])
+        if x.shape[1] < FEWEST_CHANNELS:
+            return normed
+        return normed.contiguous(memory_format=torch.channels_last)
 
     def _by_channel(self, x: Tensor) -> Tensor:
         """Norm with maps of one channel beside the result, and nothing else of its size."""
@@ -107,6 +124,18 @@ class QuickPromptEncoder(PromptEncoder):  # type: ignore[misc]
     def get_dense_pe(self) -> Tensor:
         weights = (self.pe_layer.positional_encoding_gaussian_matrix,)
         return self._tables.of(self.image_embedding_size, weights, super().get_dense_pe)
+
+
+class QuickFuser(Fuser):  # type: ignore[misc]
+    """The memory encoder's last layers, on a GPU with channels last.
+
+    Its convolutions of 7 x 7 in each channel take 0.12 ms there instead of 0.58 (H200, 16 objects).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type == "cuda":
+            x = x.contiguous(memory_format=torch.channels_last)
+        return super().forward(x)  # type: ignore[no-any-return]
 
 
 class NoPosition(nn.Module):

@@ -35,7 +35,7 @@ def load_sam2(
     network = _checked(file, tensors)
     if attention != "auto":
         keys = torch.empty(network.config.hidden_size, dtype=dtype, device=device)
-        choose_kernels(keys, network.config.memory_size, attention)
+        choose_kernels(keys, network.config, attention)
         network.attention = attention
     for name, value in tensors.items():
         place(network, name, value.to(device), dtype)

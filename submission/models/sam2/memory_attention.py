@@ -153,7 +153,7 @@ class MemoryReader:
 def kernels_of(network: GroundingNetwork) -> Kernels:
     """The kernels for this network's widths, precision and device."""
     keys = network.memory_attention.layers[0].cross_attn_image.k_proj.bias
-    return choose_kernels(keys, network.config.memory_size, network.attention)
+    return choose_kernels(keys, network.config, network.attention)
 
 
 def as_tokens(maps: Tensor) -> Tensor:
