@@ -1,13 +1,13 @@
 """Pixel-level voting: several masks of one sentence become one.
 
-Pure and exact: arrays in, arrays out, whole-number arithmetic, so neither rounding nor the
+Pure and exact: tracks in, a track out, whole-number arithmetic, so neither rounding nor the
 order of the members can change a pixel. `decision_table` defines the rules.
 """
 
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,46 +55,14 @@ def decision_table(
     raise ValueError(f'the rule is {rule!r}; it must be "majority" or "paper"')
 
 
-def vote_frame(frames: Sequence[NDArray[np.bool_]], table: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the vote on one frame: K masks, bool (H, W), and the table of K members."""
-    if len(table) != 1 << len(frames):
-        raise ValueError(f"a table for {len(table)} combinations cannot decide {len(frames)} masks")
-    code: NDArray[Any] = np.zeros_like(frames[0], dtype=np.uint8 if len(frames) <= 8 else np.uint16)
-    for bit, frame in enumerate(frames):
-        if frame.shape != code.shape or frame.dtype != np.bool_:
-            raise ValueError(
-                f"member {bit} has a mask {frame.dtype} {frame.shape}; "
-                f"the first has bool {code.shape}"
-            )
-        np.bitwise_or(code, code.dtype.type(1 << bit), out=code, where=frame)
-    answer: NDArray[np.bool_] = table[code]
-    return answer
-
-
-def vote(
-    members: Sequence[NDArray[np.bool_]], rule: Rule, weights: Sequence[float] | None = None
-) -> NDArray[np.bool_]:
-    """Return the vote of K members, each bool (T, H, W), as bool (T, H, W).
-
-    `decision_table` defines the rules and raises ValueError for weights that make no sense;
-    members of different shapes raise it too.
-    """
-    table = decision_table(len(members), rule, weights)
-    if len({member.shape for member in members}) > 1:
-        raise ValueError(f"members have different shapes: {[mask.shape for mask in members]}")
-    voted = np.empty_like(members[0])
-    for index in range(len(voted)):
-        voted[index] = vote_frame([member[index] for member in members], table)
-    return voted
-
-
 def vote_tracks(
     members: Sequence[Track], rule: Rule, weights: Sequence[float] | None = None
 ) -> Track:
-    """Return the vote of K tracks as a track; the same as `vote`, without making any array.
+    """Return the vote of K tracks as a track, without making any array.
 
     Between two places where some member changes, all pixels have the same votes, so the table
-    is asked once for each such run: ten times as fast at 1080p as pixel by pixel.
+    is asked once for each such run: ten times as fast at 1080p as pixel by pixel. Raises ValueError
+    as `decision_table`, and for members of different shapes.
     """
     table = decision_table(len(members), rule, weights)
     size, num_frames = members[0].size, len(members[0])

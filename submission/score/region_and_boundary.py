@@ -5,10 +5,7 @@ Pure functions of two masks; nothing here knows of videos, sentences or files.
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
-from submission.score.mask_window import Mask, Shape
+from submission.score.mask_window import Shape
 
 BOUNDARY_TOLERANCE = 0.008  # of the image diagonal; rounded up to whole pixels
 
@@ -39,34 +36,3 @@ def frame_f(pred: Shape, truth: Shape, reach: int) -> float:
 def default_tolerance(height: int, width: int) -> int:
     """Return the tolerance of F in pixels for this frame size: 18 for 1920 x 1080."""
     return math.ceil(BOUNDARY_TOLERANCE * math.hypot(height, width))
-
-
-def region_similarity(pred: Mask, truth: Mask) -> NDArray[np.float64]:
-    """Return J of each frame, (T,); `frame_j` defines it.
-
-    `pred` and `truth` are bool (T, H, W). Raises ValueError when their shapes differ.
-    """
-    _require_clips(pred, truth)
-    return np.array([frame_j(p, t) for p, t in zip(*_shapes(pred, truth), strict=True)])
-
-
-def boundary_accuracy(pred: Mask, truth: Mask, tolerance: int | None = None) -> NDArray[np.float64]:
-    """Return F of each frame, (T,); `frame_f` defines it. The default tolerance is the judge's.
-
-    `pred` and `truth` are bool (T, H, W). Raises ValueError when their shapes differ.
-    """
-    _require_clips(pred, truth)
-    reach = default_tolerance(*pred.shape[1:]) if tolerance is None else tolerance
-    return np.array([frame_f(p, t, reach) for p, t in zip(*_shapes(pred, truth), strict=True)])
-
-
-def _shapes(*clips: Mask) -> list[list[Shape]]:
-    return [[Shape.of_mask(mask) for mask in clip] for clip in clips]
-
-
-def _require_clips(pred: Mask, truth: Mask) -> None:
-    for name, masks in (("pred", pred), ("truth", truth)):
-        if masks.ndim != 3 or masks.dtype != np.bool_:
-            raise ValueError(f"{name} is {masks.dtype} {masks.shape}; it must be bool (T, H, W)")
-    if pred.shape != truth.shape:
-        raise ValueError(f"pred is {pred.shape} and truth {truth.shape}; they must be equal")

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from submission.masks.track import Track
-from submission.masks.voting import decision_table, vote, vote_frame, vote_tracks
+from submission.masks.voting import decision_table, vote_tracks
+
+
+def vote(masks, rule, weights=None):
+    """The vote as it is defined: pixel by pixel, on arrays (T, H, W)."""
+    codes = sum(mask.astype(int) << member for member, mask in enumerate(masks))
+    return decision_table(len(masks), rule, weights)[codes]
+
+
+def encoded(masks):
+    return [Track.encode(mask) for mask in masks]
 
 
 def needed(num_members, rule):
@@ -45,18 +55,18 @@ def test_weights_mean_their_decimal_digits():
 def test_one_member_is_its_own_answer():
     mask = np.random.default_rng(0).random((2, 5, 6)) < 0.5
     for rule in ("majority", "paper"):
-        assert np.array_equal(vote([mask], rule, [0.3]), mask)
+        assert vote_tracks(encoded([mask]), rule, [0.3]) == Track.encode(mask)
 
 
 @pytest.mark.parametrize("rule", ["majority", "paper"])
 def test_the_order_of_the_members_does_not_matter(rule):
-    masks = np.random.default_rng(1).random((3, 2, 5, 6)) < 0.5
+    tracks = encoded(np.random.default_rng(1).random((3, 2, 5, 6)) < 0.5)
     weights = [0.7, 1.1, 0.4]
     votes = [
-        vote([masks[k] for k in order], rule, [weights[k] for k in order])
+        vote_tracks([tracks[k] for k in order], rule, [weights[k] for k in order])
         for order in itertools.permutations(range(3))
     ]
-    assert all(np.array_equal(votes[0], other) for other in votes)
+    assert all(votes[0] == other for other in votes)
 
 
 @pytest.mark.parametrize("num_members", [1, 2, 3, 4])
@@ -66,7 +76,7 @@ def test_tracks_vote_alike_from_nearly_empty_to_nearly_full(num_members, rule):
     densities = np.array([0, 0.01, 0.3, 0.9, 1])[:, None, None]
     masks = [rng.random((5, 7, 6)) < rng.permutation(densities) for _ in range(num_members)]
     weights = [0.5 + member for member in range(num_members)]
-    voted = vote_tracks([Track.encode(mask) for mask in masks], rule, weights)
+    voted = vote_tracks(encoded(masks), rule, weights)
     assert voted == Track.encode(vote(masks, rule, weights))
 
 
@@ -77,7 +87,7 @@ def test_tracks_and_arrays_vote_alike(num_members):
     voted = vote(list(masks), "majority")
     assert np.array_equal(voted, masks.sum(axis=0) * 2 > num_members)
     assert np.array_equal(voted[1], masks[0, 1])
-    assert vote_tracks([Track.encode(mask) for mask in masks], "majority") == Track.encode(voted)
+    assert vote_tracks(encoded(masks), "majority") == Track.encode(voted)
 
 
 @pytest.mark.parametrize("num_members", [0, 17])
@@ -97,10 +107,4 @@ def test_unknown_rules_and_unequal_shapes_are_refused():
     with pytest.raises(ValueError, match="unanimous"):
         decision_table(2, "unanimous")
     with pytest.raises(ValueError, match="different shapes"):
-        vote([a, b], "majority")
-    with pytest.raises(ValueError, match="different shapes"):
-        vote_tracks([Track.encode(a), Track.encode(b)], "majority")
-    with pytest.raises(ValueError, match="uint8"):
-        vote_frame([a[0], a[0].view(np.uint8)], decision_table(2, "majority"))
-    with pytest.raises(ValueError, match="cannot decide"):
-        vote_frame([a[0]], decision_table(2, "majority"))
+        vote_tracks(encoded([a, b]), "majority")
