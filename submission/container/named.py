@@ -1,11 +1,9 @@
 """What a recipe names on this machine: the files and folders that a container has to see, too."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from submission.errors import InputError
-from submission.files.toml_text import read_toml
+from submission.files.toml_text import read_toml, strings
 from submission.files.user_paths import expand
 
 PATH_LIKE = ("/", "./", "../", "~")
@@ -25,22 +23,11 @@ def named_by(recipe: Path) -> tuple[Path, ...]:
         raise InputError(f"{recipe}: no such recipe") from None
     folder = recipe.absolute().parent
     named = [recipe.absolute()]
-    for text in _strings(values):
+    for text in strings(values):
         path = folder / expand(text)
         if text.startswith(PATH_LIKE) or (text and _lies_there(path)):
             named.append(path)
     return tuple(dict.fromkeys(named))
-
-
-def _strings(values: Any) -> Iterator[str]:
-    if isinstance(values, str):
-        yield values
-    elif isinstance(values, dict):
-        for value in values.values():
-            yield from _strings(value)
-    elif isinstance(values, list):
-        for value in values:
-            yield from _strings(value)
 
 
 def _lies_there(path: Path) -> bool:

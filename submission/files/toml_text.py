@@ -45,7 +45,7 @@ def parse_toml(content: bytes, where: object) -> dict[str, Any]:
     except ValueError as error:  # no TOML, no UTF-8, or a number that Python refuses to read
         reason = mistaken_for(content) or f"not valid TOML: {error}{_hint(content, str(error))}"
         raise InputError(f"{where}: {reason}") from None
-    for text in _strings(values):
+    for text in strings(values):
         if SPOILT.match(text):
             raise InputError(f"{where}: {text!r} is no path: {HINT}")
     return values
@@ -59,9 +59,10 @@ def _hint(content: bytes, error: str) -> str:
     return ""
 
 
-def _strings(value: Any) -> Iterator[str]:
+def strings(value: Any) -> Iterator[str]:
+    """Give the texts among the values of nested tables and lists."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
         for one in value.values() if isinstance(value, dict) else value:
-            yield from _strings(one)
+            yield from strings(one)

@@ -5,12 +5,12 @@ Every answer names its maker, by a digest of the record, so a damaged record cos
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from submission.errors import Fault, InputError, StoreMismatch, list_faults
+from submission.files.removal import remove
 from submission.files.sealed_json import read_sealed
 from submission.files.strict_json import read_object
 from submission.files.whole import write_json
@@ -94,14 +94,6 @@ def mend_folder(folder: Path, wanted: Mapping[str, Any]) -> list[Path]:
     remove(path)
     write_json(path, wanted)
     return others
-
-
-def remove(path: Path) -> None:
-    """Remove what lies there, whatever it is."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _maker(answer: Path) -> str | None:

@@ -17,6 +17,7 @@ from typing import Any
 from submission.dataset.names import name_fault
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, FaultyInput, InputError, StoreMismatch, list_faults
+from submission.files.removal import remove
 from submission.files.sealed_json import SEAL, read_sealed, write_sealed
 from submission.masks.identity import (
     IDENTITY_FILE,
@@ -26,7 +27,6 @@ from submission.masks.identity import (
     maker_of,
     mend_folder,
     read_identity,
-    remove,
 )
 from submission.masks.track import Track
 

@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 from typing import Self
 
 from submission.dataset.records import Expression, Video
@@ -48,14 +47,9 @@ class PredictionWriter:
         """Wait until everything that was handed on is on disk; raise what a write raised."""
         self._wait(0)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if error is None:
+            if kind is None:
                 self.flush()
         finally:
             self._thread.shutdown()

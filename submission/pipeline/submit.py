@@ -11,6 +11,7 @@ from submission.dataset.records import Split
 from submission.dataset.selection import Shard, select
 from submission.device import settle_device
 from submission.errors import FaultyResult, InputError
+from submission.files.removal import remove_others
 from submission.gate.lines import gate_lines, gate_warnings
 from submission.output.check import Verdict
 from submission.pipeline.check import CHECK_UNITS, check_run
@@ -24,12 +25,7 @@ from submission.pipeline.report import report
 from submission.pipeline.score import SCORE_UNITS, score_run
 from submission.pipeline.team import Team, open_team
 from submission.pipeline.truth import settle_truth, warn_of_other_files
-from submission.pipeline.vote import (
-    VOTE_UNITS,
-    odd_answers,
-    remove_other_videos,
-    vote,
-)
+from submission.pipeline.vote import VOTE_UNITS, odd_answers, vote
 from submission.recipe import Recipe, as_json
 from submission.report.writing import REPORT_UNITS
 from submission.run.folder import RunFolder
@@ -194,7 +190,7 @@ class Run:
             if gate := self.recipe.gate:
                 for words in gate_warnings(gate, self.split.version, self._experts):
                     self.reporter.warn(words)
-            remove_other_videos(self.folder, self.videos)
+            remove_others(self.folder.annotations, self.videos)  # those of another split
             vote(self.recipe, self.split, self.folder, self.reporter)
         odd = odd_answers(self.split, self.folder)
         for words in odd:

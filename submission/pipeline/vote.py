@@ -7,7 +7,7 @@ no other.
 
 import shutil
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from submission.code_digest import code_digest
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, FaultyInput, InputError
+from submission.files.removal import remove_others
 from submission.gate.decision import Decision, Gate
 from submission.gate.evidence import gather
 from submission.gate.judge import EXISTENCE
@@ -79,14 +80,6 @@ def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
             gate = {"gate": decisions} if recipe.gate else {}
             run.stages.record(_stage(video), inputs, noticed=noticed, pngs=pngs, **gate)
             reporter.advance(video.num_masks * VOTE_UNITS, f"video {number}/{len(todo)}")
-
-
-def remove_other_videos(run: RunFolder, videos: Container[str]) -> None:
-    """Remove PNGs of videos that the whole split does not name: those of another split."""
-    if run.annotations.is_dir():
-        for path in run.annotations.iterdir():
-            if path.name not in videos:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def refuse_missing(recipe: Recipe, split: Split, store: PredictionStore) -> None:
@@ -217,7 +210,8 @@ def _cast(ballot: _Ballot) -> tuple[Decisions, dict[str, Any], Checksums]:
     """
     video, decisions = ballot.video, {}
     noticed, voted = dict.fromkeys(ballot.members, Noticed()), Noticed()
-    _remove_others(ballot.folder, {expression.id for expression in video.expressions})
+    # What an earlier run or a killed writer left; the folder is ours alone.
+    remove_others(ballot.folder, {expression.id for expression in video.expressions})
     for expression, answers, result, decision in _results(ballot):
         where = f"{video.name}/{expression.id}"
         for name, answer in answers.items():
@@ -277,15 +271,6 @@ def read_odds(
         if store.path(judge, video.name, expression.id).exists():
             said |= store.read(judge, video, expression).details["odds"]
     return said
-
-
-def _remove_others(folder: Path, wanted: set[str]) -> None:
-    """Remove what an earlier run or a killed writer left in a folder that is ours alone."""
-    if not folder.is_dir():
-        return
-    for path in folder.iterdir():
-        if path.name not in wanted:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _pixels(video: Video) -> int:

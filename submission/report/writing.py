@@ -4,7 +4,6 @@ A video whose predictions, truth and vote are those of the last time is not done
 """
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from submission.code_digest import code_digest
 from submission.dataset.ground_truth import read_ground_truth
 from submission.dataset.records import Split
 from submission.errors import InputError
+from submission.files.removal import remove_others
 from submission.files.strict_json import read_json
 from submission.files.whole import write_bytes
 from submission.pool import open_pool, work_through
@@ -71,7 +71,8 @@ def write_report(
     _write_parts(todo, split, run, reporter)
     videos = [run.stages.read(_stage(part)) | {"files": _addresses(part, run)} for part in parts]
     write_bytes(run.report, render(split, voting, videos, results or {}, record, notes).encode())
-    _remove_others(parts)
+    wanted = {file.name for part in parts for file in part.files}
+    remove_others(parts[0].folder, wanted)  # of an earlier report with more videos
     run.stages.record("report/page", page_inputs, made=contents([run.report]))
     return run.report
 
@@ -186,14 +187,6 @@ def _copy_records(run: RunFolder, with_score: bool) -> None:
             copy.unlink(missing_ok=True)
         elif not copy.is_file() or copy.read_bytes() != content:
             write_bytes(copy, content)
-
-
-def _remove_others(parts: list[VideoPart]) -> None:
-    """Remove what an earlier report with more videos, or a killed writer, left behind."""
-    wanted = {file.name for part in parts for file in part.files}
-    for path in parts[0].folder.iterdir():
-        if path.name not in wanted:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _template_digest() -> str:

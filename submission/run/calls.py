@@ -8,14 +8,13 @@ the hardware, code and seconds of each.
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from submission.errors import InputError
 from submission.files.strict_json import read_json
-from submission.files.whole import write_json
 
 Call = dict[str, Any]
 
@@ -28,11 +27,6 @@ def new_call_file(run: Path) -> Path:
     when = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     machine = "".join(letter if letter.isalnum() else "-" for letter in platform.node())
     return run / FOLDER / f"{when}-{machine}-{os.getpid()}.json"
-
-
-def write_call(path: Path, call: Mapping[str, Any]) -> None:
-    """Keep what a call has done so far."""
-    write_json(path, call)
 
 
 def read_calls(run: Path) -> list[Call]:

@@ -22,7 +22,7 @@ from submission.dataset.records import Split
 from submission.errors import InputError, StoreMismatch
 from submission.files.strict_json import read_json
 from submission.files.whole import write_json
-from submission.run.calls import join_attention, new_call_file, read_calls, sum_seconds, write_call
+from submission.run.calls import join_attention, new_call_file, read_calls, sum_seconds
 from submission.weights.lock import Lock
 from submission.weights.verify import locked_as
 
@@ -74,7 +74,7 @@ class RunRecord:
             }
             | ({"workers": self.workers} if self.workers else {})
         )
-        write_call(self._call_file, call)
+        write_json(self._call_file, call)
         calls = read_calls(self.path.parent)
         self._values |= {
             "seconds": sum_seconds(calls, call),

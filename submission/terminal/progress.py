@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from getpass import getpass
 from pathlib import Path
 from shutil import get_terminal_size
-from types import TracebackType
 from typing import Any, Literal, Self
 
 from rich.console import Console
@@ -72,12 +71,7 @@ class Reporter:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 

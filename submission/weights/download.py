@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-import shutil
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from submission.weights.hashes import leave_record, update
 from submission.weights.hub import Hub
 from submission.weights.lock import LockedCheckpoint, LockedFile
 from submission.weights.retry import TryAgain, persist
-from submission.weights.sizes import in_words
+from submission.weights.sizes import free_at, in_words
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -108,10 +107,10 @@ def _not_through_a_link(path: str, flags: int) -> int:
 
 def no_room(folder: Path, needed: int, what: str) -> InputError:
     """Return the error of a disk that is too small."""
-    free = shutil.disk_usage(next(p for p in (folder, *folder.absolute().parents) if p.exists()))
+    free = in_words(free_at(folder))
     return InputError(
-        f"{folder}: not enough room for {what}: {in_words(needed)} needed, {in_words(free.free)} "
-        "free. What was fetched is kept: make room, or name another folder with --dir (or "
+        f"{folder}: not enough room for {what}: {in_words(needed)} needed, {free} free. "
+        "What was fetched is kept: make room, or name another folder with --dir (or "
         "MEVIS_WEIGHTS), and run the same command again"
     )
 

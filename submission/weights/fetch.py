@@ -5,7 +5,6 @@ on where it stopped, also in another process; two processes do not fetch the sam
 """
 
 import fcntl
-import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from submission.weights.hashes import digests, recall
 from submission.weights.hub import Hub
 from submission.weights.hub_cache import find_snapshot
 from submission.weights.lock import LockedCheckpoint, LockedFile
-from submission.weights.sizes import in_words
+from submission.weights.sizes import free_at, in_words, size_of
 from submission.weights.verify import differences
 
 CONNECTIONS = 4  # files at a time
@@ -89,7 +88,7 @@ def wrong_files(
 ) -> list[LockedFile]:
     """Return the files that are not there as the lock says; hashes what is not remembered."""
     folder = weights.home(checkpoint)
-    there = [file for file in checkpoint.files if _size(folder / file.path) == file.bytes]
+    there = [file for file in checkpoint.files if size_of(folder / file.path) == file.bytes]
     unread = sum(file.bytes for file in there if recall(folder / file.path) is None)
     if unread:
         reporter.say(f"hashing {in_words(unread)} of {checkpoint.name} that lie in {folder}")
@@ -149,8 +148,7 @@ def _refuse_unresolved(checkpoints: Sequence[LockedCheckpoint], weights: Weights
 
 
 def _refuse_without_room(folder: Path, needed: int) -> None:
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if needed and shutil.disk_usage(there).free < needed + SPARE_BYTES:
+    if needed and free_at(folder) < needed + SPARE_BYTES:
         raise no_room(folder, needed, "this fetch")
 
 
@@ -173,9 +171,5 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def _missing_bytes(folder: Path, file: LockedFile) -> int:
-    have = _size(partial_path(folder, file)) or 0
+    have = size_of(partial_path(folder, file)) or 0
     return file.bytes - have if have <= file.bytes else file.bytes
-
-
-def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None

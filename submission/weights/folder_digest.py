@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from submission.files.ordinary import open_ordinary
-from submission.weights.hashes import BLOCK, cache_folder, keep, read_memory
+from submission.weights.hashes import cache_folder, keep, read_memory
 
 READERS = min(16, os.cpu_count() or 1)  # small files: opening them is what takes time
 MEMORY = "folders.json"  # in the cache: by path, [digest of the state, digest of the content]
@@ -48,8 +48,5 @@ def digest_folder(folder: Path, names: Iterable[str]) -> str:
 def _digest_file(path: Path, is_ordinary: bool) -> str:
     if not is_ordinary:
         return "no ordinary file"
-    digest = hashlib.sha256()
     with open_ordinary(path) as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -215,9 +215,7 @@ class Hub:
                 f"{self._host}: its certificate is not trusted ({plain_words(error)}). Behind a "
                 "company proxy, set SSL_CERT_FILE to the company's CA bundle"
             ) from None
-        except requests.exceptions.JSONDecodeError:
-            raise InputError(f"{self._host}: its answer about {what} is not JSON") from None
-        except (requests.exceptions.ConnectionError, requests.exceptions.ConnectTimeout) as error:
+        except requests.exceptions.ConnectionError as error:
             if not self._reached:
                 raise InputError(
                     f"{self._host} cannot be reached ({plain_words(error)}): is there a network? "

@@ -1,7 +1,6 @@
 """What of some checkpoints is still to come: not locked, not fetched, how many bytes, what room."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from submission.weights.folders import Weights
 from submission.weights.hashes import NO_CACHE
 from submission.weights.hub_cache import find_snapshot
 from submission.weights.lock import LockedCheckpoint
-from submission.weights.sizes import in_words
+from submission.weights.sizes import free_at, in_words, size_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def left_to_download(checkpoint: LockedCheckpoint, weights: Weights) -> Download
     there = sum(
         file.bytes
         for file in checkpoint.files
-        if file.is_pinned and _size(folder / file.path) == file.bytes
+        if file.is_pinned and size_of(folder / file.path) == file.bytes
     )
     return Download(max(0, size - there), is_exact)
 
@@ -105,13 +104,3 @@ def room(folder: Path, needed: float) -> str:
         return "no place for them, as this user has no home: set MEVIS_WEIGHTS to a folder"
     free = free_at(folder)
     return f"{in_words(free)} free in {folder}{'' if needed < free else ': too little'}"
-
-
-def free_at(folder: Path) -> int:
-    """Return the free bytes where a folder lies, or would lie."""
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    return shutil.disk_usage(there).free
-
-
-def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None

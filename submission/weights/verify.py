@@ -7,6 +7,7 @@ from submission.errors import Fault, FaultyInput, InputError
 from submission.weights.folders import Weights
 from submission.weights.hashes import digests, recall
 from submission.weights.lock import EMPTY_SHA256, LockedCheckpoint, LockedFile, is_needed
+from submission.weights.sizes import size_of
 
 OnBytes = Callable[[int], None]
 
@@ -105,7 +106,7 @@ def open_locked(
 
 def bytes_to_read(checkpoint: LockedCheckpoint, folder: Path) -> int:
     """Return how many bytes of the checkpoint are there to be hashed."""
-    return sum(_size(folder / file.path) or 0 for file in checkpoint.files)
+    return sum(size_of(folder / file.path) or 0 for file in checkpoint.files)
 
 
 def locked_as(
@@ -122,7 +123,7 @@ def locked_as(
 
 def _size_fault(checkpoint: LockedCheckpoint, folder: Path, file: LockedFile) -> Fault | None:
     where = f"{checkpoint.name}/{file.path}"
-    size = _size(folder / file.path)
+    size = size_of(folder / file.path)
     if size is None:
         return Fault(where, "is missing")
     if size != file.bytes and (file.bytes or file.sha256 == EMPTY_SHA256):
@@ -138,7 +139,3 @@ def _strangers(checkpoint: LockedCheckpoint, folder: Path) -> list[Fault]:
         for name in there
         if name not in listed and is_needed(checkpoint.repo, name)
     ]
-
-
-def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None

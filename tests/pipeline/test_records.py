@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from submission.run.calls import read_calls, write_call
+from submission.files.whole import write_json
+from submission.run.calls import read_calls
 from submission.run.stages import Stages, contents
 
 CALL = {
@@ -30,7 +31,7 @@ def test_a_stage_is_current_for_its_inputs_and_what_it_made(tmp_path):
      {"attention": 1.5}, {"attention": {"a": []}}, {"data": []}],
 )  # fmt: skip
 def test_a_damaged_record_of_a_call_counts_as_none(tmp_path, change):
-    write_call(tmp_path / "calls/1.json", CALL)
-    write_call(tmp_path / "calls/2.json", CALL | change)
+    write_json(tmp_path / "calls/1.json", CALL)
+    write_json(tmp_path / "calls/2.json", CALL | change)
     (tmp_path / "calls/3.json").write_text(json.dumps(CALL)[:-1])
     assert read_calls(tmp_path) == [CALL]
