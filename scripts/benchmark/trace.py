@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -247,6 +248,7 @@ PARTS = {
 
 
 def _named(function: Callable[..., Any], stage: str) -> Callable[..., Any]:
+    @wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
         with record_function(stage):
             return function(*arguments, **named)
