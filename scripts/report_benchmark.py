@@ -23,10 +23,10 @@ from PIL import Image, ImageDraw
 
 from submission.dataset.mevis import read_split
 from submission.files.whole import write_bytes, write_json
+from submission.masks.ballot import Voting
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
 from submission.pool import open_pool
-from submission.report.video_part import Voting
 from submission.report.writing import REPORT_UNITS, write_report
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_data

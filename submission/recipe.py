@@ -27,6 +27,7 @@ from submission.gate.decision import Gate
 from submission.gate.judge import AUDIT, EXISTENCE
 from submission.gate.judge import Settings as Judge
 from submission.gate.table import read_gate
+from submission.masks.ballot import Voting
 from submission.masks.voting import MOST_MEMBERS, Rule
 from submission.output.team import team_faults
 
@@ -78,6 +79,16 @@ class Recipe:
     def entries(self) -> tuple[ExpertEntry, ...]:
         """Everybody who answers: the experts, and the judge."""
         return (*self.experts, *self.judges)
+
+    @property
+    def voting(self) -> Voting:
+        """Who votes on each sentence, and how."""
+        return Voting(
+            members=tuple(expert.name for expert in self.experts),
+            weights=tuple(expert.weight for expert in self.experts),
+            rule=self.rule,
+            skip_missing=self.missing == "skip",
+        )
 
     def with_data(self, root: Path | None, split: str | None, meta: str | None) -> "Recipe":
         """Return the recipe with the data that the command line names."""

@@ -4,7 +4,6 @@ Votes as the recipe says, without its gate, in memory: no PNG of the run is touc
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,13 +13,13 @@ from submission.dataset.ground_truth import GroundTruth, read_ground_truth
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import InputError
 from submission.gate.calibration import Calibration, Table, calibrate
-from submission.gate.evidence import KINDS, gather
+from submission.gate.evidence import KINDS
 from submission.gate.judge import EXISTENCE, Calibrated
+from submission.masks.ballot import Voting
 from submission.masks.store import PredictionStore
 from submission.masks.track import Track
-from submission.masks.voting import Rule, vote_tracks
-from submission.pipeline.vote import read_answers, read_odds, refuse_missing
-from submission.pool import open_pool
+from submission.pipeline.vote import evidence_of, read_odds, refuse_missing
+from submission.pool import open_pool, work_through
 from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.score.answers import TrackAnswer
@@ -74,20 +73,17 @@ def collect(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) ->
     """Return evidence and outcome of every sentence of a split with ground truth."""
     reporter.stage("calibrate")
     truth = read_ground_truth(split)
-    members = tuple(expert.name for expert in recipe.experts)
-    weights = tuple(expert.weight for expert in recipe.experts)
     judges = tuple(judge.name for judge in recipe.judges)
     rows: dict[str, list[_Row]] = {}
-    work = sum(v.num_masks * v.size[0] * v.size[1] for v in split.videos) * len(members)
+    work = sum(v.num_masks * v.size[0] * v.size[1] for v in split.videos) * len(recipe.experts)
     with open_pool(pays=work >= POOL_FROM) as pool:
-        tasks = {
-            pool.submit(_look, _Task(video, truth.part(video), run.store.folder, members, weights,
-                                     recipe.rule, recipe.missing == "skip", judges)): video
+        tasks = (
+            _Task(video, truth.part(video), run.store.folder, recipe.voting, judges)
             for video in split.videos
-        }  # fmt: skip
-        for number, future in enumerate(as_completed(tasks), 1):
-            video = tasks.pop(future)
-            rows[video.name] = future.result()
+        )
+        calls = ((task.video, _look, (task,)) for task in tasks)
+        for number, (video, found) in enumerate(work_through(pool, calls), 1):
+            rows[video.name] = found
             units = video.num_masks * CALIBRATE_UNITS
             reporter.advance(units, f"video {number}/{len(split.videos)}")
     return _table([rows[video.name] for video in split.videos])
@@ -117,10 +113,7 @@ class _Task:
     video: Video
     truth: GroundTruth
     store: Path
-    members: tuple[str, ...]
-    weights: tuple[float, ...]
-    rule: Rule
-    skip_missing: bool
+    voting: Voting
     judges: tuple[str, ...]
 
 
@@ -148,14 +141,10 @@ def _look(task: _Task) -> list[_Row]:
     store, video = PredictionStore(task.store), task.video
     evidence, votes = {}, {}
     for one in video.expressions:
-        answers, weights = read_answers(
-            store, video, one, task.members, task.weights, task.skip_missing
-        )
-        tracks = [answer.track for answer in answers.values()]
-        votes[one.id] = vote_tracks(tracks, task.rule, weights)
-        details = [answer.details for answer in answers.values()]
+        answers = task.voting.read(store, video, one)
+        votes[one.id] = task.voting.vote(answers)
         odds = read_odds(store, video, one, task.judges)
-        evidence[one.id] = gather(tracks, details, weights, votes[one.id], odds)
+        evidence[one.id] = evidence_of(task.voting, answers, votes[one.id], odds)
     nothing = Track.empty(video.size, len(video.frame_names))
     empty = {one.id: nothing for one in video.expressions}
     scores = score_video(video, task.truth, [_Tracks(VOTE, votes), _Tracks(EMPTY, empty)])

@@ -11,7 +11,6 @@ from submission.pipeline.pack import is_packed
 from submission.pipeline.score import is_scored
 from submission.pipeline.vote import gate_decisions, is_voted, refuse_missing
 from submission.recipe import Recipe
-from submission.report.video_part import Voting
 from submission.report.writing import write_report
 from submission.run.folder import RunFolder
 from submission.score.score_file import VOTE, Result, read_scores
@@ -38,14 +37,8 @@ def report(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> 
     results, notes = _scores_that_hold(recipe, split, run)
     for note in notes:
         reporter.warn(note)
-    voting = Voting(
-        members=tuple(expert.name for expert in recipe.experts),
-        weights=tuple(expert.weight for expert in recipe.experts),
-        rule=recipe.rule,
-        skip_missing=recipe.missing == "skip",
-    )
     gate = {video.name: gate_decisions(recipe, video, run) for video in split.videos}
-    return write_report(split, run, voting, reporter, results, notes, gate)
+    return write_report(split, run, recipe.voting, reporter, results, notes, gate)
 
 
 def _scores_that_hold(

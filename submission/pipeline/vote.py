@@ -7,8 +7,7 @@ no other.
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,13 @@ from submission.files.removal import remove_others
 from submission.gate.decision import Decision, Gate
 from submission.gate.evidence import gather
 from submission.gate.judge import EXISTENCE
+from submission.masks.ballot import Answers, Voting
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.suspicion import Noticed, warnings
 from submission.masks.track import Track
-from submission.masks.voting import Rule, vote_tracks
 from submission.output.png_files import PngMode, write_track
 from submission.pipeline.drawn import Checksums, checksums
-from submission.pool import open_pool
+from submission.pool import open_pool, work_through
 from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.run.stages import file_states
@@ -42,10 +41,7 @@ class _Ballot:
 
     video: Video
     store: Path
-    members: tuple[str, ...]
-    weights: tuple[float, ...]
-    rule: Rule
-    skip_missing: bool
+    voting: Voting
     folder: Path
     png: PngMode
     gate: Gate | None
@@ -73,10 +69,9 @@ def vote(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
     reporter.stage("vote")
     work = sum(_pixels(video) for video, _ in todo) * len(recipe.experts)
     with open_pool(pays=work >= POOL_FROM) as pool:
-        ballots = {pool.submit(_cast, _ballot(recipe, v, run)): (v, ins) for v, ins in todo}
-        for number, future in enumerate(as_completed(ballots), 1):
-            decisions, noticed, pngs = future.result()
-            video, inputs = ballots[future]
+        calls = ((one, _cast, (_ballot(recipe, one[0], run),)) for one in todo)
+        for number, ((video, inputs), cast) in enumerate(work_through(pool, calls), 1):
+            decisions, noticed, pngs = cast
             gate = {"gate": decisions} if recipe.gate else {}
             run.stages.record(_stage(video), inputs, noticed=noticed, pngs=pngs, **gate)
             reporter.advance(video.num_masks * VOTE_UNITS, f"video {number}/{len(todo)}")
@@ -191,10 +186,7 @@ def _ballot(recipe: Recipe, video: Video, run: RunFolder) -> _Ballot:
     return _Ballot(
         video=video,
         store=run.store.folder,
-        members=tuple(expert.name for expert in recipe.experts),
-        weights=tuple(expert.weight for expert in recipe.experts),
-        rule=recipe.rule,
-        skip_missing=recipe.missing == "skip",
+        voting=recipe.voting,
         folder=run.annotations / video.name,
         png=recipe.png,
         gate=recipe.gate,
@@ -209,7 +201,7 @@ def _cast(ballot: _Ballot) -> tuple[Decisions, dict[str, Any], Checksums]:
     checksum of every PNG.
     """
     video, decisions = ballot.video, {}
-    noticed, voted = dict.fromkeys(ballot.members, Noticed()), Noticed()
+    noticed, voted = dict.fromkeys(ballot.voting.members, Noticed()), Noticed()
     # What an earlier run or a killed writer left; the folder is ours alone.
     remove_others(ballot.folder, {expression.id for expression in video.expressions})
     for expression, answers, result, decision in _results(ballot):
@@ -230,36 +222,27 @@ def _cast(ballot: _Ballot) -> tuple[Decisions, dict[str, Any], Checksums]:
 
 def _results(
     ballot: _Ballot,
-) -> Iterator[tuple[Expression, dict[str, Prediction], Track, Decision | None]]:
+) -> Iterator[tuple[Expression, Answers, Track, Decision | None]]:
     """Each sentence, the experts' answers, the vote on it, behind the gate, and what that said."""
     store, video = PredictionStore(ballot.store), ballot.video
     for expression in video.expressions:
-        answers, weights = read_answers(
-            store, video, expression, ballot.members, ballot.weights, ballot.skip_missing
-        )
-        tracks = [answer.track for answer in answers.values()]
-        result, decision = vote_tracks(tracks, ballot.rule, weights), None
+        answers = ballot.voting.read(store, video, expression)
+        result, decision = ballot.voting.vote(answers), None
         if ballot.gate is not None:
-            details = [answer.details for answer in answers.values()]
             odds = read_odds(store, video, expression, ballot.judges)
-            decision = ballot.gate.decide(gather(tracks, details, weights, result, odds))
+            decision = ballot.gate.decide(evidence_of(ballot.voting, answers, result, odds))
             if decision.emptied:
                 result = Track.empty(video.size, len(video.frame_names))
         yield expression, answers, result, decision
 
 
-def read_answers(
-    store: PredictionStore, video: Video, expression: Expression, members: Sequence[str],
-    weights: Sequence[float], skip_missing: bool,
-) -> tuple[dict[str, Prediction], list[float]]:  # fmt: skip
-    """Return the answers to a sentence, by expert, and what each counts; without missing ones."""
-    voters = [
-        (member, weight)
-        for member, weight in zip(members, weights, strict=True)
-        if not skip_missing or store.path(member, video.name, expression.id).exists()
-    ]
-    answers = {member: store.read(member, video, expression) for member, _ in voters}
-    return answers, [weight for _, weight in voters]
+def evidence_of(
+    voting: Voting, answers: Answers, result: Track, odds: Mapping[str, float]
+) -> dict[str, float]:
+    """Return what speaks for and against a target of the sentence that was voted on."""
+    tracks = [answer.track for answer in answers.values()]
+    details = [answer.details for answer in answers.values()]
+    return gather(tracks, details, voting.weights_of(answers), result, odds)
 
 
 def read_odds(

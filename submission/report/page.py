@@ -12,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from submission.dataset.records import Split
+from submission.masks.ballot import Voting
 from submission.report.charts import histogram, mean_matrix, record_line
-from submission.report.video_part import Json, Voting, script_json
+from submission.report.video_part import Json, script_json, truth_layer, vote_layer
 from submission.score.score_file import VOTE, Result
 
 TEMPLATES = Path(__file__).parent / "template"
@@ -70,12 +71,12 @@ def _layers(voting: Voting, results: Mapping[str, Result], has_truth: bool) -> l
     vote_name = voting.members[0] if alone else VOTE
     layers = [
         *(_layer(bit, "expert", name, bit, name) for bit, name in experts),
-        _layer(voting.vote_layer, "vote", vote_name, 0 if alone else None, VOTE),
+        _layer(vote_layer(voting), "vote", vote_name, 0 if alone else None, VOTE),
     ]
     for layer in layers:
         layer["result"] = layer["result"] if layer["result"] in results else None
     if has_truth:
-        layers.append(_layer(voting.truth_layer, "truth", "ground truth", None, None))
+        layers.append(_layer(truth_layer(voting), "truth", "ground truth", None, None))
     return layers
 
 

@@ -23,32 +23,25 @@ from submission.masks.agreement import (
     iou_per_frame,
     pairwise_iou,
 )
+from submission.masks.ballot import Voting
 from submission.masks.label_runs import LabelRuns, overlay
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
-from submission.masks.voting import Rule, decision_table, vote_tracks
+from submission.masks.voting import decision_table
 from submission.report.frame_sheet import draw_sheet
 from submission.report.mask_text import write_masks
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Voting:
-    """Who votes and how; layers of the report are the members, then the vote, then the truth."""
+def vote_layer(voting: Voting) -> int:
+    """The layer of the vote, behind those of the members; the truth is the next one."""
+    return len(voting.members)
 
-    members: tuple[str, ...]
-    weights: tuple[float, ...]
-    rule: Rule
-    skip_missing: bool
 
-    @property
-    def vote_layer(self) -> int:
-        return len(self.members)
-
-    @property
-    def truth_layer(self) -> int:
-        return len(self.members) + 1
+def truth_layer(voting: Voting) -> int:
+    """The layer of the truth."""
+    return len(voting.members) + 1
 
 
 @dataclass(frozen=True)
@@ -87,10 +80,8 @@ def write_video(part: VideoPart, truth: GroundTruth | None) -> list[Json]:
     known_truths: dict[tuple[int, ...], Integers] = {}
     shown, summaries = [], []
     for expression in video.expressions:
-        answers = [
-            _read(store, member, video, expression, part.voting.skip_missing)
-            for member in part.voting.members
-        ]
+        found = part.voting.read(store, video, expression)
+        answers = [found.get(member) for member in part.voting.members]
         true_edges = None if truth is None else _true_edges(truth, video, expression, known_truths)
         decision = part.gate.get(expression.id)
         emptied = decision is not None and decision["emptied"]
@@ -122,14 +113,6 @@ def script_json(value: Any) -> str:
     return text
 
 
-def _read(
-    store: PredictionStore, member: str, video: Video, expression: Expression, may_miss: bool
-) -> Prediction | None:
-    if may_miss and not store.path(member, video.name, expression.id).exists():
-        return None
-    return store.read(member, video, expression)
-
-
 def _true_edges(
     truth: GroundTruth,
     video: Video,
@@ -157,11 +140,9 @@ def _lay_out(
     """
     nothing = np.empty(0, np.int64)
     present = [member for member, answer in enumerate(answers) if answer]
-    voters = [answer.track for answer in answers if answer]
-    weights = [voting.weights[member] for member in present]
+    cast = {name: one for name, one in zip(voting.members, answers, strict=True) if one}
     layers = [answer.track.edges if answer else nothing for answer in answers]
-    vote = nothing if emptied else vote_tracks(voters, voting.rule, weights).edges
-    layers.append(vote)
+    layers.append(nothing if emptied else voting.vote(cast).edges)
     layers.append(nothing if true_edges is None else true_edges)
     return overlay(layers, video.size, len(video.frame_names)), present
 
@@ -177,12 +158,12 @@ def _compare(
     """Return curves over the frames, for the sentence's picture, and numbers for the tables."""
     labels, areas = runs.areas()
     pairs = pairwise_iou(labels, areas, present)
-    layers = [*present, voting.vote_layer, *([voting.truth_layer] if has_truth else [])]
+    layers = [*present, vote_layer(voting), *([truth_layer(voting)] if has_truth else [])]
     curves: Json = {}
     if len(pairs):
         curves["agreement"] = _rounded(pairs.mean(axis=0))
     if has_truth:
-        vote, true = (covered(labels, x) for x in (voting.vote_layer, voting.truth_layer))
+        vote, true = (covered(labels, x) for x in (vote_layer(voting), truth_layer(voting)))
         curves["vote"] = _rounded(iou_per_frame(areas, vote, true))
     close, marked = close_pixels(labels, areas, present, _table(voting, present))
     summary = {

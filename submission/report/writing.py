@@ -16,9 +16,10 @@ from submission.errors import InputError
 from submission.files.removal import remove_others
 from submission.files.strict_json import read_json
 from submission.files.whole import write_bytes
+from submission.masks.ballot import Voting
 from submission.pool import open_pool, work_through
 from submission.report.page import TEMPLATES, render
-from submission.report.video_part import Json, VideoPart, Voting, write_frames, write_video
+from submission.report.video_part import Json, VideoPart, write_frames, write_video
 from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
 from submission.run.stages import contents, file_states

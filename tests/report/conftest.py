@@ -9,9 +9,9 @@ import pytest
 from tiny_split import HEIGHT, WIDTH, meta, square, write_meta
 
 from submission.dataset.mevis import Split, read_split
+from submission.masks.ballot import Voting
 from submission.masks.store import Prediction
 from submission.masks.track import Track
-from submission.report.video_part import Voting
 from submission.report.writing import write_report
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_data

@@ -10,10 +10,10 @@ import pytest
 
 from submission.dataset.records import MASK_FILE, Expression, Split, Video
 from submission.files import json_members
+from submission.masks.ballot import Voting
 from submission.masks.store import Prediction
 from submission.masks.track import Track
 from submission.pipeline.score import score_results
-from submission.report.video_part import Voting
 from submission.report.writing import write_report
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_data

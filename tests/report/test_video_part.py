@@ -5,10 +5,11 @@ import pytest
 
 from submission.dataset.records import Video
 from submission.masks.agreement import covered
+from submission.masks.ballot import Voting
 from submission.masks.store import Prediction
 from submission.masks.track import Track
 from submission.masks.voting import vote_tracks
-from submission.report.video_part import Voting, _lay_out
+from submission.report.video_part import _lay_out, vote_layer
 from submission.report.writing import FRAME_BYTES, MASK_CHARACTERS, _allowance
 
 
@@ -26,7 +27,7 @@ def test_the_vote_is_that_of_the_pngs(rule, absent):
 
     assert present == [n for n in range(4) if n not in absent]
     expected = vote_tracks([tracks[n] for n in present], rule, [weights[n] for n in present])
-    shown = np.repeat(covered(runs.labels, voting.vote_layer), runs.lengths)
+    shown = np.repeat(covered(runs.labels, vote_layer(voting)), runs.lengths)
     np.testing.assert_array_equal(
         shown.reshape(3, size[1], size[0]).transpose(0, 2, 1), expected.decode()
     )

@@ -10,7 +10,7 @@ import pytest
 
 from submission.dataset.mevis import read_split
 from submission.errors import InputError
-from submission.report.video_part import Voting
+from submission.masks.ballot import Voting
 from submission.report.writing import write_report
 from submission.run.folder import RunFolder
 from submission.terminal.progress import Reporter
