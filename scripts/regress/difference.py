@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from scripts.regress.golden import Record
 from submission.dataset.rle import decode
+from submission.terminal.tables import aligned
 
 PIXELS_ELSEWHERE = 4  # of one frame
 SCORE_ELSEWHERE = 0.002  # of J or F of one sentence, 0..1
@@ -89,14 +90,10 @@ def table(differences: list[Difference], most: int = 40) -> list[str]:
     """Return the differences as aligned lines."""
     rows = [("what", "where", "golden", "now")]
     rows += [(one.what, one.where, one.golden, one.now) for one in differences[:most]]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
-        for row in rows
-    ]
+    lines = aligned(rows, left=range(4))
     if len(differences) > most:
-        lines.append(f"... and {len(differences) - most} more")
-    return [f"  {line}".rstrip() for line in lines]
+        lines.append(f"  ... and {len(differences) - most} more")
+    return lines
 
 
 def _changed(what: str, golden: dict[str, Any], now: dict[str, Any]) -> Iterator[Difference]:

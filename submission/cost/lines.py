@@ -8,7 +8,7 @@ from submission.cost.estimate import Precision, seconds_of_all
 from submission.cost.hardware import SHOWN, Gpu, find_gpu
 from submission.device import Place
 from submission.models.workload import AtOnce, Stages, sum_stages, total
-from submission.weights.listing import in_columns
+from submission.terminal.tables import in_columns
 
 FOOTNOTE = "* with smaller limits, which are chosen by themselves:"
 MOST_STAGES = 4  # named, the costliest first

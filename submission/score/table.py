@@ -3,21 +3,19 @@
 Pure: scores in, lines out. Numbers are in percent, as papers and leaderboards print them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 from submission.errors import Fault, list_faults
 from submission.score.comparison import RESAMPLES, SEED, Comparison, Interval
 from submission.score.score_file import VOTE, Flattery, Result, Scores
+from submission.terminal.tables import Draw, aligned
 
 SENTENCE_SHOWN = 60  # characters
-
-
 # Columns of the table, the one that a narrow terminal leaves out first in front.
 LEAST = ("J (targets)", "F (targets)", "J&F (targets)", "F", "J")
-Draw = Callable[[Sequence[Sequence[str]]], list[str]]
 
 
-def score_lines(scores: Scores, draw: Draw | None = None) -> list[str]:
+def score_lines(scores: Scores, draw: Draw = aligned) -> list[str]:
     """Return the table of all results, what the vote gains, and what leaving out flatters.
 
     `draw` makes lines of the table's rows, the headings first.
@@ -27,7 +25,7 @@ def score_lines(scores: Scores, draw: Draw | None = None) -> list[str]:
         [name, *(_percent(result.means[column]) for column in columns)]
         for name, result in scores.results.items()
     ]
-    lines = (draw or aligned)([["percent", *columns], *rows])
+    lines = draw([["percent", *columns], *rows])
     if "Final" in columns:
         lines += [
             "MeViS v2: J, F and J&F are over all sentences, (targets) over those that mean",
@@ -115,19 +113,6 @@ def _flattery_lines(name: str, flattery: Flattery) -> list[str]:
         f"out: J&F {_percent(flattery.official)} where it is {_percent(flattery.strict)} strictly, "
         f"so it flatters by {_points(flattery.official - flattery.strict)} points"
     ]
-
-
-def aligned(rows: Sequence[Sequence[str]], left: Iterable[int] = (0,)) -> list[str]:
-    """Return rows as lines: numbers to the right, columns in `left` to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    to_left = set(left)
-    return [
-        "  " + "  ".join(
-            cell.ljust(width) if index in to_left else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]  # fmt: skip
 
 
 def _percent(value: float) -> str:

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from functools import partial
 
 from rich import box
@@ -18,7 +18,6 @@ from rich.table import Table
 Rows = Sequence[Sequence[str]]  # the headings first
 Draw = Callable[[Rows], list[str]]
 
-
 # Controls but tab and new line, and what turns the direction of letters around.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -26,6 +25,24 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 def harmless(text: str) -> str:
     """Return text with escapes in place of what moves cursors: names are made by others."""
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def in_columns(rows: Rows, right: Container[int] = ()) -> list[str]:
+    """Return rows as lines with aligned columns, those in `right` to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            word.rjust(width) if place in right else word.ljust(width)
+            for place, (word, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def aligned(rows: Rows, left: Collection[int] = (0,)) -> list[str]:
+    """Return rows as indented lines: columns in `left` to the left, numbers to the right."""
+    numbers = set(range(len(rows[0]))) - set(left)
+    return [f"  {line}".rstrip() for line in in_columns(rows, numbers)]
 
 
 def drawing(piped: Draw, least: Sequence[str]) -> Draw:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from submission.terminal.tables import aligned
 from submission.upload.answers import Column, Entry
 
 NEIGHBOURS = 2  # rows above and below
@@ -25,13 +26,10 @@ def leaderboard_lines(
         around = range(first, min(len(entries), place + NEIGHBOURS + 1))
     rows = [["", "", *(column.title for column in shown)]]
     rows += [_row(n, entries[n], shown) for n in around]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    ours = [False, *(entries[n].owner == account for n in around)]
     lines += [
-        f"{'>' if entry_is_ours else ' '} {row[0].rjust(widths[0])}  {row[1].ljust(widths[1])}"
-        + "".join(f"  {word.rjust(width)}" for word, width in zip(row[2:], widths[2:], strict=True))
-        for row, entry_is_ours in zip(
-            rows, [False, *(entries[n].owner == account for n in around)], strict=True
-        )
+        f">{line[1:]}" if is_ours else line
+        for line, is_ours in zip(aligned(rows, left={1}), ours, strict=True)
     ]
     empty = [entry.owner for entry in entries if not entry.scores]
     if empty:

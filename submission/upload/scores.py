@@ -10,6 +10,7 @@ from typing import Any
 
 from submission.files.strict_json import read_json
 from submission.files.whole import write_json
+from submission.terminal.tables import aligned
 from submission.upload.answers import Column, Submission
 from submission.upload.codabench import Codabench
 
@@ -57,12 +58,7 @@ def score_lines(
     theirs = as_percent(scores)
     rows.append(["server", *(f"{theirs[key]:.2f}" for key in keys)])
     rows += [[name, *_row(keys, titles, means)] for name, means in others.items()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  " + row[0].ljust(widths[0])
-        + "".join(f"  {word.rjust(width)}" for word, width in zip(row[1:], widths[1:], strict=True))
-        for row in rows
-    ]  # fmt: skip
+    return aligned(rows)
 
 
 def as_percent(scores: Mapping[str, float]) -> dict[str, float]:

@@ -12,13 +12,12 @@ from submission.masks.store import PredictionStore
 from submission.pipeline.limits import wanted_at_once
 from submission.recipe import Recipe, packaged_recipes, read_recipe
 from submission.terminal.progress import Reporter
-from submission.terminal.tables import drawing
+from submission.terminal.tables import Draw, drawing, in_columns
 from submission.verbs.lock import add_lock, weights_of
 from submission.verbs.verb import Arguments, Verb
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.expected import download
 from submission.weights.folders import Weights
-from submission.weights.listing import Draw, in_columns
 from submission.weights.lock import Lock
 from submission.weights.sizes import in_words
 

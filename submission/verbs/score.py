@@ -15,13 +15,12 @@ from submission.score.score_file import Scores, unwritten_scores, write_scores
 from submission.score.scoring import Score
 from submission.score.table import (
     LEAST,
-    aligned,
     fault_lines,
     score_lines,
     worst_lines,
 )
 from submission.terminal.progress import Reporter
-from submission.terminal.tables import drawing
+from submission.terminal.tables import aligned, drawing
 from submission.verbs.data import add_data, add_out, add_run, data_only, named_recipe, selection
 from submission.verbs.verb import Arguments, Verb, user_path
 

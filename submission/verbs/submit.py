@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from submission.dataset.records import Split
-from submission.score.table import LEAST, aligned, score_lines
+from submission.score.table import LEAST, score_lines
 from submission.terminal.progress import Reporter
-from submission.terminal.tables import drawing
+from submission.terminal.tables import aligned, drawing
 from submission.upload.competitions import fitting
 from submission.verbs.published import published_lines
 from submission.verbs.run import REAL, add_prediction, make_run, tell_plan

@@ -3,12 +3,12 @@
 import argparse
 
 from submission.terminal.progress import Reporter
-from submission.terminal.tables import drawing
+from submission.terminal.tables import drawing, in_columns
 from submission.verbs.lock import add_lock, weights_of
 from submission.verbs.verb import Arguments, Group, Verb, user_path
 from submission.weights.commands import fetch_weights, list_weights, lock_weights, verify_weights
 from submission.weights.fetch import CONNECTIONS
-from submission.weights.listing import LEAST, in_columns
+from submission.weights.listing import LEAST
 
 
 def _add_names(verb: argparse.ArgumentParser) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 from submission.errors import Fault, FaultyResult, InputError, list_faults
 from submission.terminal.progress import Reporter
+from submission.terminal.tables import Draw
 from submission.weights.by_hand import take_from_copy
 from submission.weights.expected import compare
 from submission.weights.fetch import CONNECTIONS, fetch
 from submission.weights.folders import Weights
 from submission.weights.hub import Hub
-from submission.weights.listing import Draw, table
+from submission.weights.listing import table
 from submission.weights.lock import LockedCheckpoint
 from submission.weights.lock_file import write_lock
 from submission.weights.resolve import changes, resolve
@@ -105,7 +106,7 @@ def verify_weights(names: Sequence[str], weights: Weights, reporter: Reporter) -
         )
 
 
-def list_weights(weights: Weights, draw: Draw | None = None) -> None:
+def list_weights(weights: Weights, draw: Draw) -> None:
     """Print what the lock names, and what of it is there."""
     print("\n".join(table(weights, draw)))
 

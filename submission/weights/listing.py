@@ -1,7 +1,6 @@
 """Say of each checkpoint in the lock how large it is, how much is pinned, and what is there."""
 
-from collections.abc import Callable, Sequence
-
+from submission.terminal.tables import Draw, in_columns
 from submission.weights.expected import download, weight_bytes
 from submission.weights.folders import Weights
 from submission.weights.hashes import recall
@@ -14,18 +13,16 @@ HEADINGS = (
 )  # fmt: skip
 # The one that a narrow terminal leaves out first in front.
 LEAST = ("bytes of weights", "license", "disk needed", "pinned")
-Draw = Callable[[Sequence[Sequence[str]]], list[str]]
 NOT_SEEN = "not seen"
 
 
-def table(weights: Weights, draw: Draw | None = None) -> list[str]:
+def table(weights: Weights, draw: Draw = in_columns) -> list[str]:
     """Return `weights list` in lines; reads no file's content.
 
     `draw` makes lines of the table's rows, the headings first.
     """
     rows = [HEADINGS, *(_row(item, weights) for item in weights.lock.checkpoints)]
-    lines = (draw or in_columns)(rows)
-    return [*lines, "", *_to_come(weights), f"lock     {weights.lock.path}"]
+    return [*draw(rows), "", *_to_come(weights), f"lock     {weights.lock.path}"]
 
 
 def _to_come(weights: Weights) -> list[str]:
@@ -38,15 +35,6 @@ def _to_come(weights: Weights) -> list[str]:
         return [folder]
     return [f"to come  {len(absent)} of {len(weights.lock.checkpoints)} not fetched, {loose} of "
             f"them not locked: {in_all(sizes)}", folder]  # fmt: skip
-
-
-def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows of words as lines with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 def _row(checkpoint: LockedCheckpoint, weights: Weights) -> tuple[str, ...]:
