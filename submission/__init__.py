@@ -7,9 +7,10 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from submission.dataset.mevis import read_split
+    from submission.dataset.selection import Selection
     from submission.models import load
     from submission.output.check import check
-    from submission.pipeline.submit import Run, Selection
+    from submission.pipeline.submit import Run
     from submission.recipe import read_recipe
     from submission.score.result import score_result as score
     from submission.terminal.progress import Reporter
@@ -25,7 +26,7 @@ __all__ = [
 _HOMES = {
     "Reporter": "submission.terminal.progress",
     "Run": "submission.pipeline.submit",
-    "Selection": "submission.pipeline.submit",
+    "Selection": "submission.dataset.selection",
     "check": "submission.output.check",
     "load": "submission.models",
     "read_recipe": "submission.recipe",

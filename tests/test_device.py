@@ -5,9 +5,10 @@ import re
 import pytest
 import torch
 
+from submission.dataset.selection import Selection
 from submission.device import Place, settle_device, settle_dtype, settle_for_model, why_no_gpu
 from submission.errors import InputError
-from submission.pipeline.submit import Run, Selection
+from submission.pipeline.submit import Run
 from submission.recipe import read_recipe
 from submission.terminal.progress import Reporter
 

@@ -4,7 +4,7 @@ Pure: a Split goes in and a smaller one comes out, in the same order.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from submission.dataset.records import Split, Video
 from submission.did_you_mean import did_you_mean
@@ -13,30 +13,41 @@ from submission.errors import Fault, FaultyInput, InputError
 Shard = tuple[int, int]  # (i, n): the i-th of n parts, counted from 1
 
 
-def select(
-    split: Split,
-    videos: Sequence[str] | None = None,
-    limit: int | None = None,
-    shard: Shard | None = None,
-) -> Split:
-    """Keep the named videos, of these the first `limit`, and of these one shard.
+@dataclass(frozen=True)
+class Selection:
+    """The named videos of a split, of these the first `limit`, and of these one shard.
 
     Shards are disjoint, together complete, and balanced by frames x sentences. With more shards
-    than videos some are empty. Raises FaultyInput for names that the split does not have and
-    InputError for a limit or shard that makes no sense.
+    than videos some are empty.
     """
-    chosen = split.videos
-    if videos is not None:
-        _refuse_unknown(split, videos)
-        chosen = tuple(video for video in chosen if video.name in set(videos))
-    if limit is not None:
-        if limit < 1:
-            raise InputError(f"--limit {limit}: it must be at least 1")
-        chosen = chosen[:limit]
-    if shard is not None:
-        _refuse_impossible(shard)
-        chosen = _deal(chosen, shard[1])[shard[0] - 1]
-    return replace(split, videos=chosen)
+
+    videos: tuple[str, ...] | None = None
+    limit: int | None = None
+    shard: Shard | None = None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a zip of this selection cannot be uploaded."""
+        return self != Selection()
+
+    def of(self, split: Split) -> Split:
+        """Return the selected part of a split.
+
+        Raises FaultyInput for names that the split does not have and InputError for a limit or
+        shard that makes no sense.
+        """
+        chosen = split.videos
+        if self.videos is not None:
+            _refuse_unknown(split, self.videos)
+            chosen = tuple(video for video in chosen if video.name in self.videos)
+        if self.limit is not None:
+            if self.limit < 1:
+                raise InputError(f"--limit {self.limit}: it must be at least 1")
+            chosen = chosen[: self.limit]
+        if self.shard is not None:
+            _refuse_impossible(self.shard)
+            chosen = _deal(chosen, self.shard[1])[self.shard[0] - 1]
+        return replace(split, videos=chosen)
 
 
 def parse_shard(text: str) -> Shard:

@@ -8,7 +8,7 @@ from pathlib import Path
 from submission.dataset.frames import open_frames
 from submission.dataset.mevis import read_split
 from submission.dataset.records import Split
-from submission.dataset.selection import Shard, select
+from submission.dataset.selection import Selection
 from submission.device import settle_device
 from submission.errors import FaultyResult, InputError
 from submission.files.removal import remove_others
@@ -40,24 +40,6 @@ from submission.score.score_file import Scores
 from submission.terminal.progress import Reporter, stopwatch
 from submission.weights.folders import Weights
 from submission.weights.to_come import lines, room
-
-
-@dataclass(frozen=True)
-class Selection:
-    """A part of the split, for trying or for several machines."""
-
-    videos: tuple[str, ...] | None = None
-    limit: int | None = None
-    shard: Shard | None = None
-
-    def of(self, split: Split) -> Split:
-        """Take the selected part of a split."""
-        return select(split, self.videos, self.limit, self.shard)
-
-    @property
-    def is_part(self) -> bool:
-        """Whether a zip of this selection cannot be uploaded."""
-        return self != Selection()
 
 
 @dataclass(frozen=True)

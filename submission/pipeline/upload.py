@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from submission.dataset.records import Split
+from submission.dataset.selection import Selection
 from submission.errors import Fault, FaultyResult, InputError
 from submission.files.strict_json import read_json
 from submission.pipeline.bring_back import HandedIn, bring_back
 from submission.pipeline.check import CHECK_UNITS, check_files, check_run, keep_verdict
-from submission.pipeline.submit import Selection, read_data
+from submission.pipeline.submit import read_data
 from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD

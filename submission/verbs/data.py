@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 
 from submission.dataset.mevis import META_FILES
-from submission.dataset.selection import parse_shard
-from submission.pipeline.submit import Selection
+from submission.dataset.selection import Selection, parse_shard
 from submission.recipe import SAMPLE, Recipe, read_recipe
 from submission.verbs.verb import Arguments, user_path
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
+from submission.dataset.selection import Selection
 from submission.errors import InputError
-from submission.pipeline.submit import Run, Selection
+from submission.pipeline.submit import Run
 from submission.pipeline.team import Team
 from submission.recipe import Recipe, read_recipe
 from submission.terminal.progress import Reporter

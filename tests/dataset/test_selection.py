@@ -1,12 +1,11 @@
 """Selections keep whole videos in the order of the split; shards are disjoint and complete."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from submission.dataset.records import Expression, Split, Video
-from submission.dataset.selection import parse_shard, select
+from submission.dataset.selection import Selection, parse_shard
 from submission.errors import FaultyInput, InputError
 
 
@@ -29,34 +28,34 @@ def names(split):
 
 
 def test_videos_keep_the_order_of_the_split():
-    assert names(select(SPLIT, ["v4", "v0"])) == ["v0", "v4"]
-    assert names(select(SPLIT, ["v4", "v0"], limit=1)) == ["v0"]
-    assert select(SPLIT) == SPLIT
+    assert names(Selection(("v4", "v0")).of(SPLIT)) == ["v0", "v4"]
+    assert names(Selection(("v4", "v0"), limit=1).of(SPLIT)) == ["v0"]
+    assert Selection().of(SPLIT) == SPLIT
 
 
 def test_unknown_videos_are_listed():
     with pytest.raises(FaultyInput) as caught:
-        select(SPLIT, ["v1", "w", "x"])
+        Selection(("v1", "w", "x")).of(SPLIT)
     assert [fault.where for fault in caught.value.faults] == ["w", "x"]
 
 
 @pytest.mark.parametrize("total", [1, 2, 3, 7, 9])
 def test_shards_are_disjoint_and_complete(total):
-    shards = [select(SPLIT, shard=(number, total)) for number in range(1, total + 1)]
+    shards = [Selection(shard=(number, total)).of(SPLIT) for number in range(1, total + 1)]
     together = [name for shard in shards for name in names(shard)]
     assert sorted(together) == names(SPLIT)
     assert all(names(shard) == sorted(names(shard)) for shard in shards)
 
 
 def test_shards_carry_similar_work():
-    work = [select(SPLIT, shard=(number, 3)).num_masks for number in (1, 2, 3)]
+    work = [Selection(shard=(number, 3)).of(SPLIT).num_masks for number in (1, 2, 3)]
     largest = max(video.num_masks for video in SPLIT.videos)
     assert max(work) - min(work) <= largest
     assert max(work) < 0.5 * SPLIT.num_masks
 
 
 def test_a_shard_is_of_the_selection():
-    chosen = [names(select(SPLIT, limit=2, shard=(number, 2))) for number in (1, 2)]
+    chosen = [names(Selection(limit=2, shard=(number, 2)).of(SPLIT)) for number in (1, 2)]
     assert chosen == [["v0"], ["v1"]]
 
 
@@ -66,6 +65,6 @@ def test_senseless_selections_are_refused():
         with pytest.raises(InputError, match="--shard"):
             parse_shard(text)
     with pytest.raises(InputError, match="--limit"):
-        select(SPLIT, limit=0)
+        Selection(limit=0).of(SPLIT)
     with pytest.raises(InputError, match="--shard"):
-        select(replace(SPLIT), shard=(3, 2))
+        Selection(shard=(3, 2)).of(SPLIT)
