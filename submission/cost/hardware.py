@@ -8,10 +8,12 @@ assumed, with their source beside them.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Attention as a share of the sheet's FLOP/s. On an H200 FlashAttention-2 reaches 328 of 989 TFLOP/s
-# in heads of width 256, and cuDNN, which is taken for several objects, 690 (docs/performance.md).
-# On an A100 FlashAttention-2 reaches 50 to 73 % (Dao, arXiv 2307.08691).
-HOPPER, AMPERE = (0.33, 0.70), (0.55, 0.55)  # of few objects, of a batch of wide heads
+# Attention as a share of the sheet's FLOP/s, of few objects and of a batch of wide heads. On an
+# H200 FlashAttention-2 reaches 328 of 989 TFLOP/s in heads of width 256; cuDNN, which is taken for
+# several objects, 577 with narrow values (docs/performance.md), and whole runs fit 690 best.
+# On an A100 FlashAttention-2 reaches 50 to 73 % (Dao, arXiv 2307.08691); it takes wide values only,
+# eight fifths of the products that are counted for a batch.
+HOPPER, AMPERE = (0.33, 0.70), (0.55, 0.55 * 5 / 8)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ LAUNCH = 17e-6  # seconds from one kernel to the next in eager PyTorch, with its
 # narrow: widths from 144 to 1152, windows of 64 to 256 tokens.
 NARROW = 0.4
 SHARES: Mapping[str, float] = {
-    "vision encoder": 0.5, "language prefix": 0.75, "language answers": 0.75,
+    "vision encoder": 0.65, "language prefix": 0.75, "language answers": 0.75,
 }  # fmt: skip
 
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from submission.errors import InputError
-from submission.models.sam2 import attention_kernel, memory_attention
+from submission.models.sam2 import attention, attention_kernel, memory_attention
 from submission.models.sam2.approximation import Approximation
-from submission.models.sam2.attention_kernel import AttentionKernel, Kernels, attend_in_blocks
+from submission.models.sam2.attention import attend_in_blocks
+from submission.models.sam2.attention_kernel import AttentionKernel, Kernels
 from submission.models.sam2.memory_attention import MemoryReader
 from submission.models.sam2.network import GroundingNetwork, ImageFeatures
 from submission.models.sam2.policy import TrackerPolicy
@@ -97,7 +98,7 @@ class Recorded:
         return found.permute(1, 2, 0).reshape(OBJECTS, -1, *image.stride16.shape[-2:])
 
 
-FUSED = attention_kernel.attend_fused
+FUSED = attention.attend_fused
 WIDE = AttentionKernel("wide", False, FUSED, FUSED)
 NARROW = AttentionKernel("narrow", True, FUSED, FUSED)
 KERNELS = {
@@ -190,7 +191,7 @@ def test_the_bytes_of_the_bank_are_what_its_description_says(network):
 @pytest.mark.parametrize("block", [1, 50 * 7, 50 * 64, 10**6])
 @pytest.mark.parametrize("shared", [True, False], ids=["one query for all", "own queries"])
 def test_attention_in_blocks_is_attention(monkeypatch, block, shared):
-    monkeypatch.setattr(attention_kernel, "BLOCK", block)
+    monkeypatch.setattr(attention, "BLOCK", block)
     queries = random(1 if shared else 3, 64, 16, seed=1)
     keys, values = random(3, 50, 16, seed=2), random(3, 50, 4, seed=3)
     scores = queries @ keys.transpose(1, 2) / 4
@@ -247,7 +248,7 @@ def test_on_hopper_the_number_of_objects_chooses_between_flash_and_cudnn(
 ):
     kinds = torch.nn.attention.SDPBackend
     usable("FLASH_ATTENTION CUDNN_ATTENTION", capability=9, narrow=narrow)
-    monkeypatch.setattr(attention_kernel, "_only", lambda backend: backend)
+    monkeypatch.setattr(attention_kernel, "only", lambda backend: backend)
     kernels = attention_kernel.choose_kernels(OnGpu(), GroundingConfig())
     many = "cuDNN with narrow values" if narrow else "cuDNN"
     assert kernels.name == f"flash, {many} from 4 objects"
@@ -273,7 +274,7 @@ def test_maps_and_what_stands_before_them_are_attended_to_apart_and_joined(token
         lengths.append(keys.shape[1])
         return attend_and_sum(queries, keys, values)
 
-    found = attention_kernel.attend_in_two(
+    found = attention.attend_in_two(
         queries, keys, values, cells=4, maps=maps, others=attend_and_sum
     )
     assert_close(found, attend_and_sum(queries, keys, values)[0])
@@ -283,7 +284,7 @@ def test_maps_and_what_stands_before_them_are_attended_to_apart_and_joined(token
 def test_a_kernel_is_tried_before_it_is_taken():
     sizes = GroundingConfig(image_size=64, hidden_size=16, memory_size=4)
     right = partial(
-        attention_kernel.attend_in_two, cells=sizes.places, maps=attend_and_sum,
+        attention.attend_in_two, cells=sizes.places, maps=attend_and_sum,
         others=attend_and_sum,
     )  # fmt: skip
 
@@ -324,7 +325,7 @@ def test_flash_attention_3_is_called_with_heads_behind_tokens(monkeypatch, modul
     def flash_attn_func(queries, keys, values):
         assert queries.shape == (3, 5, 1, 16)
         assert keys.shape == values.shape == (3, 9, 1, 16)
-        found = attention_kernel.attend_fused(queries[:, :, 0], keys[:, :, 0], values[:, :, 0])
+        found = attention.attend_fused(queries[:, :, 0], keys[:, :, 0], values[:, :, 0])
         return (found[:, :, None], None) if returns_sums else found[:, :, None]
 
     package = SimpleNamespace(flash_attn_func=flash_attn_func)

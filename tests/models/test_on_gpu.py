@@ -101,6 +101,7 @@ def test_what_a_graph_cannot_hold_is_told_and_leaves_the_stream_as_it_was():
     with pytest.warns(UserWarning, match="run as they are called from here on: waits: "):
         assert torch.equal(parts.run(waits, values), 3 * values)
     assert torch.cuda.current_stream() == before
+    assert torch.rand(3, device="cuda").isfinite().all()  # random numbers are to be had again
 
 
 def test_bits_are_those_of_numpy():

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from sam2.modeling.memory_encoder import CXBlock, Fuser, MaskDownSampler
+from sam2.modeling.memory_encoder import CXBlock, MaskDownSampler
 from sam2.modeling.sam.transformer import TwoWayTransformer
 from sam2.modeling.sam2_utils import LayerNorm2d
 from torch import Tensor, nn
@@ -68,18 +68,6 @@ def test_a_gpu_norms_few_channels_in_passes(channels, precision, near):
     assert found.dtype == precision
     assert found.is_contiguous(memory_format=torch.channels_last) == (channels >= 16)
     assert float((found.float() - exact).norm() / exact.norm()) < near
-
-
-def test_the_fuser_is_the_same_with_channels_last():
-    """On a GPU it is called so; here the layout is given to what it inherits."""
-    library = shake(Fuser(CXBlock(16, kernel_size=7, padding=3), num_layers=2))
-    quick = copy.deepcopy(library)
-    normalise_channels_last(quick)
-    quick.load_state_dict(library.state_dict())
-    x = random(2, 16, 6, 6)
-    found = quick(x.contiguous(memory_format=torch.channels_last))
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    assert_close(found, library(x), rtol=1e-5, atol=1e-5)
 
 
 def test_attention_of_the_image_to_tokens():

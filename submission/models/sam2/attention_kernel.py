@@ -6,25 +6,26 @@ the weights of a softmax sum to one, so it can as well follow the attention.
 """
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention import SDPBackend
 
 from submission.errors import InputError
+from submission.models.sam2.attention import (
+    Attend,
+    attend_fused,
+    attend_in_blocks,
+    attend_in_two,
+    only,
+    sum_by_cudnn,
+    sum_by_efficient,
+)
 from submission.models.sam2.sizes import GroundingConfig
-
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
-# The same, and with it the logarithm of the sum of exponentials of the scores, (B, Q) float32.
-AttendAndSum = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-
-BLOCK = 2**20  # scores computed at once on a CPU: 4 MB, about a core's share of the caches
 
 # In the order in which they are taken on a GPU.
 ON_A_GPU = (
@@ -87,7 +88,7 @@ def choose_kernels(like: Tensor, sizes: GroundingConfig, wanted: str = "auto") -
     """
     on_gpu = like.device.type == "cuda"
     if wanted == "auto" and not on_gpu:
-        return _for_any_number(_off_gpu(like))
+        return _off_gpu(like)
     if wanted == "fa3":
         attend = _flash_attention_3(like)
         return _for_any_number(AttentionKernel("FlashAttention-3", False, attend, attend))
@@ -112,7 +113,7 @@ def choose_kernels(like: Tensor, sizes: GroundingConfig, wanted: str = "auto") -
         f'has no other; take dtype = "{other}", which may have one',
         stacklevel=2,
     )
-    attend = _only(SDPBackend.MATH)
+    attend = only(SDPBackend.MATH)
     return _for_any_number(AttentionKernel("math", False, attend, attend))
 
 
@@ -122,18 +123,13 @@ def _for_any_number(kernel: AttentionKernel) -> Kernels:
 
 def _on_gpu(name: str, like: Tensor, sizes: GroundingConfig) -> AttentionKernel:
     """One of torch's fused kernels; cuDNN's with narrow values where that works."""
-    attend = _only(dict(ON_A_GPU)[name])
+    attend = only(dict(ON_A_GPU)[name])
     if name == "cuDNN":
         narrow = partial(
-            attend_in_two, cells=sizes.places, maps=_sum_by_cudnn, others=_sum_by_efficient
+            attend_in_two, cells=sizes.places, maps=sum_by_cudnn, others=sum_by_efficient
         )
-        known: dict[str, Attend] = {
-            "cuDNN with narrow values": narrow,
-            "cuDNN, narrow, planning": attend,
-        }
-        for full, one in known.items():
-            if _is_right(one, like, sizes):
-                return AttentionKernel(full, True, one, attend)
+        if _is_right(narrow, like, sizes):
+            return AttentionKernel("cuDNN with narrow values", True, narrow, attend)
     return AttentionKernel(name, False, attend, attend)
 
 
@@ -182,11 +178,16 @@ def _flash_attention_3(like: Tensor) -> Attend:
     return attend
 
 
-def _off_gpu(like: Tensor) -> AttentionKernel:
+def _off_gpu(like: Tensor) -> Kernels:
     if like.device.type == "cpu" and like.dtype == torch.float32 and not torch.is_grad_enabled():
         # Blocks are written in place, which has no gradient; bfloat16 would round the scores.
-        return AttentionKernel("blocks of float32 scores", True, attend_in_blocks, attend_fused)
-    return AttentionKernel("torch's own choice", False, attend_fused, attend_fused)
+        blocks = "blocks of float32 scores"
+        return _for_any_number(AttentionKernel(blocks, True, attend_in_blocks, attend_fused))
+    wide = AttentionKernel("torch's own choice", False, attend_fused, attend_fused)
+    if like.device.type != "meta":
+        return _for_any_number(wide)
+    # Where work is counted it is that of the best GPU: the fewest products of exact attention.
+    return Kernels(wide, AttentionKernel("narrow", True, attend_fused, attend_fused))
 
 
 def _usable_on_gpu(like: Tensor) -> set[SDPBackend]:
@@ -201,74 +202,3 @@ def _usable_on_gpu(like: Tensor) -> set[SDPBackend]:
     }
     with torch.cuda.device(like.device):  # they speak of the current GPU
         return {backend for backend, can_use in answers.items() if can_use(asked)}
-
-
-def _only(backend: SDPBackend) -> Attend:
-    def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        if backend is SDPBackend.CUDNN_ATTENTION:
-            # It plans for strides, too: a query that is the same for all objects gets its own copy.
-            queries = queries.expand(len(keys), -1, -1).contiguous()
-        with sdpa_kernel(backend):
-            return attend_fused(queries, keys, values)
-
-    return attend
-
-
-def attend_in_two(
-    queries: Tensor, keys: Tensor, values: Tensor, *, cells: int, maps: AttendAndSum,
-    others: AttendAndSum,
-) -> Tensor:  # fmt: skip
-    """Attend to whole maps of `cells` tokens, and apart to those before them: (B, Q, K).
-
-    Attention to all of them is the mean of both, weighted by their sums of exponentials.
-    """
-    queries = queries.expand(len(keys), -1, -1).contiguous()  # cuDNN plans for strides, too
-    before = keys.shape[1] % cells
-    found, log_sum = maps(queries, keys[:, before:], values[:, before:])
-    if not before:
-        return found
-    other, other_log_sum = others(queries, keys[:, :before], values[:, :before])
-    share = torch.sigmoid(other_log_sum - log_sum)[..., None]
-    return torch.lerp(found.float(), other.float(), share).to(found.dtype)
-
-
-def _sum_by_cudnn(queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    found, log_sum, *_ = torch.ops.aten._scaled_dot_product_cudnn_attention(
-        queries[:, None], keys[:, None], values[:, None], None, True
-    )
-    return found[:, 0], log_sum.reshape(queries.shape[:2])
-
-
-def _sum_by_efficient(queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    found, log_sum, *_ = torch.ops.aten._scaled_dot_product_efficient_attention(
-        queries[:, None], keys[:, None], values[:, None], None, True
-    )
-    return found[:, 0], log_sum[:, 0, : queries.shape[1]]  # the kernel rounds up to its block
-
-
-def attend_fused(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Attend in one call, on whichever of torch's kernels is allowed and quickest."""
-    queries = queries.expand(len(keys), -1, -1)
-    return F.scaled_dot_product_attention(queries[:, None], keys[:, None], values[:, None])[:, 0]
-
-
-def attend_in_blocks(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Attend block by block of queries, whose scores stay in a core's cache: (B, Q, K).
-
-    As many objects at once as there are threads, one for each. On a CPU this takes 0.8 of the time
-    of torch's flash kernel, which asks for values as wide as keys (docs/log.md).
-    """
-    objects, length, width = keys.shape
-    rows = max(1, min(queries.shape[1], BLOCK // length))
-    queries = (queries * width**-0.5).expand(objects, -1, -1)
-    found = values.new_empty(objects, queries.shape[1], values.shape[-1])
-    scores = keys.new_empty(min(objects, torch.get_num_threads()), rows, length)
-    for first in range(0, objects, len(scores)):
-        group = slice(first, first + len(scores))
-        for start in range(0, queries.shape[1], rows):
-            block = queries[group, start : start + rows]
-            part = scores[: block.shape[0], : block.shape[1]]
-            torch.bmm(block, keys[group].transpose(1, 2), out=part)
-            torch.softmax(part, dim=-1, out=part)
-            torch.bmm(part, values[group], out=found[group, start : start + rows])
-    return found

@@ -163,7 +163,8 @@ class CudaGraphs:
     """Records runs as CUDA graphs; all of them share one pool of memory.
 
     That is safe in whatever order they are replayed, because results are copied away at once and
-    inputs lie outside the pool: what is left in it between two replays, nobody reads.
+    inputs lie outside the pool: what is left in it between two replays, nobody reads. Two at a time
+    would not be: work on a second stream is joined before anything else is replayed.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -175,17 +176,27 @@ class CudaGraphs:
         self._stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(self._stream):
             run()  # what libraries make at first use on a stream is made outside the graph
-        graph = torch.cuda.CUDAGraph()
+        graph, random = torch.cuda.CUDAGraph(), self._random_numbers()
+        before = random.clone_state()
         # Other threads decode frames meanwhile; what they do with the driver is not recorded. A
         # recording that fails leaves its stream the current one, so this one is put back.
-        with (
-            torch.cuda.stream(torch.cuda.current_stream(self.device)),
-            torch.cuda.graph(
-                graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
-            ),
-        ):
-            result = run()
+        try:
+            with (
+                torch.cuda.stream(torch.cuda.current_stream(self.device)),
+                torch.cuda.graph(
+                    graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+                ),
+            ):
+                result = run()
+        except RuntimeError:
+            random.graphsafe_set_state(before)  # or it would wait for the recording to end
+            raise
         return result, graph.replay
+
+    def _random_numbers(self) -> torch.Generator:
+        """The GPU's generator, which takes part in every recording."""
+        index = torch.cuda.current_device() if self.device.index is None else self.device.index
+        return torch.cuda.default_generators[index]
 
 
 def tensors_of(value: Any) -> Iterator[Tensor]:

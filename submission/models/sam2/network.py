@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
 from sam2.modeling.memory_attention import MemoryAttention, MemoryAttentionLayer
-from sam2.modeling.memory_encoder import CXBlock, MaskDownSampler, MemoryEncoder
+from sam2.modeling.memory_encoder import CXBlock, Fuser, MaskDownSampler, MemoryEncoder
 from sam2.modeling.position_encoding import PositionEmbeddingSine
 from sam2.modeling.sam.mask_decoder import MaskDecoder
 from sam2.modeling.sam.transformer import RoPEAttention, TwoWayTransformer
@@ -23,7 +23,6 @@ from torch.nn.attention import sdpa_kernel
 from submission.models.sam2.attention_kernel import UNPLANNED
 from submission.models.sam2.fast_layers import (
     NoPosition,
-    QuickFuser,
     QuickHiera,
     QuickPromptEncoder,
     attend_to_few_tokens,
@@ -87,7 +86,7 @@ class GroundingNetwork(nn.Module):
             in_dim=size,
             position_encoding=NoPosition(),
             mask_downsampler=MaskDownSampler(size, kernel_size=3, stride=2, padding=1),
-            fuser=QuickFuser(CXBlock(size, kernel_size=7, padding=3), num_layers=2),
+            fuser=Fuser(CXBlock(size, kernel_size=7, padding=3), num_layers=2),
         )
         normalise_channels_last(self.memory_encoder)
         self.sam_prompt_encoder = QuickPromptEncoder(
