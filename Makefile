@@ -27,7 +27,7 @@ regress-accept: set-up  ## Make the outputs of now the golden ones, and print wh
 	@.venv/bin/python -m scripts.regress --accept
 
 bench: set-up  ## Sentences scored per second, ours and the straightforward way; ARGS="--videos 50"
-	@OMP_NUM_THREADS=1 .venv/bin/python scripts/benchmark_score.py $(ARGS)
+	@OMP_NUM_THREADS=1 .venv/bin/python -m scripts.benchmark.score $(ARGS)
 
 bench-small: set-up  ## Take the tables and the picture of docs/performance.md anew on this CPU; some minutes
 	@.venv/bin/python -m scripts.benchmark.document $(ARGS)

@@ -15,6 +15,7 @@ import torch
 import transformers
 
 from submission.code_digest import prediction_code
+from submission.run.record import cpu_name
 
 SAMPLE_EVERY = 100  # milliseconds between two looks at the GPU
 QUERY = "--query-gpu=utilization.gpu,power.draw"
@@ -25,7 +26,7 @@ def describe_machine(device: torch.device, dtype: torch.dtype) -> dict[str, Any]
     if device.type == "cuda":
         place = torch.cuda.get_device_name(device)
     else:
-        place = f"{_cpu_name()}, {torch.get_num_threads()} of {os.cpu_count()} threads"
+        place = f"{cpu_name()}, {torch.get_num_threads()} of {os.cpu_count()} threads"
     return {
         "device": place,
         "dtype": str(dtype).removeprefix("torch."),
@@ -44,13 +45,6 @@ def revision() -> str:
     except FileNotFoundError:
         return "unknown"
     return done.stdout.strip() or "unknown"
-
-
-def _cpu_name() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 # --- memory --------------------------------------------------------------------------------------

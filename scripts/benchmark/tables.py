@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scripts.benchmark.records import Row
-from scripts.benchmark.stages import REST
 
 CLOCKS = {"wall": "seconds", "cpu": "cpu_seconds"}
 
@@ -83,6 +82,8 @@ def peaks(rows: Sequence[Row]) -> str:
 
 def stages(row: Row) -> str:
     """Seconds per stage of one row, public and ours, the largest of the public first."""
+    from scripts.benchmark.stages import REST  # imports models, which most tables are not about
+
     public, ours = row["public"]["stages"], row["ours"]["stages"]
     names = sorted({*public, *ours} - {REST}, key=lambda name: (-public.get(name, 0.0), name))
     lines = [_stage_line(name, public, ours) for name in [*names, REST]]

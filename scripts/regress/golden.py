@@ -18,6 +18,7 @@ from submission.dataset.records import Split
 from submission.files.whole import write_bytes, write_json
 from submission.masks.store import PredictionStore
 from submission.output.mask_files import open_submission
+from submission.run.record import cpu_name
 from submission.score.score_file import VOTE, read_scores
 
 READABLE, MASKS = "sample.json", "masks.json.gz"
@@ -74,11 +75,9 @@ def describe_platform() -> dict[str, str]:
     """Return what decides the last bits: with all of it equal, so is every result."""
     import torch
 
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
     return {
         "machine": platform.machine(),
-        "cpu": cpu,
+        "cpu": cpu_name(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
         "zlib": zlib.ZLIB_RUNTIME_VERSION,

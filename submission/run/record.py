@@ -169,14 +169,20 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe_hardware() -> dict[str, Any]:
-    """CPU, cores and, where torch is at work, the GPUs of this machine."""
-    hardware: dict[str, Any] = {"machine": platform.machine(), "cores": os.cpu_count()}
+def cpu_name() -> str:
+    """What the CPU calls itself."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        hardware["cpu"] = next(x.split(":", 1)[1].strip() for x in lines if "model name" in x)
+        return next(x.split(":", 1)[1].strip() for x in lines if "model name" in x)
     except (OSError, StopIteration):
-        hardware["cpu"] = platform.processor() or "unknown"
+        return platform.processor() or "unknown"
+
+
+def describe_hardware() -> dict[str, Any]:
+    """CPU, cores and, where torch is at work, the GPUs of this machine."""
+    hardware: dict[str, Any] = {
+        "machine": platform.machine(), "cores": os.cpu_count(), "cpu": cpu_name()
+    }  # fmt: skip
     torch = sys.modules.get("torch")  # only a run that used torch has a GPU to speak of
     if torch is not None and torch.cuda.is_available():
         count = torch.cuda.device_count()

@@ -12,7 +12,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from tiny_split import HEIGHT, WIDTH, square
 from waiting import LIMIT
 
-from scripts.report_screenshot import (
+from scripts.pictures.report import (
     NEEDS,
     find_browser,
     open_browser,

@@ -1,7 +1,7 @@
 """What the named approximations cost in masks and bring in time, as a table in Markdown.
 
-python -m scripts.approximations                       # the sample that comes along
-python -m scripts.approximations --frames 12 --videos 3
+python -m scripts.ablation.approximations                       # the sample that comes along
+python -m scripts.ablation.approximations --frames 12 --videos 3
 
 Seconds are of the processor, of the model alone; on a machine that does other work, too, compare
 them within one table only. The small checkpoint says how masks react, not how much time a released
@@ -30,7 +30,7 @@ from submission.models.sa2va.settings import Settings
 from submission.models.sam2.approximation import Approximation
 from submission.score.scoring import ExpressionScore, Score, score_video
 
-SAMPLES = Path(__file__).parents[1] / "submission" / "samples"
+SAMPLES = Path(__file__).parents[2] / "submission" / "samples"
 EXACT = "exact"
 SETTINGS = {  # how the language model's weights are kept, and what tracked frames see
     EXACT: ("none", Approximation()),

@@ -16,7 +16,6 @@ import json
 import math
 import os
 import platform
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,12 +27,12 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as coco
 from scipy.ndimage import binary_dilation
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from submission.dataset.ground_truth import read_ground_truth
 from submission.dataset.records import Expression, Split, Video
 from submission.dataset.rle import encode
 from submission.output.png_files import encode_png
 from submission.pipeline.score import score_results
+from submission.run.record import cpu_name
 from submission.score.answers import PngSource
 from submission.score.score_file import write_scores
 from submission.score.scoring import score_video
@@ -219,14 +218,12 @@ def main() -> None:
 
 def describe_machine() -> list[str]:
     """What the numbers were taken on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
     cores = len(os.sched_getaffinity(0))
     packages = ("numpy", "scipy", "pillow", "pycocotools")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     way = f"OpenCV {cv2.__version__}, one thread" if cv2 else "SciPy (OpenCV is not installed)"
     return [
-        f"{cpu}, {cores} cores; Python {platform.python_version()}, {versions}",
+        f"{cpu_name()}, {cores} cores; Python {platform.python_version()}, {versions}",
         f"the straightforward way dilates with {way}",
     ]
 

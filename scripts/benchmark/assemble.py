@@ -1,7 +1,7 @@
 """Time the CPU half on a made-up run like valid: vote, PNGs, zip, check and score, on all cores.
 
-    python -m scripts.assemble_benchmark /tmp/assemble-benchmark
-    python -m scripts.assemble_benchmark /tmp/assemble-benchmark --videos 140   # as large as valid
+    python -m scripts.benchmark.assemble /tmp/assemble-benchmark
+    python -m scripts.benchmark.assemble /tmp/assemble-benchmark --videos 140   # as large as valid
 
 The run has as many sentences, frames and experts as valid has, at 720p, but fewer videos; the last
 column says what all 140 would take. It is made once and used again. Beside our stages stand the
@@ -12,7 +12,6 @@ be at best.
 import argparse
 import os
 import platform
-import resource
 import shutil
 import time
 import zlib
@@ -23,27 +22,24 @@ from pathlib import Path
 
 import numpy as np
 
-from scripts.report_benchmark import make_blob
-from submission.dataset.records import MASK_FILE, Expression, Split, Video
+from scripts.benchmark.made_up import OBJECTS, make_run, make_video, processor_seconds
+from scripts.benchmark.tables import markdown
+from submission.dataset.records import Split
 from submission.experts import mask_files
 from submission.experts.expert import ExpertEntry
 from submission.files.whole import write_json
-from submission.masks.store import Prediction, PredictionStore
-from submission.masks.track import Track
 from submission.pipeline.check import check_run
 from submission.pipeline.pack import pack
 from submission.pipeline.score import score_run
 from submission.pipeline.vote import refuse_missing, vote
-from submission.pool import num_cores, open_pool
+from submission.pool import num_cores
 from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.terminal.progress import Reporter
 
-VALID_VIDEOS, SENTENCES, FRAMES, EXPERTS = 140, 16, 79, 5
+VALID_VIDEOS, SENTENCES = 140, 16
 SIZE = (720, 1280)
-DETAILS = {"text": "It is [SEG].", "key_frames": [0, 39, 78], "num_seg": 1}
-OBJECTS = 4  # sentences mean them in turn
-WOBBLE = 0.04  # of a blob's radius: how far the outline of an expert is off
+EXPERTS = {f"expert{number}": 3 for number in range(5)}  # key frames
 ZLIB_LEVEL = 6  # as the PNG writer has it
 
 
@@ -56,60 +52,20 @@ class Row:
     processor: float
     masks: int
 
-    def markdown(self, videos: int) -> str:
+    def cells(self, videos: int) -> list[str]:
         """The row of the table; the last number is for all videos of valid."""
-        rate = self.masks / self.wall
         whole = self.wall * VALID_VIDEOS / videos
-        return (
-            f"| {self.stage} | {self.wall:.1f} | {self.processor:.1f} | {rate:,.0f} | {whole:.0f} |"
-        )
+        return [self.stage, f"{self.wall:.1f}", f"{self.processor:.1f}",
+                f"{self.masks / self.wall:,.0f}", f"{whole:.0f}"]  # fmt: skip
 
 
 def make_split(root: Path, videos: int) -> Split:
     """The records of the made-up split; it has no frames on disk, which no stage here reads."""
-    names = tuple(f"{index:05}" for index in range(FRAMES))
-    made = []
-    for number in range(videos):
-        name = f"video{number:03}"
-        asked = tuple(
-            Expression(name, str(e), f"the blob that drifts away, asked for the {e}th time",
-                       (e % OBJECTS,), (number * OBJECTS + e % OBJECTS,))
-            for e in range(SENTENCES)
-        )  # fmt: skip
-        made.append(Video(name, names, SIZE, asked))
-    return Split(root, "valid", root / "valid/meta_expressions.json", tuple(made))
-
-
-def make_video(root: Path, video: Video, number: int) -> dict[str, object]:
-    """Write the predictions of one video; return its true masks by annotation id."""
-    store, truth = PredictionStore(root / "run/predictions"), {}
-    for place in range(OBJECTS):
-        seed = number * OBJECTS + place
-        blob = make_blob(SIZE, seed)
-        truth[str(seed)] = blob.track(SIZE, 0, 0).to_json()
-        for expert in range(EXPERTS):
-            track = blob.track(SIZE, WOBBLE, seed * EXPERTS + expert)
-            for expression in video.expressions[place::OBJECTS]:
-                answer = Prediction(expression.sentence, track, DETAILS)
-                store.write(f"expert{expert}", video.name, expression.id, answer)
-    return truth
-
-
-def make_run(split: Split) -> None:
-    """Make predictions and ground truth; the last file written marks them as whole."""
-    shutil.rmtree(split.root, ignore_errors=True)
-    write_json(split.meta_file, {})
-    with open_pool(pays=True) as pool:
-        count = len(split.videos)
-        parts = list(pool.map(make_video, [split.root] * count, split.videos, range(count)))
-    truth = {name: masks for part in parts for name, masks in part.items()}
-    write_json(split.folder / MASK_FILE, truth, indent=None)
-
-
-def processor_seconds() -> float:
-    """Seconds that this process and its finished children have used."""
-    spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in spent)
+    made = tuple(
+        make_video(n, SENTENCES, SIZE, lambda e, first=n * OBJECTS: first + e % OBJECTS)
+        for n in range(videos)
+    )
+    return Split(root, "valid", root / "valid/meta_expressions.json", made)
 
 
 def timed(stage: str, masks: int, work: Callable[[], object]) -> Row:
@@ -121,10 +77,11 @@ def timed(stage: str, masks: int, work: Callable[[], object]) -> Row:
 
 def zlib_alone(split: Split, run: RunFolder) -> Row:
     """The rows of one sentence of each video through zlib alone, once for every sentence."""
+    first = next(iter(EXPERTS))
     sheets = [
         np.pad(np.packbits(mask, axis=1), ((0, 0), (1, 0))).tobytes()
         for video in split.videos
-        for mask in first_track(video, run)
+        for mask in run.store.read(first, video, video.expressions[0]).track
     ]
     with ThreadPoolExecutor(num_cores()) as pool:
 
@@ -136,11 +93,6 @@ def zlib_alone(split: Split, run: RunFolder) -> Row:
         return timed("zlib alone, of the same rows", split.num_masks, work)
 
 
-def first_track(video: Video, run: RunFolder) -> Track:
-    """The first expert's answer to the first sentence of a video."""
-    return run.store.read("expert0", video, video.expressions[0]).track
-
-
 def measure(split: Split) -> list[Row]:
     """Go through the CPU half from the predictions on, and time each stage."""
     run = RunFolder(split.root / "run")
@@ -149,21 +101,21 @@ def measure(split: Split) -> list[Row]:
     for path in (run.zip, run.check, run.score):
         path.unlink(missing_ok=True)
     settings = mask_files.Settings(masks="unused")
-    members = tuple(ExpertEntry(f"expert{number}", "masks", settings) for number in range(EXPERTS))
+    members = tuple(ExpertEntry(name, "masks", settings) for name in EXPERTS)
     recipe = Recipe("benchmark", Path(), members)
     with Reporter("quiet") as quiet:
-        masks = split.num_masks
+        masks, count = split.num_masks, len(EXPERTS)
         return [
-            timed("compare stored answers", EXPERTS * masks,
+            timed("compare stored answers", count * masks,
                   lambda: refuse_missing(recipe, split, run.store)),
-            timed("compare them again", EXPERTS * masks,
+            timed("compare them again", count * masks,
                   lambda: refuse_missing(recipe, split, run.store)),
-            timed(f"vote of {EXPERTS} and PNGs", masks, lambda: vote(recipe, split, run, quiet)),
+            timed(f"vote of {count} and PNGs", masks, lambda: vote(recipe, split, run, quiet)),
             zlib_alone(split, run),
             timed("zip", masks, lambda: pack(recipe, split, run, quiet)),
             timed("check", masks,
                   lambda: check_run(split, run, require_team=False, reporter=quiet)),
-            timed(f"score of the vote and {EXPERTS} experts", (EXPERTS + 1) * masks,
+            timed(f"score of the vote and {count} experts", (count + 1) * masks,
                   lambda: score_run(split, run, quiet)),
         ]  # fmt: skip
 
@@ -177,13 +129,15 @@ def main() -> None:
     split = make_split(arguments.folder / f"{arguments.videos}-videos", arguments.videos)
     if split.mask_file is None:
         print("making the run")
-        make_run(split)
+        shutil.rmtree(split.root, ignore_errors=True)
+        write_json(split.meta_file, {})
+        make_run(split, EXPERTS)
     rows = measure(split)
     print(f"{len(split.videos)} videos, {split.num_sentences} sentences, {split.num_masks} masks "
-          f"of {SIZE[1]} x {SIZE[0]}, {EXPERTS} experts; {num_cores()} of {os.cpu_count()} cores, "
-          f"Python {platform.python_version()}\n")  # fmt: skip
-    print("| stage | s | processor s | masks/s | valid, s |\n|---|---|---|---|---|")
-    print("\n".join(row.markdown(len(split.videos)) for row in rows))
+          f"of {SIZE[1]} x {SIZE[0]}, {len(EXPERTS)} experts; {num_cores()} of {os.cpu_count()} "
+          f"cores, Python {platform.python_version()}\n")  # fmt: skip
+    header = ["stage", "s", "processor s", "masks/s", "valid, s"]
+    print(markdown(header, [row.cells(len(split.videos)) for row in rows]))
 
 
 if __name__ == "__main__":

@@ -1,35 +1,32 @@
 """Print the tables of docs/cost.md: work, time and memory of released sizes on MeViS valid.
 
-python -m scripts.cost_table            print them
-python -m scripts.cost_table --write    put them into docs/cost.md
-python -m scripts.cost_table --reading  time decoding and resizing of a frame on this machine
+python -m scripts.benchmark.cost_tables            print them
+python -m scripts.benchmark.cost_tables --write    put them into docs/cost.md
 """
 
 import argparse
-import io
-import time
 from collections.abc import Sequence
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
+from scripts.benchmark.cost import cost_of
+from scripts.benchmark.tables import markdown
 from submission.cost.estimate import Seconds, seconds_of, seconds_of_all
 from submission.cost.fitting import fit
-from submission.cost.hardware import GPUS, SHOWN, Gpu
+from submission.cost.hardware import SHOWN, Gpu, find_gpu
 from submission.cost.lines import duration, flop_in_words
-from submission.cost.released import config_json
-from submission.dataset.images import decode_rgb
 from submission.experts.sa2va.cost import Cost
 from submission.files.whole import write_bytes
 from submission.models.sa2va.memory import ALLOWANCE, Peak, peak_memory
-from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.settings import Settings
 from submission.models.workload import AtOnce, Clip, Stages, sum_stages, total
 
-DOCUMENT = Path(__file__).parents[1] / "docs/cost.md"
-BEGIN, END = "<!-- tables: python -m scripts.cost_table --write -->\n", "<!-- end of tables -->\n"
+DOCUMENT = Path(__file__).parents[2] / "docs/cost.md"
+BEGIN, END = (
+    "<!-- tables: python -m scripts.benchmark.cost_tables --write -->\n",
+    "<!-- end of tables -->\n",
+)
 
 # MeViS valid: 140 videos, 2,236 sentences, about 79 frames each; 720p stands for its many sizes.
 LARGER, SMALLER = Clip(79, 16, 720, 1280), Clip(79, 15, 720, 1280)
@@ -40,17 +37,16 @@ BY_STAGE = ("Sa2VA-26B", 20)
 PROMISED = (("Sa2VA-26B", 20, 80e9), ("Sa2VA-8B", 20, 24e9), ("Sa2VA-1B", 5, 8e9))
 FULL_HD = Clip(79, 16, 1080, 1920)
 
+Table = tuple[Sequence[str], list[Sequence[str]]]  # header, and the lines below it
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--write", action="store_true", help="put the tables into docs/cost.md")
-    parser.add_argument("--reading", action="store_true", help="time decoding and resizing")
     arguments = parser.parse_args()
-    if arguments.reading:
-        print(_time_reading())
-    elif arguments.write:
+    if arguments.write:
         text = DOCUMENT.read_text(encoding="utf-8")
         before, _, rest = text.partition(BEGIN)
         after = rest.partition(END)[2]
@@ -64,36 +60,26 @@ def tables() -> str:
     return "\n".join(
         [
             "**Work and time of one pass over MeViS valid**, ours, expected (at best):\n",
-            *_markdown(_pass_rows()),
+            markdown(*_pass_rows()),
             f"\n**By stage**, {BY_STAGE[0]} with {BY_STAGE[1]} key frames; seconds on an H200:\n",
-            *_markdown(_stage_rows()),
+            markdown(*_stage_rows()),
             "\n**Peak memory at 1080p**, 79 frames, 16 sentences, bfloat16, in GB:\n",
-            *_markdown(_memory_rows()),
+            markdown(*_memory_rows()),
             "",
         ]
     )
 
 
-def _pass_rows() -> list[Sequence[str]]:
-    head = ["checkpoint", "M", "ours", "public", "factor", *SHOWN]
+def _pass_rows() -> Table:
     gpus = [_gpu(name) for name in SHOWN]
-    rows: list[Sequence[str]] = [head]
-    for name in CHECKPOINTS:
-        for frames in KEY_FRAMES:
-            mine, theirs = _stages(name, frames)
-            factor = total(theirs).flop / total(mine).flop
-            cells = [_cell(name, frames, gpu, mine) for gpu in gpus]
-            rows.append(
-                [
-                    name,
-                    str(frames),
-                    flop_in_words(total(mine).flop),
-                    flop_in_words(total(theirs).flop),
-                    f"{factor:.1f}",
-                    *cells,
-                ]
-            )
-    return rows
+    rows: list[Sequence[str]] = []
+    for name, frames in product(CHECKPOINTS, KEY_FRAMES):
+        mine, theirs = _stages(name, frames)
+        ours, public = total(mine).flop, total(theirs).flop
+        work = [flop_in_words(ours), flop_in_words(public), f"{public / ours:.1f}"]
+        cells = [_cell(name, frames, gpu, mine) for gpu in gpus]
+        rows.append([name, str(frames), *work, *cells])
+    return ["checkpoint", "M", "ours", "public", "factor", *SHOWN], rows
 
 
 def _cell(name: str, frames: int, gpu: Gpu, stages: Stages) -> str:
@@ -103,19 +89,17 @@ def _cell(name: str, frames: int, gpu: Gpu, stages: Stages) -> str:
     return f"{duration(taken.expected)} ({duration(taken.at_best)})"
 
 
-def _stage_rows() -> list[Sequence[str]]:
+def _stage_rows() -> Table:
     mine, theirs = _stages(*BY_STAGE)
     gpu = _gpu("H200")
-    rows: list[Sequence[str]] = [
-        ["stage", "ours", "share", "public", "at best", "expected", "public, expected"]
-    ]
+    rows: list[Sequence[str]] = []
     for stage, work in mine.items():
         taken, slow = (seconds_of(stage, one[stage], gpu, "bfloat16") for one in (mine, theirs))
         share = f"{work.flop / total(mine).flop:.1%}"
         rows.append(_stage_row(stage, work.flop, share, theirs[stage].flop, taken, slow))
     taken, slow = (seconds_of_all(one, gpu, "bfloat16") for one in (mine, theirs))
     rows.append(_stage_row("all", total(mine).flop, "", total(theirs).flop, taken, slow))
-    return rows
+    return ["stage", "ours", "share", "public", "at best", "expected", "public, expected"], rows
 
 
 def _stage_row(
@@ -125,11 +109,12 @@ def _stage_row(
     return [name, flop_in_words(flop), share, flop_in_words(public_flop), *times]
 
 
-def _memory_rows() -> list[Sequence[str]]:
-    rows: list[Sequence[str]] = [
-        ["checkpoint", "M", "GPU", "objects, images at once", "weights", "memory of objects",
-         "features", "activations", "allowance", "peak"]
+def _memory_rows() -> Table:
+    header = [
+        "checkpoint", "M", "GPU", "objects, images at once", "weights", "memory of objects",
+        "features", "activations", "allowance", "peak",
     ]  # fmt: skip
+    rows: list[Sequence[str]] = []
     for name, frames, memory in PROMISED:
         at_once = _fitting(name, frames, FULL_HD, memory)
         assert at_once is not None
@@ -141,7 +126,7 @@ def _memory_rows() -> list[Sequence[str]]:
                 *(f"{part / 1e9:.1f}" for part in (*parts, peak.total)),
             ]
         )  # fmt: skip
-    return rows
+    return header, rows
 
 
 @cache
@@ -156,14 +141,14 @@ def _settings(name: str, frames: int) -> Settings:
     return Settings(frames=frames, procedure="sa2va-i" if "-i-" in name else "sa2va")
 
 
-@cache
 def _cost(name: str) -> Cost:
-    procedure = PROCEDURES[_settings(name, 1).procedure]
-    return Cost(config_json(name), name, procedure, "none")
+    return cost_of(name, _settings(name, 1).procedure)
 
 
 def _gpu(name: str) -> Gpu:
-    return next(gpu for gpu in GPUS if gpu.name == name)
+    gpu = find_gpu(name)
+    assert gpu is not None
+    return gpu
 
 
 def _peak(name: str, frames: int, clip: Clip, memory: float, at_once: AtOnce) -> Peak:
@@ -175,32 +160,6 @@ def _peak(name: str, frames: int, clip: Clip, memory: float, at_once: AtOnce) ->
 def _fitting(name: str, frames: int, clip: Clip, memory: float) -> AtOnce | None:
     need = partial(_peak, name, frames, clip, memory)
     return fit([lambda at_once: need(at_once).total], AtOnce(), memory)
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return [lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]
-
-
-def _time_reading(repeats: int = 20) -> str:
-    """Nanoseconds of one core for each pixel of a noisy 1080p JPEG, the best of three rounds."""
-    rng = np.random.default_rng(0)
-    coarse = Image.fromarray(rng.integers(0, 256, (68, 121, 3), np.uint8)).resize((1920, 1080))
-    noisy = np.asarray(coarse).astype(int) + rng.integers(-12, 13, (1080, 1920, 3))
-    file = io.BytesIO()
-    Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
-    frame = Image.fromarray(decode_rgb(file.getvalue()))
-    squash = partial(frame.resize, (1024, 1024), Image.Resampling.BICUBIC)
-    taken = {}
-    for name, work in (("decode", lambda: decode_rgb(file.getvalue())), ("resize", squash)):
-        rounds = []
-        for _ in range(3):
-            started = time.process_time()
-            for _ in range(repeats):
-                work()
-            rounds.append((time.process_time() - started) / repeats / (1080 * 1920))
-        taken[name] = min(rounds)
-    return ", ".join(f"{name} {value * 1e9:.1f} ns a pixel" for name, value in taken.items())
 
 
 if __name__ == "__main__":

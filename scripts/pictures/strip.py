@@ -1,7 +1,7 @@
 """A strip of frames for README: what some results of a run say of a few sentences, on the video.
 
     .venv/bin/mevis-submission submit --run runs/sample
-    .venv/bin/python scripts/picture_strip.py runs/sample docs/images/strip.webp \\
+    .venv/bin/python -m scripts.pictures.strip runs/sample docs/images/strip.webp \\
         clip_09/0 clip_06/1 clip_02/1 --results first5 uniform11 vote
 
 One row for each sentence and result: dark is what the mask leaves out, white the true outline.

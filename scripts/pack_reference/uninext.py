@@ -1,18 +1,20 @@
 """Pack a small part of UNINEXT's recorded reference into tests/reference, for everybody's tests.
 
-`python -m scripts.pack_uninext RECORD KEYS`, where RECORD is a folder with one .npz for each case
-and KEYS one with a list of tensors for each released model, one "name<tab>shape" to a line.
+`python -m scripts.pack_reference.uninext RECORD KEYS`, where RECORD is a folder with one .npz for
+each case and KEYS one with a list of tensors for each released model, one "name<tab>shape" to a
+line.
 What is left out for size is tested where RECORD itself lies.
 """
 
 import argparse
 import gzip
-import sys
 from pathlib import Path
 
 import numpy as np
 
-OUT = Path(__file__).parents[1] / "tests" / "reference" / "uninext"
+from scripts.pack_reference import OUT, tell
+
+FOLDER = OUT / "uninext"
 CASES = ("r50_256x320", "convnext_tiny_250x331", "vit_base_250x331")
 KEYS = ("r50", "convnext_large", "vit_huge")
 WHOLE = ("image", "input_ids", "attention_mask", "ori_size", "score", "best", "best_mask", "final",
@@ -21,26 +23,24 @@ CHANNELS = {"feat0": 1, "feat1": 2, "feat2": 12}  # of every eighth, which were 
 ROWS = {"vl_head": 20, "memory_head": 20}  # of every seventh token
 
 
-def main() -> int:
+def main() -> None:
     """Write tests/reference/uninext anew."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("record", type=Path)
     parser.add_argument("keys", type=Path)
     arguments = parser.parse_args()
-    OUT.mkdir(parents=True, exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     for case in CASES:
         with np.load(arguments.record / f"{case}.npz") as record:
             kept = {name: record[name] for name in WHOLE}
             kept |= {name: record[name][:, :count] for name, count in CHANNELS.items()}
             kept |= {name: record[name][:, :count] for name, count in ROWS.items()}
-        np.savez_compressed(OUT / f"{case}.npz", allow_pickle=False, **kept)
+        np.savez_compressed(FOLDER / f"{case}.npz", allow_pickle=False, **kept)
     for size in KEYS:
         text = (arguments.keys / f"uninext_keys_video_joint_{size}_eval_rvos.txt").read_bytes()
-        (OUT / f"keys_{size}.txt.gz").write_bytes(gzip.compress(text, 9, mtime=0))
-    files = sorted(OUT.iterdir())
-    print(f"{len(files)} files, {sum(file.stat().st_size for file in files):,} bytes in {OUT}")
-    return 0
+        (FOLDER / f"keys_{size}.txt.gz").write_bytes(gzip.compress(text, 9, mtime=0))
+    tell(FOLDER)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -21,7 +21,7 @@ RUN = Path("out")
 
 def main(words: Sequence[str] | None = None) -> int:
     """Print how many kills and rounds there were, and what differed; 1 when something did."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.kill_and_resume", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m scripts.damage.kill", description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=10, help="runs that are killed and resumed")
     parser.add_argument("--kills", type=int, default=4, help="at most, in each round")

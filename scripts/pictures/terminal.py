@@ -1,6 +1,6 @@
 """Draw what a command shows in a terminal of 80 columns, at work and at its end, as an SVG.
 
-    .venv/bin/python scripts/terminal_picture.py docs/images/terminal.svg mevis-submission submit
+    .venv/bin/python -m scripts.pictures.terminal docs/images/terminal.svg mevis-submission submit
 
 Needs tmux ('sudo apt install tmux'), which is the terminal; rich draws what stands in it.
 """

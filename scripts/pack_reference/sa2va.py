@@ -1,6 +1,6 @@
 """Pack a small part of the recorded reference into tests/reference, for everybody's tests.
 
-`python scripts/pack_reference.py RECORD TENSORS`, where RECORD is a folder as described in
+`python -m scripts.pack_reference.sa2va RECORD TENSORS`, where RECORD is a folder as described in
 tests/reference/README.md and TENSORS a list of SAM 2's tensors, one "name<tab>shape" to a line.
 What is left out for size is tested where RECORD itself lies.
 """
@@ -17,12 +17,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from scripts.pack_reference import OUT
 from submission.models.sa2va.internvl.config import parse_config
 from submission.models.sa2va.internvl.tensor_names import tensor_sources
 from submission.models.sa2va.network import lay_out
 from submission.models.sa2va.tensor_names import GROUNDING, expected_shapes
 
-OUT = Path(__file__).parents[1] / "tests" / "reference"
 LIMIT = 10_000_000  # bytes, all files together
 
 # Sa2VA's only decoder is the fine-tuned one of Sa2VA-i: one checkpoint does for both procedures.

@@ -1,7 +1,7 @@
 """Photograph a run's report in headless Chromium, for README and for looking at it while working.
 
     .venv/bin/mevis-submission submit --run runs/sample
-    .venv/bin/python scripts/report_screenshot.py runs/sample/report/index.html picture.png
+    .venv/bin/python -m scripts.pictures.report runs/sample/report/index.html picture.png
 
 Needs Chromium and its driver ('sudo apt install chromium chromium-driver').
 """
