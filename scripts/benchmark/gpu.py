@@ -78,30 +78,34 @@ def parts(
     def script(name: str, title: str) -> Part:
         return Part(title, _python(f"scripts.benchmark.{name}", *(["--rehearse"] * rehearse)))
 
-    def timed(
-        size: str, *, key_frames: int, sentences: str, public: int = 1,
-        frame: tuple[int, int] = HD, procedure: str = "sa2va", compile: str = "off",
-    ) -> Part:  # fmt: skip
-        """Cases of one model; the public loop is timed on `public` of the sentences."""
+    def case(size: str, key_frames: int, sentences: str, frame: tuple[int, int]) -> list[str]:
         (height, width), frames = (SMALL, 8) if rehearse else (frame, 80)
-        words = (
+        return [
             "--size", REHEARSED[size] if rehearse else size, "--sentences", sentences,
             "--frames", str(frames), "--key-frames", str(key_frames), "--height", str(height),
-            "--width", str(width), "--public-sentences", str(public), "--procedure", procedure,
-            "--rows", str(out / "rows.jsonl"), "--compile", compile,
-        )  # fmt: skip
-        recorded = "" if compile == "off" else ", parts recorded"
-        name = f"{size}, {procedure}, M = {key_frames}, {frame[0]} x {frame[1]}{recorded}"
-        return Part(name, _python("scripts.benchmark", *words))
+            "--width", str(width),
+        ]  # fmt: skip
+
+    def ours(
+        size: str, *, key_frames: int, sentences: str, frame: tuple[int, int] = HD,
+        compile: str = "off", traced: int = 0,
+    ) -> Part:  # fmt: skip
+        """Ours alone, the first cases with where their time goes."""
+        words = [*case(size, key_frames, sentences, frame), "--repeats", "2"]
+        recorded = "" if compile == "off" else ", and with parts recorded"
+        name = f"{size}, M = {key_frames}, {frame[0]} x {frame[1]}{recorded}"
+        words += ["--compile", compile, "--traced", str(traced)]
+        return Part(name, _python("scripts.benchmark.trace", *words))
+
+    def beside_the_plain_loop(size: str) -> Part:
+        """Ours and the public procedure re-created, which is timed on one sentence."""
+        words = [*case(size, 5, "16,1", HD), "--public-sentences", "1"]
+        words += ["--rows", str(out / "rows.jsonl")]
+        return Part(f"{size}, beside the plain loop", _python("scripts.benchmark", *words))
 
     def against_public_code(size: str) -> Iterator[Part]:
         """The code of a checkout itself, in turn with ours."""
-        height, width = SMALL if rehearse else HD
-        words = (
-            "--public", str(checkout), "--public-python", python,
-            "--size", REHEARSED[size] if rehearse else size, "--sentences", "16",
-            "--frames", "8" if rehearse else "80", "--height", str(height), "--width", str(width),
-        )  # fmt: skip
+        words = [*case(size, 5, "16", HD), "--public", str(checkout), "--public-python", python]
         yield Part(f"{size}, the public code itself", _python("scripts.benchmark", *words))
 
     return [
@@ -109,11 +113,11 @@ def parts(
         script("same_masks", "Same masks as on the CPU"),
         Part("Tests that need a GPU", _python("pytest", "-m", "gpu", "tests")),
         script("kernels", "Attention kernels"),
-        timed("Sa2VA-8B", key_frames=5, sentences="16,1"),
-        timed("Sa2VA-1B", key_frames=5, sentences="16,1"),
+        ours("Sa2VA-8B", key_frames=5, sentences="16,5,1", compile="off,parts", traced=1),
         *(against_public_code("Sa2VA-8B") if checkout else ()),
-        timed("Sa2VA-26B", key_frames=20, sentences="16", frame=FULL_HD),
-        timed("Sa2VA-8B", key_frames=5, sentences="1,16", compile="parts"),
+        ours("Sa2VA-26B", key_frames=20, sentences="16", frame=FULL_HD),
+        ours("Sa2VA-1B", key_frames=5, sentences="16,1"),
+        beside_the_plain_loop("Sa2VA-8B"),
         script("feeding", "Feeding: JPEG files to stored answers"),
         script("submit_twice", "`submit` of the sample on GPU and CPU"),
     ]

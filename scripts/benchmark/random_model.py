@@ -8,6 +8,7 @@ import torch
 from scripts.benchmark.sizes import CARRIED, config_values
 from submission.models.checkpoint import move_tables, place
 from submission.models.sa2va.fused_norms import fuse_norms
+from submission.models.sa2va.grouped_heads import group_heads
 from submission.models.sa2va.internvl import backbone as internvl
 from submission.models.sa2va.internvl.config import parse_config
 from submission.models.sa2va.internvl.prompt import IMAGE_CONTEXT, IMAGE_END, IMAGE_START
@@ -73,6 +74,7 @@ def random_model(size: str, device: torch.device, dtype: torch.dtype, seed: int 
     move_tables(network, device)
     if device.type == "cuda":
         fuse_norms(network)
+        group_heads(network.language)
     return Sa2VA(backbone(network, config, WordTokenizer(), device, dtype))
 
 

@@ -14,6 +14,7 @@ from submission.models.quantized import keep_in_int8
 from submission.models.sa2va.backbone import Prompting
 from submission.models.sa2va.config_file import read_values
 from submission.models.sa2va.fused_norms import fuse_norms
+from submission.models.sa2va.grouped_heads import group_heads
 from submission.models.sa2va.model import Limits, Sa2VA
 from submission.models.sa2va.network import Network, lay_out
 from submission.models.sa2va.procedures import decoder_faults
@@ -76,6 +77,7 @@ def load(
     fill(network, opened.filling, place, precision)
     if place.type == "cuda":
         fuse_norms(network)
+        group_heads(network.language)
     backbone = opened.module.Backbone(network, config, opened.tokenizer, place, precision)
     return Sa2VA(backbone, limits, fixed_parts(compile, place))
 
