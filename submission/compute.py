@@ -1,10 +1,13 @@
 """[compute] of a recipe: where a run computes, and how much goes through at once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+Precision = Literal["bfloat16", "float32"]
+VALUE_BYTES: Mapping[str, int] = {"bfloat16": 2, "float32": 4}
 IMAGES_AT_ONCE = {"cpu": 4, "cuda": 8}  # on a CPU more gain nothing
 
 Count = Annotated[int, Field(ge=1)]
@@ -32,6 +35,16 @@ class Compute:
     gpus_per_worker: Annotated[float, Field(gt=0, le=1)] = 1.0  # 0.5: two on one GPU
     ready_within_s: Annotated[float, Field(gt=0)] = 600.0  # for which no worker may be there
     ray: str = ""  # a running cluster, "auto" for that of RAY_ADDRESS; empty: one on this machine
+
+    @property
+    def precision(self) -> Precision:
+        """Of models; "auto" is taken as on a GPU that has bfloat16."""
+        return "float32" if self.dtype == "float32" else "bfloat16"
+
+    @property
+    def value_bytes(self) -> int:
+        """Of one weight in this precision."""
+        return VALUE_BYTES[self.precision]
 
     def images_on(self, device: str) -> int:
         """Images that pass SAM 2's encoder at once on a device, such as "cuda:1"."""

@@ -5,7 +5,8 @@ from functools import cache
 
 from scripts.benchmark.cases import Case
 from scripts.benchmark.sizes import config_values
-from submission.cost.estimate import Precision, Seconds, seconds_of_all
+from submission.compute import Precision
+from submission.cost.estimate import Seconds, seconds_of_all
 from submission.cost.hardware import find_gpu
 from submission.experts.sa2va.cost import Cost
 from submission.models.sa2va.procedures import PROCEDURES

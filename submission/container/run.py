@@ -144,6 +144,31 @@ def run(client: Any, what: ContainerRun, on_output: OnOutput) -> int:
         container.remove(force=True)
 
 
+def docker_command(what: ContainerRun) -> list[str]:
+    """Return the words of `docker run` that do the same, to be read and copied.
+
+    Raises InputError as `ContainerRun.options`.
+    """
+    options = what.options()
+    temporary = [f"{place}:{size}" for place, size in options["tmpfs"].items()]
+    words = [
+        "docker", "run", "--rm", "--network", options["network_mode"], "--read-only",
+        "--tmpfs", *temporary,
+        "--cap-drop", *options["cap_drop"], "--security-opt", *options["security_opt"],
+        "--pids-limit", str(options["pids_limit"]), "--memory", str(options["mem_limit"]),
+        "--user", options["user"],
+    ]  # fmt: skip
+    if what.gpus != "none":
+        words += ["--gpus", f'"{what.gpus}"' if "," in what.gpus else what.gpus]
+    for name, value in options["environment"].items():
+        words += ["--env", f"{name}={value}"]
+    for volume in options["volumes"]:
+        words += ["--volume", volume]
+    if what.entrypoint:
+        words += ["--entrypoint", what.entrypoint]
+    return [*words, what.image, *what.words]
+
+
 def print_output(standard_output: bytes | None, standard_error: bytes | None) -> None:
     """Hand a container's output on, each stream to its own."""
     for stream, content in ((sys.stdout, standard_output), (sys.stderr, standard_error)):

@@ -5,15 +5,11 @@ moves, whichever is longer, and kernels are free. "Expected" adds up products, a
 at the attainable shares of hardware.py, or takes the kernels that are started where that is more.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
+from submission.compute import VALUE_BYTES, Precision
 from submission.cost.hardware import BANDWIDTH_SHARE, LAUNCH, NARROW, SHARES, Gpu
 from submission.models.workload import Clip, Stages, Work
-
-Precision = Literal["bfloat16", "float32"]
-VALUE_BYTES: Mapping[str, int] = {"bfloat16": 2, "float32": 4}
 
 # The CPU half, measured on one core of an Intel Xeon with Pillow 13 (docs/cost.md has the command).
 DECODE_PIXEL = 7e-9  # seconds to decode one pixel of a JPEG

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from submission.cost.estimate import Precision, seconds_of_all
+from submission.compute import Precision
+from submission.cost.estimate import seconds_of_all
 from submission.cost.hardware import SHOWN, Gpu, find_gpu
 from submission.device import Place
 from submission.models.workload import AtOnce, Stages, sum_stages, total

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from submission.code_digest import prediction_code
-from submission.cost.estimate import VALUE_BYTES
 from submission.cost.released import PLAIN, config_json
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, InputError
@@ -185,9 +184,10 @@ class JudgeExpert(Expert):
     # --- what it takes ---------------------------------------------------------------------------
     def resources(self) -> Resources:
         folder = self.tools.checkpoints.locate(self.settings.checkpoint)
-        weights: float = loaded_bytes(folder, self._value_bytes)
+        value_bytes = self.tools.compute.value_bytes
+        weights: float = loaded_bytes(folder, value_bytes)
         if not weights:  # released in two bytes a value
-            weights = ABOUT_BYTES.get(self.settings.checkpoint, 0) * self._value_bytes / 2
+            weights = ABOUT_BYTES.get(self.settings.checkpoint, 0) * value_bytes / 2
         return Resources(self._model_key, weights)
 
     def work(self, video: Video, at_once: AtOnce) -> Stages:
@@ -202,7 +202,7 @@ class JudgeExpert(Expert):
         weights = self.resources().weights
         return judge_memory(
             self._cost.sizes, weights, _clip(video), self._call, len(self._shown(video)),
-            min(self._asked(video), at_once.sentences), value_bytes=self._value_bytes,
+            min(self._asked(video), at_once.sentences), value_bytes=self.tools.compute.value_bytes,
         )  # fmt: skip
 
     def _asked(self, video: Video) -> int:
@@ -216,12 +216,6 @@ class JudgeExpert(Expert):
     @property
     def _model_key(self) -> str:
         return f"judge {self.tools.checkpoints.locate(self.settings.checkpoint)}"
-
-    @property
-    def _value_bytes(self) -> int:
-        """Of one weight; "auto" is taken as on a GPU that has bfloat16."""
-        precision = self.tools.compute.dtype
-        return VALUE_BYTES["float32" if precision == "float32" else "bfloat16"]
 
     @cached_property
     def _cost(self) -> Cost:

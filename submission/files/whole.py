@@ -84,10 +84,10 @@ def write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
         file.write(content)
 
 
-def write_json(path: Path, value: Any, *, durable: bool = True, indent: int | None = 1) -> None:
+def write_json(path: Path, value: Any, *, indent: int | None = 1) -> None:
     """Write `value` as JSON with a final newline; keys keep their order, so bytes are stable.
 
     Text that is no Unicode, such as the name of a folder in another encoding, is kept as escapes.
     """
     text = json.dumps(value, indent=indent, ensure_ascii=False)
-    write_bytes(path, f"{text}\n".encode(errors="backslashreplace"), durable=durable)
+    write_bytes(path, f"{text}\n".encode(errors="backslashreplace"))

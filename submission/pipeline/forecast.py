@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from submission.compute import Compute
-from submission.cost.estimate import Precision, seconds_of_reading
+from submission.cost.estimate import seconds_of_reading
 from submission.cost.fitting import fit
 from submission.cost.hardware import GPUS, SHOWN, Gpu
 from submission.cost.lines import Fitting, MemberCost, cost_lines
@@ -32,7 +32,7 @@ def plan_cost(
     `gpu` is the one at hand; without one the lines speak of some known GPUs. `plan` says which
     experts go through the videos together: what they share is made by the first of them.
     """
-    at_once = wanted_at_once(compute, "cuda")
+    at_once = wanted_at_once(compute)
     gpus = [gpu] if gpu is not None else [_whole(gpu) for gpu in GPUS if gpu.name in SHOWN]
     if compute.workers or compute.ray:
         gpus = [one.of(compute.gpus_per_worker) for one in gpus]
@@ -52,7 +52,7 @@ def plan_cost(
             unknown[expert.name] = "its kind does not say what it takes"
         else:
             costs.append(cost)
-    precision = _precision(compute)
+    precision = compute.precision
     crew = together(compute, costs, todo, plan, list(on), precision, on_gpu=gpu is not None)
     return cost_lines(costs, unknown, gpu, precision, crew)
 
@@ -119,7 +119,7 @@ def _fittings(
     experts: Sequence[Expert], todo: Todo, compute: Compute, gpu: Place
 ) -> dict[str, Fitting]:
     """The peak of each expert on a GPU with the limits that a run there would choose."""
-    at_once = wanted_at_once(compute, "cuda")
+    at_once = wanted_at_once(compute)
     return {
         demand.expert.name: _fitting(demand, at_once, gpu)
         for demand in demands(experts, todo, compute, gpu.free)
@@ -140,7 +140,3 @@ def _whole(gpu: Gpu) -> Place:
 
 def _clip(video: Video) -> Clip:
     return Clip(len(video.frame_names), len(video.expressions), *video.size)
-
-
-def _precision(compute: Compute) -> Precision:
-    return "float32" if compute.dtype == "float32" else "bfloat16"

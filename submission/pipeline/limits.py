@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from submission.compute import Compute
-from submission.cost.estimate import VALUE_BYTES
 from submission.cost.fitting import Needs, fit, most
 from submission.dataset.records import Video
 from submission.device import Place, why_no_gpu
@@ -85,7 +84,7 @@ def fit_limits(
     `todo` has the videos that each expert has still to answer. Raises InputError when the weights
     of one of them alone do not fit; warns when only the estimate of everything else does not.
     """
-    wanted = chosen = wanted_at_once(compute, "cuda")
+    wanted = chosen = wanted_at_once(compute)
     known = list(demands(experts, todo, compute, gpu.free))
     for demand in known:
         _refuse_weights(demand, gpu)
@@ -119,7 +118,7 @@ def warn_of_cpu(
     for expert in experts:
         if todo[expert.name]:
             try:
-                parameters = expert.resources().weights / VALUE_BYTES[compute.dtype]
+                parameters = expert.resources().weights / compute.value_bytes
             except InputError:
                 continue  # what is wrong with a checkpoint is said when it is opened
             if parameters > SLOW_ON_CPU:
@@ -131,9 +130,9 @@ def warn_of_cpu(
         )
 
 
-def wanted_at_once(compute: Compute, device: str) -> AtOnce:
-    """What a recipe lets through at once on a device."""
-    return AtOnce(compute.objects_at_once, compute.sentences_at_once, compute.images_on(device))
+def wanted_at_once(compute: Compute) -> AtOnce:
+    """What a recipe lets through at once on a GPU."""
+    return AtOnce(compute.objects_at_once, compute.sentences_at_once, compute.images_on("cuda"))
 
 
 def _refuse_weights(demand: Demand, gpu: Place) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from submission.cluster.queue import Task, seconds_together
 from submission.cluster.ray_session import local_share
-from submission.compute import Compute
-from submission.cost.estimate import Precision, seconds_of_all
+from submission.compute import Compute, Precision
+from submission.cost.estimate import seconds_of_all
 from submission.cost.hardware import find_gpu
 from submission.cost.lines import MemberCost, Together
 from submission.device import num_gpus

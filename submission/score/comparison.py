@@ -70,7 +70,6 @@ def paired_bootstrap(
     *,
     seed: int = SEED,
     resamples: int = RESAMPLES,
-    covered: float = COVERED,
 ) -> Interval:
     """Return the percentile interval of the mean of paired differences, float (N,).
 
@@ -87,7 +86,7 @@ def paired_bootstrap(
         rows = min(at_once, resamples - start)
         drawn = random.integers(0, len(sums), (rows, len(sums)))
         means[start : start + rows] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    tail = (1 - covered) / 2
+    tail = (1 - COVERED) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))
 

@@ -86,8 +86,7 @@ def _build(arguments: Arguments, reporter: Reporter) -> None:
 
 def _run(arguments: Arguments, reporter: Reporter) -> None:
     from submission.container.engine import connect
-    from submission.container.run import print_output, run
-    from submission.container.words import docker_command
+    from submission.container.run import docker_command, print_output, run
 
     what = _what(arguments)
     client = connect()

@@ -94,7 +94,7 @@ def _download(names: list[str], lock: Lock) -> str:
 def _memory(recipe: Recipe, experts: Sequence[Expert]) -> str:
     if not experts:
         return "small"
-    at_once = wanted_at_once(recipe.compute, "cuda")
+    at_once = wanted_at_once(recipe.compute)
     try:
         needs = [expert.memory(FULL_HD, at_once, 0) for expert in experts]
     except InputError:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from submission.errors import Fault, FaultyResult, InputError, list_faults
 from submission.terminal.progress import Reporter
-from submission.terminal.tables import Draw
+from submission.terminal.tables import Draw, in_columns
 from submission.weights.by_hand import take_from_copy
 from submission.weights.expected import compare
 from submission.weights.fetch import CONNECTIONS, fetch
@@ -106,7 +106,7 @@ def verify_weights(names: Sequence[str], weights: Weights, reporter: Reporter) -
         )
 
 
-def list_weights(weights: Weights, draw: Draw) -> None:
+def list_weights(weights: Weights, draw: Draw = in_columns) -> None:
     """Print what the lock names, and what of it is there."""
     print("\n".join(table(weights, draw)))
 

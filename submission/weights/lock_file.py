@@ -72,9 +72,9 @@ def write_lock(lock: Lock) -> None:
     write_bytes(lock.path.resolve(), content)
 
 
-def format_lock(lock: Lock, header: str = HEADER) -> str:
+def format_lock(lock: Lock) -> str:
     """Return the lock as TOML: checkpoints in their order, files by path."""
-    lines = [header, "version = 1"]
+    lines = [HEADER, "version = 1"]
     for item in lock.checkpoints:
         left_out = {*(NOT_STATED if item.is_by_hand else ()), *_unstated(item)}
         lines += ["", "[[checkpoint]]", *_pairs(item, CHECKPOINT_KEYS, left_out)]

@@ -38,7 +38,7 @@ def differences(
         and file.digest
         and (read or recall(folder / file.path, file.algorithm) is not None)
     ]
-    found = hash_locked(folder, whole, again=again, beside=beside, on_bytes=on_bytes)
+    found = _hash(folder, whole, again=again, beside=beside, on_bytes=on_bytes)
     changed = [
         Fault(
             f"{checkpoint.name}/{file.path}",
@@ -50,13 +50,13 @@ def differences(
     return [*filter(None, faults), *changed, *_strangers(checkpoint, folder)]
 
 
-def hash_locked(
+def _hash(
     folder: Path,
     files: Iterable[LockedFile],
     *,
-    again: bool = False,
-    beside: bool = True,
-    on_bytes: OnBytes | None = None,
+    again: bool,
+    beside: bool,
+    on_bytes: OnBytes | None,
 ) -> dict[LockedFile, str]:
     """Hash files of a checkpoint's folder, each by the algorithm that the lock knows it by."""
     wanted = list(files)
@@ -70,9 +70,7 @@ def hash_locked(
     return found
 
 
-def open_locked(
-    weights: Weights, checkpoint: LockedCheckpoint, *, again: bool, on_bytes: OnBytes | None = None
-) -> Path:
+def open_locked(weights: Weights, checkpoint: LockedCheckpoint, *, again: bool) -> Path:
     """Return a checkpoint's folder when all its files are what the lock says.
 
     Raises InputError when it is not there, FaultyInput when it is not pinned, and FaultyInput with
@@ -93,7 +91,7 @@ def open_locked(
             f"{own}"
         )
     cached = weights.is_cached(checkpoint)
-    faults = differences(checkpoint, folder, again=again, beside=not cached, on_bytes=on_bytes)
+    faults = differences(checkpoint, folder, again=again, beside=not cached)
     if faults:
         goes = f"into {weights.home(checkpoint)}" if cached else "it replaces what differs"
         raise FaultyInput(

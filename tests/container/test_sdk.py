@@ -13,8 +13,7 @@ from submission.cli import main
 from submission.container.engine import digest_of
 from submission.container.image import ImageBuild, build, public_address
 from submission.container.named import named_by
-from submission.container.run import ContainerRun, run
-from submission.container.words import docker_command
+from submission.container.run import ContainerRun, docker_command, run
 from submission.errors import FaultyInput, InputError
 
 

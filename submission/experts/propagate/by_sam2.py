@@ -60,7 +60,7 @@ class Sam2Propagator(Propagator):
 
     def resources(self) -> Resources:
         """The model; the experts that went before may have let theirs go."""
-        return Resources(self._model_key, self.sam2_cost.weights(self._value_bytes))
+        return Resources(self._model_key, self.sam2_cost.weights(self.tools.compute.value_bytes))
 
     def work(self, video: Video, candidates: int) -> Stages:
         """Work for so many candidates in a video."""
@@ -71,7 +71,7 @@ class Sam2Propagator(Propagator):
         """Peak memory in bytes with so many candidates."""
         clip = Clip(len(video.frame_names), candidates, *video.size)
         return self.sam2_cost.memory(
-            clip, at_once, gpu_bytes=gpu_bytes, value_bytes=self._value_bytes
+            clip, at_once, gpu_bytes=gpu_bytes, value_bytes=self.tools.compute.value_bytes
         )
 
     # --- what it does ----------------------------------------------------------------------------
@@ -125,11 +125,6 @@ class Sam2Propagator(Propagator):
         """What it takes, by the sizes beside the file, else those of the release."""
         file = _file(self.tools.checkpoints.locate(self.checkpoint))
         return Sam2Cost(lambda: sizes_beside(file))
-
-    @property
-    def _value_bytes(self) -> int:
-        """Of one weight; "auto" is taken as on a GPU that has bfloat16."""
-        return 4 if self.tools.compute.dtype == "float32" else 2
 
     @cached_property
     def file(self) -> Path:

@@ -206,7 +206,7 @@ class Sa2VAExpert(Expert):
     def resources(self) -> Resources:
         on_disk = self.source.loaded_bytes
         return Resources(
-            self.source.model_key, on_disk or self._cost.weights(self.source.value_bytes),
+            self.source.model_key, on_disk or self._cost.weights(self.tools.compute.value_bytes),
             (lambda: self.source.image_encoder) if on_disk else (lambda: None),
         )  # fmt: skip
 
@@ -228,10 +228,10 @@ class Sa2VAExpert(Expert):
         return self._cost.public(self._clips(video))
 
     def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float:
-        weights = self.source.loaded_bytes or self._cost.weights(self.source.value_bytes)
+        weights = self.source.loaded_bytes or self._cost.weights(self.tools.compute.value_bytes)
         return self._cost.memory(
             self._clips(video), weights, at_once,
-            gpu_bytes=gpu_bytes, value_bytes=self.source.value_bytes,
+            gpu_bytes=gpu_bytes, value_bytes=self.tools.compute.value_bytes,
             records_parts=self.tools.compute.compile == "parts",
         )  # fmt: skip
 

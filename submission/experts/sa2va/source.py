@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from submission.cost.estimate import VALUE_BYTES
 from submission.cost.released import KNOWN, config_json
 from submission.errors import InputError
 from submission.experts.expert import Tools
@@ -101,14 +100,8 @@ class Source:
         """Of the weights where they are on disk, else 0."""
         with suppress(InputError):  # a name that no lock has
             narrow = self.kind.language_layers if self.settings.quantize == "int8" else None
-            return loaded_bytes(self._place, self.value_bytes, narrow)
+            return loaded_bytes(self._place, self.tools.compute.value_bytes, narrow)
         return 0
-
-    @property
-    def value_bytes(self) -> int:
-        """Of one weight; "auto" is taken as on a GPU that has bfloat16."""
-        precision = self.tools.compute.dtype
-        return VALUE_BYTES["float32" if precision == "float32" else "bfloat16"]
 
     @property
     def _place(self) -> Path:

@@ -266,7 +266,7 @@ class UninextCutie(Expert):
         """Both networks in memory; 0 bytes for one whose sizes are not known yet."""
         weights = 0.0
         with suppress(InputError):
-            weights += self._cost.weights(self._value_bytes)
+            weights += self._cost.weights(self.tools.compute.value_bytes)
         with suppress(InputError):
             weights += self.propagator.cost.weights()
         return Resources(self._key, weights)
@@ -279,9 +279,9 @@ class UninextCutie(Expert):
     def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float:
         """Both networks, and the larger of what either needs beside itself."""
         together = min(AT_ONCE, at_once.sentences, len(video.expressions))
-        finding = self._cost.memory(self._size(video), together, self._value_bytes)
+        finding = self._cost.memory(self._size(video), together, self.tools.compute.value_bytes)
         carrying = self.propagator.memory(video, self._candidates(video), at_once, gpu_bytes)
-        both = self._cost.weights(self._value_bytes), self.propagator.cost.weights()
+        both = self._cost.weights(self.tools.compute.value_bytes), self.propagator.cost.weights()
         return max(finding + both[1], carrying + both[0])
 
     def _candidates(self, video: Video) -> int:
@@ -305,8 +305,3 @@ class UninextCutie(Expert):
         file = weights_file(path, "UNINEXT")
         stored = read_without_values(file)
         return read_config({key: tuple(value.shape) for key, value in stored.items()}, file)
-
-    @property
-    def _value_bytes(self) -> int:
-        """Of a weight of the image backbone; "auto" is taken as on a GPU that has bfloat16."""
-        return 4 if self.tools.compute.dtype == "float32" else 2
