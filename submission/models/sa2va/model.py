@@ -41,7 +41,7 @@ from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.yes_or_no import odds_of_yes
 from submission.models.sam2.fixed_parts import EAGER, FixedParts
 from submission.models.sam2.image_features import FrameFeatures, Keeping
-from submission.models.sam2.memory_attention import MemoryReader, kernels_of
+from submission.models.sam2.memory_attention import MemoryReader
 from submission.models.sam2.network import GroundingNetwork
 from submission.models.sam2.tracker import Found, Tracker
 from submission.video.frame_loader import FrameLoader
@@ -100,7 +100,7 @@ class Sa2VA:
     @torch.inference_mode()
     def attention(self) -> str:
         """The names of the kernels that the attention over memory runs on."""
-        return kernels_of(self.network.grounding).name
+        return self.reader_of(self.network.grounding).kernels.name
 
     def reader_of(self, grounding: GroundingNetwork) -> MemoryReader:
         """Return the attention over memory; its tables are made once for all videos."""

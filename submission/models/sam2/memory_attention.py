@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from submission.models.sam2.attention_kernel import Kernels, choose_kernels
+from submission.models.sam2.attention_kernel import choose_kernels
 from submission.models.sam2.fixed_parts import EAGER, FixedParts
 from submission.models.sam2.network import GroundingNetwork, ImageFeatures
 
@@ -53,7 +53,8 @@ class MemoryReader:
         self.layers = list(network.memory_attention.layers)
         self.crosses = [layer.cross_attn_image for layer in self.layers]
         self.place = as_tokens(network.memory_position())  # (1, S*S, K)
-        self.kernels = kernels_of(network)
+        keys = self.crosses[0].k_proj.bias
+        self.kernels = choose_kernels(keys, network.config, network.attention)
         device = self.place.device
         self.rotations = [cross.freqs_cis.to(device) for cross in self.crosses]
         slots = network.maskmem_tpos_enc[:, 0]  # (slots, 1, K)
@@ -148,12 +149,6 @@ class MemoryReader:
         if self._position is None:
             self._position = 0.1 * as_tokens(self.network.position_of(features))
         return self._position
-
-
-def kernels_of(network: GroundingNetwork) -> Kernels:
-    """The kernels for this network's widths, precision and device."""
-    keys = network.memory_attention.layers[0].cross_attn_image.k_proj.bias
-    return choose_kernels(keys, network.config, network.attention)
 
 
 def as_tokens(maps: Tensor) -> Tensor:
