@@ -18,6 +18,7 @@ from submission.errors import Fault, InputError
 from submission.experts.count_memory import stages_of
 from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.experts.opened import faults_of_opening
+from submission.experts.out_of_memory import with_less
 from submission.experts.sa2va.cost import Cost
 from submission.gate.judge import EXISTENCE, Settings
 from submission.masks.store import NO_MASKS, Prediction
@@ -126,31 +127,26 @@ class JudgeExpert(Expert):
 
     def _ask(self, video: Video, session: VideoSession, questions: Sequence[str]) -> list[float]:
         """Ask; when a GPU runs out of memory, go on with fewer questions at once and say so."""
-        import torch
-
         model = self.tools.models.get(self._model_key, self._load)
         at_once = self.tools.compute.sentences_at_once
         key = ("judge", self._model_key, self.settings.frames, self.settings.max_pixels)
-        while True:
-            try:
-                seen = session.shared(
-                    key, lambda: model.watch(session.loader, self._shown(video), self._call)
+        shown = self._shown(video)
+
+        def attempt() -> list[float]:
+            seen = session.shared(key, lambda: model.watch(session.loader, shown, self._call))
+            return model.odds(seen, questions, at_once)
+
+        def less() -> str:
+            nonlocal at_once
+            at_once = min(at_once, len(questions)) // 2
+            if at_once == 0:
+                raise InputError(
+                    f"the GPU's memory does not hold what the judge makes of {len(shown)} frames; "
+                    "set frames or max_pixels in [gate] lower, or take a smaller judge"
                 )
-                return model.odds(seen, questions, at_once)
-            except torch.OutOfMemoryError as error:
-                at_once = min(at_once, len(questions)) // 2
-                if at_once == 0:
-                    raise InputError(
-                        f"the GPU's memory does not hold what the judge makes of "
-                        f"{len(self._shown(video))} frames; set frames or max_pixels in [gate] "
-                        "lower, or take a smaller judge"
-                    ) from error
-                self.tools.reporter.warn(
-                    f"video {video.name}: out of GPU memory, going on with {at_once} of "
-                    f"{len(questions)} questions at once"
-                )
-            session.release()
-            torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
+            return f"{at_once} of {len(questions)} questions at once"
+
+        return with_less(attempt, less, session.release, video.name, self.tools.reporter)
 
     @property
     def _call(self) -> CallSettings:

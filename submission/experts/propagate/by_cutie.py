@@ -15,6 +15,7 @@ from submission.dataset.records import Video
 from submission.errors import Fault, InputError
 from submission.experts.expert import Resources, Tools
 from submission.experts.opened import faults_of_opening
+from submission.experts.out_of_memory import with_less
 from submission.experts.propagate.cutie_cost import RELEASED, CutieCost
 from submission.masks.store import CONFIDENCE_DIGITS
 from submission.masks.track import Track
@@ -116,31 +117,27 @@ class Propagator:
         Frames are looked at once for all that go at once. Where a GPU runs out of memory, half as
         many go at once from there on, and it is said.
         """
-        import torch
-
         model = model or self.tools.models.get(self._model_key, self.load)
         at_once = self.tools.compute.objects_at_once
         done: list[Propagated] = []
-        while len(done) < len(keys):
-            group = keys[len(done) : len(done) + at_once]
-            try:
-                done += self._together(model, session, group, alone=len(group) == len(keys))
-                continue
-            except torch.OutOfMemoryError as error:
-                if len(group) == 1:
-                    frames, height, width = session.shape
-                    raise InputError(
-                        f"the GPU's memory does not hold {frames} frames of {width} x {height} "
-                        f"with one candidate at a time; {self.smaller}"
-                    ) from error
-                at_once = len(group) // 2
-                self.tools.reporter.warn(
-                    f"video {video.name}: out of GPU memory, going on with {at_once} of "
-                    f"{len(keys)} candidates at once"
+
+        def attempt() -> list[Propagated]:
+            while group := keys[len(done) : len(done) + at_once]:
+                done.extend(self._together(model, session, group, alone=len(group) == len(keys)))
+            return done
+
+        def less() -> str:
+            nonlocal at_once
+            at_once = min(at_once, len(keys) - len(done)) // 2
+            if at_once == 0:
+                frames, height, width = session.shape
+                raise InputError(
+                    f"the GPU's memory does not hold {frames} frames of {width} x {height} "
+                    f"with one candidate at a time; {self.smaller}"
                 )
-            session.release()
-            torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
-        return done
+            return f"{at_once} of {len(keys)} candidates at once"
+
+        return with_less(attempt, less, session.release, video.name, self.tools.reporter)
 
     def _together(
         self, model: Any, session: VideoSession, keys: Sequence[KeyFrame], *, alone: bool

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from submission.errors import InputError
 from submission.experts.expert import Tools
+from submission.experts.out_of_memory import with_less
 from submission.experts.sa2va.source import Source
 from submission.models.sa2va.procedures import asked_alike
 from submission.models.sa2va.settings import Settings as CallSettings
@@ -34,37 +35,37 @@ class Answering:
         several: bool,
     ) -> list["Answer"]:  # fmt: skip
         """Run the model; when a GPU runs out of memory, go on with smaller batches and say so."""
-        import torch
-
         model = self.tools.models.get(self.source.model_key, self.source.load)
         wanted = model.limits
-        while True:
-            try:
-                features = self._features(session, model, several=several)
-                begin = partial(model.begin, features, call)
-                replies = self._replies(session, model, sentences, call, begin)
-                answers = model.ground(features, replies, call)
-                self.ran_on = model.attention
-                if self.tools.compute.compile != "off":
-                    self.ran_on += f"; compile {model.parts.words}"
-                return answers
-            except torch.OutOfMemoryError as error:
-                frames, height, width = session.shape
-                objects = len(sentences) if self.source.settings.seg == "first" else sys.maxsize
-                limits = model.limits.halved_for(len(sentences), objects, frames)
-                if limits is None:
-                    model.limits = wanted  # the next video may well fit
-                    raise InputError(
-                        f"the GPU's memory does not hold {frames} frames of {width} x {height} "
-                        "even one at a time; set frames lower, or take a smaller checkpoint"
-                    ) from error
-                model.limits = limits
-                self.tools.reporter.warn(
-                    f"video {video}: out of GPU memory, going on with {limits}"
+
+        def attempt() -> "list[Answer]":
+            features = self._features(session, model, several=several)
+            begin = partial(model.begin, features, call)
+            replies = self._replies(session, model, sentences, call, begin)
+            answers = model.ground(features, replies, call)
+            self.ran_on = model.attention
+            if self.tools.compute.compile != "off":
+                self.ran_on += f"; compile {model.parts.words}"
+            return answers
+
+        def less() -> str:
+            frames, height, width = session.shape
+            objects = len(sentences) if self.source.settings.seg == "first" else sys.maxsize
+            limits = model.limits.halved_for(len(sentences), objects, frames)
+            if limits is None:
+                model.limits = wanted  # the next video may well fit
+                raise InputError(
+                    f"the GPU's memory does not hold {frames} frames of {width} x {height} "
+                    "even one at a time; set frames lower, or take a smaller checkpoint"
                 )
+            model.limits = limits
+            return str(limits)
+
+        def release() -> None:
             session.release()
             model.parts.forget()
-            torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
+
+        return with_less(attempt, less, release, video, self.tools.reporter)
 
     def _replies(
         self, session: VideoSession, model: "Sa2VA", sentences: list[str], call: CallSettings,

@@ -23,6 +23,7 @@ from submission.dataset.records import Split, Video
 from submission.errors import Fault, InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.experts.opened import faults_of_opening
+from submission.experts.out_of_memory import with_less
 from submission.experts.propagate.by_cutie import BASE, KeyFrame, Propagator
 from submission.experts.uninext_cutie.cost import UninextCost
 from submission.experts.uninext_cutie.key_frames import Fusion, best_frames, fuse
@@ -159,23 +160,20 @@ class UninextCutie(Expert):
         self, model: "Uninext", image: Frame, read: "Sentences", size: tuple[int, int], video: str
     ) -> list["Detection"]:
         """Find what each sentence means on a frame, fewer together where memory is short."""
-        import torch
 
-        while True:
-            try:
-                return model.detect(model.encode_image(image), read, size)
-            except torch.OutOfMemoryError as error:
-                if model.sentences_at_once == 1:
-                    raise InputError(
-                        "the GPU's memory does not hold a frame and one sentence; take a smaller "
-                        "checkpoint of UNINEXT"
-                    ) from error
-                model.sentences_at_once = -(-model.sentences_at_once // 2)
-                self.tools.reporter.warn(
-                    f"video {video}: out of GPU memory, going on with {model.sentences_at_once} "
-                    "sentences at once"
+        def less() -> str:
+            if model.sentences_at_once == 1:
+                raise InputError(
+                    "the GPU's memory does not hold a frame and one sentence; take a smaller "
+                    "checkpoint of UNINEXT"
                 )
-            torch.cuda.empty_cache()  # outside the handler: the error holds on to tensors
+            model.sentences_at_once = -(-model.sentences_at_once // 2)
+            return f"{model.sentences_at_once} sentences at once"
+
+        return with_less(
+            lambda: model.detect(model.encode_image(image), read, size), less, lambda: None,
+            video, self.tools.reporter,
+        )  # fmt: skip
 
     def _carry(
         self, video: Video, session: VideoSession, model: "Cutie", found: Sequence[Found],
