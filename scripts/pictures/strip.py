@@ -75,7 +75,7 @@ def read_rows(
     if data is None:
         raise InputError(f"{folder}: no run; make one: mevis-submission submit --run {folder}")
     split = read_split(data.root, data.split, data.meta)
-    asked = {f"{v.name}/{e.id}": (v, e) for v in split.videos for e in v.expressions}
+    asked = {f"{v.name}/{e.id}": (v, e) for v, e in split.sentences()}
     if unknown := [name for name in sentences if name not in asked]:
         raise InputError(f"no sentence {', '.join(unknown)} in {split.name}")
     truth = read_ground_truth(split) if split.mask_file else None

@@ -76,8 +76,7 @@ def read_ground_truth(split: Split) -> GroundTruth:
     places, wrong = _check_annotations(path, split)
     faults = [
         fault
-        for video in split.videos
-        for expression in video.expressions
+        for video, expression in split.sentences()
         for fault in _faults_of(video, expression, places, wrong)
     ]
     if faults:
@@ -92,10 +91,9 @@ def read_ground_truth(split: Split) -> GroundTruth:
 def _check_annotations(path: Path, split: Split) -> tuple[dict[_Key, Span], dict[_Key, str]]:
     """Return where the annotations of the split lie, and what is wrong with some."""
     wanted: dict[str, dict[str, Video]] = {}  # by annotation: the videos that mean it, mostly one
-    for video in split.videos:
-        for expression in video.expressions:
-            for annotation in expression.annotation_ids or ():
-                wanted.setdefault(str(annotation), {})[video.name] = video
+    for video, expression in split.sentences():
+        for annotation in expression.annotation_ids or ():
+            wanted.setdefault(str(annotation), {})[video.name] = video
     places: dict[_Key, Span] = {}
     wrong: dict[_Key, str] = {}
     for name, items, place in read_members(path):

@@ -3,6 +3,7 @@
 Knows nothing of files being read or checked; `mevis.read_split` makes these records.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,14 +72,14 @@ class Split:
         named = "_v2" in self.meta_file.stem  # as all of v2's are published (mevis.META_FILES)
         return "v2" if named or self.num_without_target else "v1"
 
+    def sentences(self) -> Iterator[tuple[Video, Expression]]:
+        """Give every sentence with its video, in the order of the split."""
+        return ((video, expression) for video in self.videos for expression in video.expressions)
+
     @property
     def num_without_target(self) -> int:
         """How many sentences are known to refer to nothing."""
-        return sum(
-            expression.annotation_ids == ()
-            for video in self.videos
-            for expression in video.expressions
-        )
+        return sum(expression.annotation_ids == () for _, expression in self.sentences())
 
     @property
     def num_sentences(self) -> int:

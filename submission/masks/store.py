@@ -100,8 +100,7 @@ class PredictionStore:
         return any(
             not self.path(expert, video.name, expression.id).exists()
             for expert in experts
-            for video in split.videos
-            for expression in video.expressions
+            for video, expression in split.sentences()
         )
 
     def identity(self, expert: str) -> Any:
@@ -174,19 +173,18 @@ class PredictionStore:
         FaultyInput with every damaged one.
         """
         unanswered, mismatched, damaged = [], [], []
-        for video in split.videos:
-            for expression in video.expressions:
-                path = self.path(expert, video.name, expression.id)
-                if not path.exists():
-                    unanswered.append((video, expression))
-                    continue
-                try:
-                    fault = self._difference(path, video, expression)
-                except InputError as error:
-                    where = f"expert {expert}, video {video.name}, expression {expression.id}"
-                    damaged.append(Fault(where, str(error)))
-                else:
-                    mismatched += [fault] if fault else []
+        for video, expression in split.sentences():
+            path = self.path(expert, video.name, expression.id)
+            if not path.exists():
+                unanswered.append((video, expression))
+                continue
+            try:
+                fault = self._difference(path, video, expression)
+            except InputError as error:
+                where = f"expert {expert}, video {video.name}, expression {expression.id}"
+                damaged.append(Fault(where, str(error)))
+            else:
+                mismatched += [fault] if fault else []
         if mismatched:
             raise _mismatch(expert, mismatched)
         if damaged:
@@ -201,16 +199,15 @@ class PredictionStore:
             self.identity(expert)
         except InputError:
             found.append(self.folder / expert / IDENTITY_FILE)
-        for video in split.videos:
-            for expression in video.expressions:
-                path = self.path(expert, video.name, expression.id)
-                try:
-                    if path.exists():
-                        self.read(expert, video, expression)
-                except StoreMismatch:
-                    continue  # whole, and of other data: `unanswered` says so
-                except InputError:
-                    found.append(path)
+        for video, expression in split.sentences():
+            path = self.path(expert, video.name, expression.id)
+            try:
+                if path.exists():
+                    self.read(expert, video, expression)
+            except StoreMismatch:
+                continue  # whole, and of other data: `unanswered` says so
+            except InputError:
+                found.append(path)
         return found
 
     def drop(self, damaged: Iterable[Path]) -> None:

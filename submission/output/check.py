@@ -207,10 +207,9 @@ def _mask_faults(
     on_file: Callable[[int], None] | None,
 ) -> list[Fault]:
     """Decode every mask that is there, several sentences at once; keep the order of the split."""
-    tasks = [(video, expression) for video in split.videos for expression in video.expressions]
     faults: list[Fault] = []
     with ThreadPoolExecutor(READERS) as pool:
-        looks = pool.map(lambda task: _look_at_sentence(files, listing, *task), tasks)
+        looks = pool.map(lambda task: _look_at_sentence(files, listing, *task), split.sentences())
         for found, read, empty in looks:
             faults += found
             counts["files"] += read

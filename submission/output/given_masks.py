@@ -38,8 +38,7 @@ def look_at_masks(
     missing = missing_faults(settled, split)
     wanted = {
         file_name(video.name, expression.id, frame): video.size
-        for video in split.videos
-        for expression in video.expressions
+        for video, expression in split.sentences()
         for frame in video.frame_names
     }
     if may_lack and not wanted.keys().isdisjoint(settled):
@@ -66,9 +65,8 @@ def size_faults(
     files: MaskFolder | MaskArchive, split: Split, members: Mapping[str, str]
 ) -> list[Fault]:
     """Return a fault for each PNG whose header says another size than that of its video."""
-    tasks = [(video, expression) for video in split.videos for expression in video.expressions]
     with ThreadPoolExecutor(READERS) as pool:
-        looks = pool.map(lambda task: _sizes_of(files, members, *task), tasks)
+        looks = pool.map(lambda task: _sizes_of(files, members, *task), split.sentences())
         return [fault for faults in looks for fault in faults]
 
 

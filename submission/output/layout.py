@@ -5,7 +5,7 @@ Pure: file names in, faults out. Whole folders that are missing or too many are 
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from submission.dataset.records import Split, Video
@@ -21,6 +21,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 def file_name(video: str, expression: str, frame: str) -> str:
     """Return the name of one mask, relative to the submission."""
     return f"{video}/{expression}/{frame}.png"
+
+
+def file_names(split: Split) -> Iterator[str]:
+    """Give the names of all masks that a split asks for, in its order."""
+    for video, expression in split.sentences():
+        for frame in video.frame_names:
+            yield file_name(video.name, expression.id, frame)
 
 
 @dataclass(frozen=True)

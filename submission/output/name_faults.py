@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from submission.dataset.near_names import Near, pair_up
 from submission.dataset.records import Split, Video
 from submission.errors import Fault
-from submission.output.layout import extra_faults, file_name, missing_faults
+from submission.output.layout import extra_faults, file_names, missing_faults
 
 _Files = dict[str, str]  # name inside the folder of a sentence -> name as it is there
 _Tree = dict[str, dict[str, _Files]]  # video -> expression -> files
@@ -25,13 +25,7 @@ def name_faults(names: Collection[str], split: Split) -> list[Fault]:
 
 def nearly_right(names: Collection[str], split: Split) -> tuple[list[Fault], dict[str, str]]:
     """Return a fault for each video with nearly right names, and what each stands for."""
-    wanted_names = {
-        file_name(video.name, expression.id, frame)
-        for video in split.videos
-        for expression in video.expressions
-        for frame in video.frame_names
-    }
-    if wanted_names <= set(names):
+    if set(file_names(split)) <= set(names):
         return [], {}
     tree = _tree(names)
     faults: list[Fault] = []

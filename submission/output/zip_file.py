@@ -5,14 +5,14 @@ Only files that the split names go in, in the order of the split, with one date 
 
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from submission.dataset.records import Split
 from submission.errors import Fault, FaultyInput
 from submission.files.whole import open_whole
-from submission.output.layout import TEAM_FILE, file_name, missing_faults
+from submission.output.layout import TEAM_FILE, file_names, missing_faults
 from submission.output.mask_files import MaskFolder
 from submission.output.team import team_faults
 
@@ -49,18 +49,11 @@ def write_zip(
         if team is not None:
             text = json.dumps(team, indent=1, ensure_ascii=False)
             _add(archive, TEAM_FILE, f"{text}\n".encode())
-        for name in _names(split):
+        for name in file_names(split):
             _add(archive, name, (folder / name).read_bytes())
             if on_file is not None:
                 on_file(1)
     return path.stat().st_size
-
-
-def _names(split: Split) -> Iterator[str]:
-    for video in split.videos:
-        for expression in video.expressions:
-            for frame in video.frame_names:
-                yield file_name(video.name, expression.id, frame)
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -35,13 +35,7 @@ def check_run(split: Split, run: RunFolder, *, require_team: bool, reporter: Rep
 def check_files(path: Path, split: Split, *, require_team: bool, reporter: Reporter) -> Verdict:
     """Check a zip or folder of PNGs and return the verdict."""
     reporter.stage("check")
-    total, seen = split.num_masks, 0
-
-    def count(files: int) -> None:
-        nonlocal seen
-        seen += files
-        reporter.advance(files * CHECK_UNITS, f"{seen} of {total} masks")
-
+    count = reporter.counter(split.num_masks, CHECK_UNITS, "masks")
     verdict = check(path, split, require_team=require_team, on_file=count)
     if verdict.counts["files"] and verdict.counts["empty_masks"] == verdict.counts["files"]:
         reporter.warn(

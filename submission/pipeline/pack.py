@@ -24,13 +24,7 @@ def pack(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
     if is_packed(recipe, split, run):
         return
     reporter.stage("pack")
-    packed = 0
-
-    def count(files: int) -> None:
-        nonlocal packed
-        packed += files
-        reporter.advance(files * PACK_UNITS, f"{packed} of {split.num_masks} masks")
-
+    count = reporter.counter(split.num_masks, PACK_UNITS, "masks")
     write_zip(run.annotations, split, run.zip, recipe.team, on_file=count)
     run.stages.record(
         "pack", _inputs(recipe, split, run), zip=file_states([run.zip]), sha256=_sha256(run.zip)

@@ -82,8 +82,7 @@ def _states_of_predictions(split: Split, run: RunFolder, found: Sequence[Found])
     return {
         result.name: file_states(
             run.store.path(result.name, video.name, expression.id)
-            for video in split.videos
-            for expression in video.expressions
+            for video, expression in split.sentences()
         )
         for result in found
         if isinstance(result, StoreSource)

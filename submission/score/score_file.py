@@ -118,8 +118,7 @@ def _as_value(split: Split, results: Mapping[str, Score], official: bool) -> dic
     }
     value["sentences"] = {
         f"{video.name}/{expression.id}": expression.sentence
-        for video in split.videos
-        for expression in video.expressions
+        for video, expression in split.sentences()
     }
     if official:
         value["official"] = {name: _flattery(results[name], counted[name]) for name in results}

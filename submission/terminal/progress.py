@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from getpass import getpass
@@ -149,6 +149,17 @@ class Reporter:
                 self._json("progress", facts=facts, share=self._share(), eta_s=self._eta())
             elif self.mode == "plain":
                 self._console.print(words, markup=False)
+
+    def counter(self, total: int, units: float, what: str) -> Callable[[int], None]:
+        """Return what counts finished things, so many units each, and says how many of all."""
+        seen = 0
+
+        def count(number: int) -> None:
+            nonlocal seen
+            seen += number
+            self.advance(number * units, f"{seen} of {total} {what}")
+
+        return count
 
     def say(self, text: str) -> None:
         """Tell something that everybody wants to know."""

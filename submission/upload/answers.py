@@ -5,7 +5,8 @@ lacks what it must have, so that a changed server is noticed and not guessed at.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +102,7 @@ class Entry:
 
 def read_competition(value: Any) -> Competition:
     """Return a competition from `GET /api/competitions/<id>/`."""
-    with _Reading("a competition", value):
+    with _reading("a competition", value):
         boards = value.get("leaderboards") or []
         board = boards[0] if boards else {}
         columns = sorted(board.get("columns", []), key=lambda column: int(column["index"]))
@@ -122,7 +123,7 @@ def read_competition(value: Any) -> Competition:
 
 def read_submission(value: Any) -> Submission:
     """Return a submission from a poll, a row of the list, or the answer to a submit."""
-    with _Reading("a submission", value):
+    with _reading("a submission", value):
         scores: dict[str, tuple[float, ...]] = {}
         for one in value.get("scores") or []:
             key = str(one["column_key"])
@@ -144,13 +145,13 @@ def read_page(value: Any) -> tuple[list[Any], str | None]:
     """Return the rows of a list and the address of its next page: a bare list has none."""
     if isinstance(value, list):
         return value, None
-    with _Reading("a list", value):
+    with _reading("a list", value):
         return list(value["results"]), value.get("next")
 
 
 def read_entries(value: Any) -> list[Entry]:
     """Return the rows of `GET /api/phases/<id>/get_leaderboard/`, as they are ranked."""
-    with _Reading("a leaderboard", value):
+    with _reading("a leaderboard", value):
         return [
             Entry(
                 plain(row["owner"]),
@@ -162,7 +163,7 @@ def read_entries(value: Any) -> list[Entry]:
 
 def read_logs(value: Any) -> dict[str, str]:
     """Return the addresses of a submission's logs by name, from `get_details`."""
-    with _Reading("details", value):
+    with _reading("details", value):
         return {str(log["name"]): str(log["data_file"]) for log in value["logs"]}
 
 
@@ -226,19 +227,13 @@ def _question(key: str, value: Any) -> Question:
     return Question(key, required, tuple(str(one) for one in selection))
 
 
-class _Reading:
-    """Turns a missing or odd field into one sentence."""
-
-    def __init__(self, what: str, value: Any) -> None:
-        self.what, self.value = what, value
-
-    def __enter__(self) -> None:
-        if not isinstance(self.value, Mapping):
-            raise InputError(f"the server's answer about {self.what} is not what it should be")
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, KeyError | TypeError | ValueError | AttributeError):
-            raise InputError(
-                f"the server's answer about {self.what} is not what it should be ({error!r}); "
-                "upload in the browser, and report this"
-            ) from None
+@contextmanager
+def _reading(what: str, value: Any) -> Iterator[None]:
+    """Turn a missing or odd field into one sentence."""
+    odd = f"the server's answer about {what} is not what it should be"
+    if not isinstance(value, Mapping):
+        raise InputError(odd)
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{odd} ({error!r}); upload in the browser, and report this") from None
