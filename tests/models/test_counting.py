@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from submission.models.counting import count, empty
 from submission.models.unit_calls import Calls, Unit, curve, from_two, in_groups, line, once
-from submission.models.workload import Work, groups, sum_stages, total
+from submission.models.workload import Work, even_groups, groups, sum_stages, total
 
 
 def test_a_product_by_hand():
@@ -88,3 +88,12 @@ def test_stages_are_added():
     assert sum_stages(videos) == {"a": Work(4), "b": Work(2)}
     assert total(sum_stages(videos)) == Work(6)
     assert 2 * Work(3) - Work(1) == Work(5)
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "sizes"),
+    [(0, 16, []), (1, 16, [1]), (16, 16, [16]), (17, 16, [9, 8]), (40, 16, [14, 13, 13]),
+     (5, 1, [1] * 5)],
+)  # fmt: skip
+def test_even_groups_are_few_and_differ_by_one_at_most(count, most, sizes):
+    assert even_groups(count, most) == sizes

@@ -44,6 +44,7 @@ from submission.models.sam2.image_features import FrameFeatures, Keeping
 from submission.models.sam2.memory_attention import MemoryReader
 from submission.models.sam2.network import GroundingNetwork
 from submission.models.sam2.tracker import Found, Tracker
+from submission.models.workload import even_groups
 from submission.video.frame_loader import FrameLoader
 
 DEFAULTS = Settings()
@@ -320,7 +321,8 @@ class Sa2VA:
                 prompts.setdefault(step.frame, []).append(step)
         tracked = [step.frame for step in steps if step.prompt is None]
         size = video.loader.shape[1:]
-        groups = torch.split(embeddings, self.limits.objects_at_once) if len(embeddings) else ()
+        sizes = even_groups(len(embeddings), self.limits.objects_at_once)
+        groups = torch.split(embeddings, sizes) if sizes else ()
         results: list[tuple[PackedMasks, Confidence]] = []
         for number, group in enumerate(groups, 1):
             again = number < len(groups)

@@ -23,7 +23,7 @@ from submission.models.unit_calls import (
     line,
     once,
 )
-from submission.models.workload import IMAGES, AtOnce, Clip, groups
+from submission.models.workload import IMAGES, AtOnce, Clip, even_groups, groups
 
 VISION, PREFIX, ANSWERS = "vision encoder", "language prefix", "language answers"
 PROMPTED, TRACKED, DRAW = "prompted frames", "tracked frames", "upsample and pack"
@@ -41,7 +41,7 @@ def ours(sizes: Sizes, clip: Clip, settings: Settings, at_once: AtOnce) -> dict[
         return {}
     course = course_of(clip.frames, settings)
     prefix = sizes.prefix_tokens(course.images, clip.size, settings)
-    objects = groups(clip.sentences, at_once.objects)
+    objects = even_groups(clip.sentences, at_once.objects)
     packed = groups(clip.sentences, at_once.sentences)
     return {
         VISION: sizes.see(course.images, clip.size, settings),
