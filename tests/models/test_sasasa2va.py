@@ -16,14 +16,13 @@ from models.sasasa2va_cases import Case, cases
 from models.trace import hooked
 
 from submission.errors import FaultyInput, InputError
+from submission.models.sa2va.alike import asked_alike, grounded_alike
 from submission.models.sa2va.internvl.config import parse_config
 from submission.models.sa2va.internvl.vision import normalise
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.procedures import (
     PROCEDURES,
     TRACK,
-    asked_alike,
-    grounded_alike,
     selected_frames,
 )
 from submission.models.sa2va.prompts import make_prompts

@@ -10,7 +10,7 @@ from submission.errors import InputError
 from submission.experts.expert import Tools
 from submission.experts.out_of_memory import with_less
 from submission.experts.sa2va.source import Source
-from submission.models.sa2va.procedures import asked_alike
+from submission.models.sa2va.alike import asked_alike
 from submission.models.sa2va.settings import Settings as CallSettings
 from submission.video.session import VideoSession
 

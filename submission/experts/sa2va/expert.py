@@ -19,10 +19,9 @@ from submission.experts.sa2va.source import Source
 from submission.files.user_paths import expand
 from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
+from submission.models.sa2va.alike import asked_alike, grounded_alike
 from submission.models.sa2va.procedures import (
     PROCEDURES,
-    asked_alike,
-    grounded_alike,
     misfit,
 )
 from submission.models.sa2va.registry import image_requests, own_settings

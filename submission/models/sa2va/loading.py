@@ -101,7 +101,9 @@ class Opened:
     def faults(self, settings: Settings) -> Iterator[Fault]:
         """The settings that contradict the checkpoint."""
         yield from self.prompting.faults(settings)
-        yield from decoder_faults(settings, has_tuned_decoder=self.config.has_tuned_decoder)
+        yield from decoder_faults(
+            settings.procedure, has_tuned_decoder=self.config.has_tuned_decoder
+        )
 
 
 def open_checkpoint(folder: Path, *, sam2: str | Path | None = None, template: str = "") -> Opened:

@@ -165,7 +165,7 @@ class Sa2VA:
         """Let the language model answer: the first half of `segment`, arguments as there.
 
         `meanwhile` launches what a GPU can do beside it. Of the settings, replies hang on what
-        `asked_alike` (procedures.py) returns, and no more.
+        `asked_alike` (alike.py) returns, and no more.
         """
         procedure = PROCEDURES[settings.procedure]
         self._refuse_contradictions(settings)
@@ -250,7 +250,7 @@ class Sa2VA:
         faults = [
             *idle_faults(settings),
             *self.backbone.faults(settings),
-            *decoder_faults(settings, has_tuned_decoder=self.config.has_tuned_decoder),
+            *decoder_faults(settings.procedure, has_tuned_decoder=self.config.has_tuned_decoder),
         ]
         if faults:
             raise FaultyInput("These settings of Sa2VA have faults:", faults)
