@@ -5,32 +5,24 @@ lies: at ../shared/oracle/sa2va beside the project, or where MEVIS_ORACLE says. 
 layout, described in tests/reference/README.md.
 """
 
-import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
+from models.recorded import Recorded, oracle
 from torch import Tensor
 
 from submission.models.sa2va.internvl.vision import resize
-from submission.models.sa2va.loading import load
-from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.settings import Settings
 from submission.models.sam2.network import ImageFeatures, normalise
 
 REFERENCE = Path(__file__).parents[1] / "reference"
-ORACLE = Path(
-    os.environ.get("MEVIS_ORACLE", Path(__file__).parents[3] / "shared" / "oracle" / "sa2va")
-)
+ORACLE = oracle("sa2va", "MEVIS_ORACLE")
 
 # What the reference itself keeps between one and two threads.
 CLOSE = 1e-4  # up to language embeddings, image features and logits of prompted frames
@@ -39,41 +31,8 @@ SAME_MASK = 0.999  # intersection over union
 
 
 @dataclass(frozen=True)
-class Case:
-    """One recorded run: a video, a sentence, a forced answer, and numbers from every stage."""
-
-    folder: Path
-
-    @cached_property
-    def record(self) -> dict[str, Any]:
-        return json.loads((self.folder / "case.json").read_text())
-
-    @cached_property
-    def frames(self) -> np.ndarray:
-        """uint8 RGB (T, H, W, 3); the small cases share one video in the folder above."""
-        own = self.folder / "frames.npz"
-        path = own if own.is_file() else self.folder.parent / "frames.npz"
-        with np.load(path) as content:
-            return content["frames"]
-
-    @cached_property
-    def recorded(self) -> dict[str, Tensor]:
-        return load_file(self.folder / "intermediates.safetensors")
-
-    @property
-    def stages(self) -> list[str]:
-        """Names of the recorded tensors, read from the header alone."""
-        with safe_open(self.folder / "intermediates.safetensors", framework="pt") as content:
-            return list(content.keys())
-
-    @property
-    def model_folder(self) -> Path:
-        return self.folder.parent / "models" / self.record["model"]
-
-    @property
-    def model(self) -> Sa2VA:
-        """The network of this case, in float32 on the CPU; loaded once."""
-        return load_once(self.model_folder)
+class Case(Recorded):
+    """One recorded run, with numbers from every stage."""
 
     @property
     def procedure(self) -> str:
@@ -101,14 +60,6 @@ class Case:
         return tuple(step.frame for step in steps if step.prompt is not None)
 
     @property
-    def sentence(self) -> str:
-        """The expression, taken out of the words that the reference put around it."""
-        words = self.record["text"].removeprefix("<image>\n")
-        if words.startswith("Please segment "):
-            return words.removeprefix("Please segment ").removesuffix(".")
-        return words.strip().removesuffix(" Please respond with a segmentation mask.")
-
-    @property
     def calls(self) -> list[list[tuple[str, int]]]:
         """For each [SEG] the frames in the order of its calls: ("prompt" or "track", time)."""
         every = [(kind, time) for kind, time in self.record["single_frame_calls"]]
@@ -130,11 +81,6 @@ class Case:
         pixels = normalise(torch.from_numpy(resized))
         with torch.inference_mode():
             return network.encode_images(pixels)[0]
-
-
-@cache
-def load_once(folder: Path) -> Sa2VA:
-    return load(folder, "cpu", "float32")
 
 
 def case_folders() -> Iterator[tuple[str, Path]]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from models.cases import REFERENCE, load_once
+from models.cases import REFERENCE
+from models.recorded import load_once
 
 from submission.models.sa2va.model import Sa2VA
 

@@ -11,7 +11,8 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from models.cases import REFERENCE, assert_close, load_once
+from models.cases import REFERENCE, assert_close
+from models.recorded import load_once
 from models.sasasa2va_cases import Case, cases
 from models.trace import hooked
 

@@ -7,14 +7,14 @@ test waits. `Script` says which states; `generation` which of two generations of
 import hashlib
 import json
 import re
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from loopback import LoopbackServer, served
 
 TOKEN = "0123456789abcdef-secret-token"
 PASSWORD = "correct horse"
@@ -75,15 +75,13 @@ class Run:
         return self.way[min(self.looks, len(self.way) - 1)]
 
 
-class StandIn(ThreadingHTTPServer):
+class StandIn(LoopbackServer):
     """The whole server; tests change its fields before they ask."""
 
-    daemon_threads = True
-    block_on_close = False
     request_queue_size = 50
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.reset()
 
     def reset(self) -> None:
@@ -110,14 +108,6 @@ class StandIn(ThreadingHTTPServer):
         self.inactive = False
         self.moods: list[Any] = []  # (method, pattern, what): "drop before", "drop after", status
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
     def counted(self) -> int:
         return sum(run.state()[0] != "Failed" for run in self.runs.values() if not run.parent)
 
@@ -132,12 +122,9 @@ class StandIn(ThreadingHTTPServer):
 
 @contextmanager
 def running_server() -> Iterator[StandIn]:
-    with StandIn() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    server = StandIn()
+    with served(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote, urlsplit
 
+from loopback import LoopbackServer, served
 from waiting import LIMIT
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -51,26 +51,14 @@ class Asked:
 Mood = Callable[["Handler", bytes, int], None]
 
 
-class LoopbackHub(ThreadingHTTPServer):
+class LoopbackHub(LoopbackServer):
     """Serve `repos`; `moods` by file path are used up one for each request, the last for ever."""
 
-    daemon_threads = True
-    block_on_close = False
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.repos: dict[str, Repo] = {}
         self.moods: dict[str, list[Mood]] = {}
         self.asked: list[Asked] = []
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that was killed or has heard enough is no error of the server."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
     def starts(self, path: str) -> list[int]:
         """The first bytes that were asked for of a file, request by request."""
@@ -79,12 +67,9 @@ class LoopbackHub(ThreadingHTTPServer):
 
 @contextmanager
 def running_hub() -> Iterator[LoopbackHub]:
-    with LoopbackHub() as hub:
-        thread = threading.Thread(target=hub.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    hub = LoopbackHub()
+    with served(hub):
         yield hub
-        hub.shutdown()
-        thread.join()
 
 
 class Handler(BaseHTTPRequestHandler):
