@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 # Attention as a share of the sheet's FLOP/s, of few objects and of a batch of wide heads. On an
 # H200 FlashAttention-2 reaches 328 of 989 TFLOP/s in heads of width 256; cuDNN, which is taken for
-# several objects, 577 with narrow values (docs/performance.md), and whole runs fit 690 best.
+# several objects, 577 with narrow values (docs/performance.md).
 # On an A100 FlashAttention-2 reaches 50 to 73 % (Dao, arXiv 2307.08691); it takes wide values only,
 # eight fifths of the products that are counted for a batch.
-HOPPER, AMPERE = (0.33, 0.70), (0.55, 0.55 * 5 / 8)
+HOPPER, AMPERE = (0.33, 0.58), (0.55, 0.55 * 5 / 8)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ GPUS = (
 SHOWN = ("H200", "H100", "A100", "RTX 4090")  # in tables, where no GPU is at hand
 
 BANDWIDTH_SHARE = 0.75  # of the sheet's bandwidth, for long reads and writes; assumed
-LAUNCH = 17e-6  # seconds from one kernel to the next in eager PyTorch, with its Python; fitted
+LAUNCH = 18e-6  # seconds from one kernel to the next in eager PyTorch, with its Python; fitted
 
 # Share of `bfloat16` or `float32` for matrix products, by how large they are; fitted. SAM 2's are
 # narrow: widths from 144 to 1152, windows of 64 to 256 tokens.
