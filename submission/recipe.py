@@ -15,6 +15,7 @@ from pydantic import Field
 
 from submission.compute import Compute
 from submission.dataset.names import name_fault
+from submission.dataset.records import DataNames
 from submission.did_you_mean import did_you_mean
 from submission.errors import Fault, FaultyInput, InputError
 from submission.experts.expert import ExpertEntry
@@ -90,11 +91,14 @@ class Recipe:
             skip_missing=self.missing == "skip",
         )
 
+    @property
+    def data(self) -> DataNames:
+        """Where its split lies."""
+        return DataNames(self.root, self.split, self.meta)
+
     def with_data(self, root: Path | None, split: str | None, meta: str | None) -> "Recipe":
         """Return the recipe with the data that the command line names."""
-        return replace(
-            self, root=root or self.root, split=split or self.split, meta=meta or self.meta
-        )
+        return replace(self, **vars(DataNames(root, split, meta).or_else(self.data)))
 
 
 # Fields of a recipe that stand in tables of their own.

@@ -46,6 +46,21 @@ class Video:
 
 
 @dataclass(frozen=True)
+class DataNames:
+    """What a recipe, a call or a run's record says of where its split lies; None for nothing."""
+
+    root: Path | None = None
+    split: str | None = None
+    meta: str | None = None  # the meta file, where a split has several
+
+    def or_else(self, other: "DataNames") -> "DataNames":
+        """Return these names, and in place of those that are missing the other's."""
+        return DataNames(
+            self.root or other.root, self.split or other.split, self.meta or other.meta
+        )
+
+
+@dataclass(frozen=True)
 class Split:
     """A checked split: videos as the meta file lists them, expressions by number."""
 

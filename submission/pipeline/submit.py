@@ -7,7 +7,7 @@ from pathlib import Path
 
 from submission.dataset.frames import open_frames
 from submission.dataset.mevis import read_split
-from submission.dataset.records import Split
+from submission.dataset.records import DataNames, Split
 from submission.dataset.selection import Selection
 from submission.device import settle_device
 from submission.errors import FaultyResult, InputError
@@ -72,7 +72,7 @@ class Run:
         self.weights = weights or Weights()
         self.hash_all = hash_all  # read every byte of the checkpoints before they are opened
         self.mend = mend  # drop damaged predictions, and make exactly these again
-        whole = read_whole(recipe, reporter)
+        whole = read_whole(recipe.data, reporter)
         self.split = selection.of(whole)
         self.videos = frozenset(video.name for video in whole.videos)  # all of the split
         self.folder = RunFolder(folder)
@@ -269,18 +269,18 @@ class Run:
             self._record.save()
 
 
-def read_data(recipe: Recipe, selection: Selection, reporter: Reporter) -> Split:
-    """Read and check the recipe's split, and take the selected part of it."""
-    return selection.of(read_whole(recipe, reporter))
+def read_data(data: DataNames, selection: Selection, reporter: Reporter) -> Split:
+    """Read and check a split, and take the selected part of it."""
+    return selection.of(read_whole(data, reporter))
 
 
-def read_whole(recipe: Recipe, reporter: Reporter) -> Split:
-    """Read and check the recipe's split."""
-    if recipe.root is None or recipe.split is None:
+def read_whole(data: DataNames, reporter: Reporter) -> Split:
+    """Read and check a split; raise InputError where it is not named."""
+    if data.root is None or data.split is None:
         raise InputError(
             "the recipe names no data: give --data DIR and --split NAME, "
             "or root and split in its [data]"
         )
-    split = read_split(recipe.root, recipe.split, recipe.meta)
+    split = read_split(data.root, data.split, data.meta)
     warn_of_other_files(split, reporter)
     return split

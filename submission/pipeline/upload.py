@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from submission.dataset.records import Split
+from submission.dataset.records import DataNames, Split
 from submission.dataset.selection import Selection
 from submission.errors import Fault, FaultyResult, InputError
 from submission.files.strict_json import read_json
 from submission.pipeline.bring_back import HandedIn, bring_back
 from submission.pipeline.check import CHECK_UNITS, check_files, check_run, keep_verdict
 from submission.pipeline.submit import read_data
-from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
 from submission.terminal.progress import Reporter
@@ -71,7 +70,7 @@ class Upload:
         self.account = ""
         self.split: Split | None = None
 
-    def send(self, data: Recipe, *, dry: bool, agreed: bool) -> list[str]:
+    def send(self, data: DataNames, *, dry: bool, agreed: bool) -> list[str]:
         """Check, submit once, wait; return the lines that tell the outcome.
 
         `data` names the split that the zip answers. Raises InputError with all that stands
@@ -173,7 +172,7 @@ class Upload:
         return attempt
 
     def _prepare(
-        self, data: Recipe, competition: Competition, phase: Phase, file: ZipFile
+        self, data: DataNames, competition: Competition, phase: Phase, file: ZipFile
     ) -> list[str]:
         """Check everything; return what will be done."""
         profile = profiles().get(competition.id) if self.call.server == SERVER else None

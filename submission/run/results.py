@@ -1,11 +1,10 @@
 """What can be scored at a path: PNGs in a folder or zip, or a run with its vote and experts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from submission.dataset.records import Split
+from submission.dataset.records import DataNames, Split
 from submission.errors import InputError
 from submission.files.strict_json import read_json
 from submission.masks.identity import IDENTITY_FILE, read_identity
@@ -21,28 +20,19 @@ from submission.score.score_file import VOTE
 Found = PngSource | StoreSource
 
 
-@dataclass(frozen=True)
-class DataOfRun:
-    """The data that a run was made from, as its record says."""
-
-    root: Path
-    split: str
-    meta: str
-
-
 def is_run(path: Path) -> bool:
     """Tell whether a folder is a run: it has a record, or predictions."""
     return (path / RECORD).is_file() or (path / "predictions").is_dir()
 
 
-def data_of_run(path: Path) -> DataOfRun | None:
+def data_of_run(path: Path) -> DataNames | None:
     """Return what the record of a run says about its data, None when it has no record."""
     data = _record(path).get("data")
     if not data:
         return None
     match data:
         case {"root": str(root), "split": str(split), "meta": str(meta)}:
-            return DataOfRun(Path(root), split, meta)
+            return DataNames(Path(root), split, meta)
     raise InputError(
         f"{path / RECORD}: damaged: its data has no root, split and meta; name the data with "
         "--data and --split"

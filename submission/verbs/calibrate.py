@@ -36,7 +36,7 @@ def _calibrate(arguments: Arguments, reporter: Reporter) -> None:
     if recipe is None:
         raise InputError(f"{arguments.run}: no run with a record is there")
     recipe = recipe.with_data(arguments.data, arguments.split, arguments.meta)
-    split = read_data(recipe, selection(arguments), reporter)
+    split = read_data(recipe.data, selection(arguments), reporter)
     kinds = tuple(filter(None, arguments.evidence.split(",")))
     if unknown := [name for name in kinds if name not in KINDS]:
         raise InputError(f"--evidence {', '.join(unknown)}: the kinds are {', '.join(KINDS)}")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from submission.dataset.mevis import META_FILES
+from submission.dataset.records import DataNames
 from submission.dataset.selection import Selection, parse_shard
 from submission.recipe import SAMPLE, Recipe, read_recipe
 from submission.verbs.verb import Arguments, user_path
@@ -44,11 +45,11 @@ def named_recipe(arguments: Arguments) -> Recipe:
     return recipe.with_data(*_root_and_split(arguments), arguments.meta)
 
 
-def data_only(arguments: Arguments) -> Recipe:
-    """Return a recipe that only names data: that of the call, of its recipe, or the sample's."""
+def data_only(arguments: Arguments) -> DataNames:
+    """Return where the data of a call lie: as it says, else as its recipe or the sample's."""
     if getattr(arguments, "recipe", None) or (arguments.data is None and arguments.split is None):
-        return named_recipe(arguments)
-    return Recipe("", Path(), ()).with_data(*_root_and_split(arguments), arguments.meta)
+        return named_recipe(arguments).data
+    return DataNames(*_root_and_split(arguments), arguments.meta)
 
 
 def names_no_data(arguments: Arguments) -> bool:

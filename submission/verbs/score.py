@@ -4,11 +4,10 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from submission.dataset.records import Split
+from submission.dataset.records import DataNames, Split
 from submission.errors import FaultyResult
 from submission.pipeline.score import SCORE_UNITS, score_results, score_run
 from submission.pipeline.submit import read_data
-from submission.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.run.results import data_of_run, find_results, is_run
 from submission.score.score_file import Scores, unwritten_scores, write_scores
@@ -70,13 +69,12 @@ def _keep(
         return unwritten_scores(split, measured, official=official), False
 
 
-def _data_of(path: Path, arguments: Arguments) -> Recipe:
-    """A recipe that only names data: for a run without other words, that of its record."""
+def _data_of(path: Path, arguments: Arguments) -> DataNames:
+    """Where the data lie: for a run without other words, as its record says."""
     recorded = data_of_run(path) if is_run(path) and arguments.recipe is None else None
     if recorded is None or arguments.split is not None:
         return data_only(arguments)
-    recipe = Recipe("", Path(), (), recorded.root, recorded.split, recorded.meta)
-    return recipe.with_data(arguments.data, None, arguments.meta)
+    return DataNames(arguments.data, None, arguments.meta).or_else(recorded)
 
 
 def _score_file(path: Path, arguments: Arguments) -> Path:

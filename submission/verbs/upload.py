@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from submission.dataset.records import DataNames
 from submission.errors import InputError
 from submission.files.strict_json import read_json
 from submission.pipeline.upload import Call, Upload
-from submission.recipe import Recipe
 from submission.run.results import data_of_run, is_run
 from submission.terminal.progress import Reporter
 from submission.upload.competitions import SERVER
@@ -71,8 +71,8 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * UNITS[found[2] or "s"]
 
 
-def _data(arguments: Arguments) -> Recipe:
-    """A recipe that only names the data that the zip answers."""
+def _data(arguments: Arguments) -> DataNames:
+    """Where the data lie that the zip answers."""
     folder = arguments.path if arguments.path.is_dir() else arguments.path.parent
     recorded = data_of_run(folder) if is_run(folder) else None
     if recorded is None and (arguments.data is None or arguments.split is None):
@@ -82,8 +82,7 @@ def _data(arguments: Arguments) -> Recipe:
         )
     if recorded is None:
         return data_only(arguments)
-    recipe = Recipe("", Path(), (), recorded.root, recorded.split, recorded.meta)
-    return recipe.with_data(arguments.data, arguments.split, arguments.meta)
+    return DataNames(arguments.data, arguments.split, arguments.meta).or_else(recorded)
 
 
 def _answers(path: Path | None) -> dict[str, Any] | None:

@@ -13,11 +13,12 @@ from PIL import Image
 from tiny_split import HEIGHT, WIDTH, meta, square, write_meta
 
 from submission.dataset.mevis import read_split
+from submission.dataset.records import DataNames
 from submission.masks.track import Track
 from submission.output.png_files import write_track
 from submission.output.zip_file import write_zip
 from submission.pipeline.upload import Call, Upload
-from submission.recipe import Published, Recipe, as_json, read_recipe
+from submission.recipe import Published, as_json, read_recipe
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_data
 from submission.terminal.progress import Reporter
@@ -107,7 +108,7 @@ class Desk:
 
     def send(self, *, dry: bool = False, agreed: bool = True, **changes: Any) -> str:
         recorded = json.loads((self.run / "run.json").read_text())["data"]
-        data = Recipe("", Path(), (), Path(recorded["root"]), recorded["split"], recorded["meta"])
+        data = DataNames(Path(recorded["root"]), recorded["split"], recorded["meta"])
         return "\n".join(self.upload(**changes).send(data, dry=dry, agreed=agreed))
 
     @property
