@@ -183,7 +183,7 @@ def _write(runs: NDArray[np.int64]) -> bytes:
     for length in range(1, _LONGEST):
         limit = 1 << (5 * length - 1)
         lengths += (numbers < -limit) | (numbers >= limit)
-    group = _positions(lengths)
+    group = count_up(lengths)  # the place of each character in its number
     codes = np.repeat(numbers, lengths) >> (5 * group) & 0x1F
     codes[group < np.repeat(lengths, lengths) - 1] |= _MORE
     return (codes + _FIRST).astype(np.uint8).tobytes()
@@ -232,7 +232,7 @@ def _sum_up(numbers: Integers, firsts: Integers) -> Integers:
     return runs
 
 
-def _positions(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the place of each character in its number: lengths 2, 3 give 0 1 0 1 2."""
+def count_up(lengths: Integers) -> Integers:
+    """Return 0, 1, ... for each of the lengths: 2, 3 give 0 1 0 1 2."""
     starts = np.cumsum(lengths) - lengths
     return np.arange(lengths.sum()) - np.repeat(starts, lengths)

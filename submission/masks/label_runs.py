@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from submission.dataset.rle import Integers
+from submission.dataset.rle import Integers, count_up
 
 MOST_LAYERS = 62  # a label has a bit for each
 
@@ -172,17 +172,11 @@ def _within_columns(starts: Integers, last: Integers, height: int) -> tuple[Inte
     if np.array_equal(first_column, last_column):
         return starts, last
     parts = last_column - first_column + 1
-    whole = np.repeat(first_column, parts) + _count_up(parts)
+    whole = np.repeat(first_column, parts) + count_up(parts)
     return (
         np.maximum(np.repeat(starts, parts), whole * height),
         np.minimum(np.repeat(last, parts), whole * height + height - 1),
     )
-
-
-def _count_up(lengths: Integers) -> Integers:
-    """Return 0, 1, ... for each of the lengths: 2, 3 give 0 1 0 1 2."""
-    starts = np.cumsum(lengths) - lengths
-    return np.arange(lengths.sum()) - np.repeat(starts, lengths)
 
 
 def _first_cells(length: int, cells: int) -> Integers:

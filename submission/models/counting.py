@@ -77,8 +77,8 @@ class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.products += formula(*args, **kwargs, out_val=made)
         name = packet.__name__
         if not func.is_view and name not in FREE:
-            written = sum(tensor.numel() for tensor in _tensors(made))
-            read = {id(tensor): tensor.numel() for tensor in _tensors((args, kwargs))}
+            written = sum(tensor.numel() for tensor in tensors_in(made))
+            read = {id(tensor): tensor.numel() for tensor in tensors_in((args, kwargs))}
             self.values += written + (written if name in PICKING else sum(read.values()))
             self.calls += 1
         return made
@@ -112,5 +112,6 @@ class _FusedAttention(TorchFunctionMode):
         return found
 
 
-def _tensors(tree: Any) -> list[Tensor]:
+def tensors_in(tree: Any) -> list[Tensor]:
+    """The tensors among nested arguments or results."""
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from submission.models.counting import tensors_in
 
 
 def live_bytes(work: Callable[[], Any]) -> tuple[int, int]:
@@ -35,9 +36,9 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._sizes: dict[int, int] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {key for tensor in _tensors((args, kwargs)) if (key := _key(tensor))}
+        given = {key for tensor in tensors_in((args, kwargs)) if (key := _key(tensor))}
         made = func(*args, **(kwargs or {}))
-        for tensor in _tensors(made):
+        for tensor in tensors_in(made):
             if _key(tensor) not in given and _key(tensor) not in self._sizes:
                 self._watch(tensor.untyped_storage())
         return made
@@ -58,10 +59,6 @@ class _ScoresOnTheChip(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         query, _, value, *_ = args
         return query.new_empty(*query.shape[:-1], value.shape[-1])
-
-
-def _tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
 def _key(tensor: Tensor) -> int:
