@@ -37,7 +37,12 @@ def hold(run: Path, reporter: Reporter, *, together: bool = False) -> Iterator[N
     except FileExistsError:
         raise InputError(f"{run}: not a folder; name another place with --run") from None
     except OSError as error:
-        if not run.is_dir() or os.access(run, os.W_OK):
+        if not run.is_dir():
+            raise InputError(
+                f"{run}: the run folder cannot be made there ({error.strerror}); name another "
+                "place with --run"
+            ) from None
+        if os.access(run, os.W_OK):
             raise
         reporter.detail(f"{run}: not held ({error.strerror})")
         yield

@@ -154,3 +154,15 @@ def test_a_part_of_the_split_leaves_the_other_videos_alone(call, tmp_path):
     assert main(["submit", *words]) == 0
     assert main(["submit", *words, "--limit", "1"]) == 0
     assert {path.name for path in (tmp_path / "out/Annotations").iterdir()} == {"dogs", "cups"}
+
+
+@pytest.mark.parametrize("below", ["run", "run/deeper"])
+def test_a_place_where_no_folder_can_be_made_is_named(tmp_path, below):
+    (tmp_path / "file").write_text("in the way")
+    place = tmp_path / "file" / below
+    with (
+        pytest.raises(InputError, match=r"run folder cannot be made there .*--run") as told,
+        hold(place, Reporter("plain")),
+    ):
+        pass
+    assert str(told.value).startswith(f"{place}: ")
