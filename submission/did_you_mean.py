@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+ALIKE = 0.7  # of 1; at 0.6 "--base" is offered for "--framse"
+
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return words to put behind an error, such as '; did you mean "frames"?', or nothing."""
@@ -13,16 +15,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that is most like this one, None where none is.
 
-    Case, "_" for "-" and an owner in front ("OWNER/NAME", as on the Hub) make no difference.
+    Case, "_" for "-", dashes in front and an owner ("OWNER/NAME", as on the Hub) make no
+    difference.
     """
     plain = {_plain(name): name for name in known}
     asked = _plain(word)
     for spelt in (asked, asked.rpartition("/")[2]):
         if spelt in plain:
             return plain[spelt]
-    found = get_close_matches(asked.rpartition("/")[2], plain, n=1)
+    found = get_close_matches(asked.rpartition("/")[2], plain, n=1, cutoff=ALIKE)
     return plain[found[0]] if found else None
 
 
 def _plain(word: str) -> str:
-    return word.strip().casefold().replace("_", "-").replace(" ", "-")
+    return word.strip().casefold().replace("_", "-").replace(" ", "-").lstrip("-")

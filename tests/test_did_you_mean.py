@@ -57,3 +57,14 @@ def test_verbs_recipes_experts_and_keys(words, right, capsys):
     with suppress(SystemExit):  # argparse's own
         assert main(words) == 2
     assert f'did you mean "{right}"?' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("--framse", "--frames"), ("--bass", "--base"), ("--quit", "--quiet")]
+)
+def test_the_nearest_option(word, meant):
+    assert nearest(word, ["--base", "--frames", "--quiet", "--data"]) == meant
+
+
+def test_an_option_that_is_like_no_other_has_no_nearest():
+    assert nearest("--framse", ["--base", "--data", "--quiet"]) is None
