@@ -47,11 +47,11 @@ class Cost:
     """Seconds of an expert over a video.
 
     Together they are what Sa2VA-8B with 5 key frames took on one H200 for 80 frames and 16
-    sentences, 3.7 s (README); how that divides is estimated from operations.
+    sentences, 3.0 s, divided as its kernels were (docs/performance.md).
     """
 
-    frame: float = 0.012  # SAM 2's image encoder, once for all experts
-    sentence: float = 0.040  # the language model
+    frame: float = 0.008  # SAM 2's image encoder, once for all experts
+    sentence: float = 0.0125  # the language model
     mask: float = 0.0017  # tracking
     spread: float = 0.1  # standard deviation of the whole, as a share
 
