@@ -198,6 +198,11 @@ def test_an_unknown_recipe_lists_the_packaged_ones():
         read_recipe("nope")
 
 
+def test_a_folder_is_no_recipe(tmp_path):
+    with pytest.raises(InputError, match="a folder; name a"):
+        read_recipe(str(tmp_path))
+
+
 def test_the_team_must_be_complete(tmp_path):
     members = '[[team.members]]\nname = "A"\naffiliation = "B"\n'
     team = f'[team]\n"{AGREEMENT}" = true\nteam_name = "us"\nemail = "a@b.org"\n{members}'

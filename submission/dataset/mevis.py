@@ -81,8 +81,13 @@ def _find_meta(root: Path, name: str, meta: str | None) -> Path:
         raise _one_fault(root, "no such folder", "Pass the folder that holds the splits: --data.")
     if not folder.is_dir():
         splits = sorted(path.parent.name for file in META_FILES for path in root.glob(f"*/{file}"))
-        known = ", ".join(dict.fromkeys(splits)) or "none with a meta file"
-        advice = f"Splits in {root}: {known}. Pass one of them: --split NAME."
+        known = ", ".join(dict.fromkeys(splits))
+        advice = (
+            f"Splits in {root}: {known}. Pass one of them: --split NAME."
+            if known
+            else f"No folder in {root} has a meta file ({META_FILES[0]}): pass the folder that "
+            "holds the splits: --data."
+        )
         raise _one_fault(folder, "no such split", advice)
     if meta is not None:
         if not (folder / meta).is_file():

@@ -28,6 +28,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         content = read_ordinary(path, MOST_BYTES)
     except FileNotFoundError:
         raise
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder; name a .toml file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     return parse_toml(content, path)

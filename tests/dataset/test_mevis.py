@@ -120,6 +120,12 @@ def test_missing_folders_say_what_there_is(split_folder, tmp_path):
         read_split(split_folder.parent, split_folder.name)
 
 
+def test_a_folder_without_splits_is_said_to_be_the_wrong_one(tmp_path):
+    (tmp_path / "mevis" / "valid").mkdir(parents=True)
+    with pytest.raises(FaultyInput, match=r"No folder in .* has a meta file .*: pass .*--data\."):
+        read_split(tmp_path, "valid")
+
+
 def test_a_split_without_frames_on_disk_is_refused(split_folder):
     shutil.rmtree(split_folder / "JPEGImages")
     assert "neither JPEGImages/ nor JPEGImages.tar is there" in faults_of(split_folder)[0]
