@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -16,12 +17,17 @@ from submission.terminal.progress import Mode, Reporter
 from submission.verbs.completion import add_completion
 from submission.verbs.verb import Arguments, Group, Parser, Verb, add_common
 
+# torch's threads wait for one another by spinning, 300,000 turns unless this says otherwise: where
+# other work wants the cores, too, a run takes ten times as long then (docs/log.md).
+FEW_TURNS = ("GOMP_SPINCOUNT", "1000")
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status.
 
     0 done, 1 faults in a result, 2 wrong input, 3 an error that nobody foresaw, 130 interrupted.
     """
+    os.environ.setdefault(*FEW_TURNS)  # read when torch is loaded, which no module here does yet
     arguments = build_parser().parse_args(words)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be Unicode

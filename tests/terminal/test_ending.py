@@ -221,3 +221,18 @@ def test_every_signal_that_stops_has_its_word(check_words, number):
 
 def test_a_third_signal_ends_what_does_not_let_go(check_words):
     assert stop(["hold on", *check_words], *[signal.SIGINT] * 3) == (INTERRUPTED, STOPPED)
+
+
+@pytest.mark.parametrize(("given", "taken"), [(None, "1000"), ("7", "7")])
+def test_threads_spin_little_unless_the_user_says_otherwise(given, taken):
+    """In a process of its own: the variable is read when torch is loaded, which is later."""
+    code = (
+        "import os, sys; from submission.cli import main; assert 'torch' not in sys.modules; "
+        "main(['recipes', '--quiet']); print(os.environ['GOMP_SPINCOUNT'], file=sys.stderr)"
+    )
+    kept = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    own = kept if given is None else kept | {"GOMP_SPINCOUNT": given}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=own, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.split()[-1] == taken
