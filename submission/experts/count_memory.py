@@ -17,10 +17,10 @@ from typing import Any
 from submission.code_digest import code_digest
 from submission.errors import InputError
 from submission.files.strict_json import read_object
+from submission.files.user_cache import cache_folder
 from submission.files.whole import write_json
 from submission.models.unit_calls import Calls, Unit, units_of
 from submission.models.workload import Stages, Work
-from submission.weights.hashes import cache_folder
 
 MOST_BYTES = 1 << 22  # of a file of counts; one has a few kilobytes
 Counter = Callable[[Unit], Work]

@@ -3,8 +3,9 @@
 from contextlib import suppress
 from pathlib import Path
 
+from submission.files.user_cache import cache_folder
 from submission.files.whole import write_bytes
-from submission.weights.hashes import cache_folder, hash_files
+from submission.weights.hashes import hash_files
 
 FOLDER = "converted"  # in the kit's cache
 

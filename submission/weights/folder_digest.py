@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from submission.files.ordinary import open_ordinary
-from submission.weights.hashes import cache_folder, keep, read_memory
+from submission.files.user_cache import cache_folder, keep, read_memory
 
 READERS = min(16, os.cpu_count() or 1)  # small files: opening them is what takes time
 MEMORY = "folders.json"  # in the cache: by path, [digest of the state, digest of the content]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from submission.did_you_mean import did_you_mean
 from submission.errors import InputError
+from submission.files.user_cache import NO_CACHE, cache_folder
 from submission.files.user_paths import expand
-from submission.weights.hashes import NO_CACHE, cache_folder
 from submission.weights.hub_cache import find_snapshot
 from submission.weights.lock import Lock, LockedCheckpoint
 from submission.weights.lock_file import default_lock, read_lock

@@ -8,41 +8,20 @@ read-only, and one in the user's cache.
 """
 
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from submission.errors import InputError
 from submission.files.ordinary import open_ordinary
-from submission.files.strict_json import read_object
-from submission.files.whole import write_json
+from submission.files.user_cache import cache_folder, keep, read_memory
 
 READERS = 4  # files at a time; hashlib lets go of the interpreter lock
 BLOCK = 1 << 20  # bytes read at a time
-RECORD = ".sha256.json"  # beside the files of a fetched checkpoint
+# Beside the files of a fetched checkpoint, by name: [bytes, mtime_ns, ctime_ns, hash].
+RECORD = ".sha256.json"
 CHECKPOINT_SUFFIXES = (".jinja", ".json", ".model", ".pt", ".safetensors", ".txt")
-
-NO_CACHE = Path(os.devnull) / "no-home"  # below a file: nothing can be read or written there
-
-_KEEPING = threading.Lock()  # one thread at a time adds to a memory
-
-Memory = dict[str, Any]  # by path, or by name in a record: [bytes, mtime_ns, ctime_ns, sha256]
-
-
-def cache_folder() -> Path:
-    """The kit's folder in the user's cache (XDG_CACHE_HOME, else ~/.cache).
-
-    For a user without a home (an id that no passwd file has) it is one that never is there.
-    """
-    named = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return Path(named or Path.home() / ".cache") / "mevis-submission"
-    except RuntimeError:
-        return NO_CACHE
 
 
 def checkpoint_files(path: Path) -> list[Path]:
@@ -170,19 +149,3 @@ def state(file: Path) -> list[int]:
 
 def _cache_file() -> Path:
     return cache_folder() / "sha256.json"
-
-
-def keep(path: Path, entries: Memory) -> None:
-    """Add to a memory; where it cannot be written, it stays as it was."""
-    # Read again just before writing: another process may have added to it.
-    with _KEEPING, suppress(OSError):
-        # A read-only home or folder (a container) costs time at the next start, nothing else.
-        write_json(path, read_memory(path) | entries)
-
-
-def read_memory(path: Path) -> Memory:
-    """Return a memory, empty when there is none."""
-    try:
-        return dict(read_object(path))
-    except InputError:
-        return {}  # no memory yet, or a damaged one: everything is hashed again

@@ -8,8 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from submission.files.user_cache import NO_CACHE
 from submission.files.user_paths import expand
-from submission.weights.hashes import NO_CACHE
 from submission.weights.lock import LockedCheckpoint
 from submission.weights.sizes import in_words
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from submission.errors import InputError
 from submission.files.ordinary import open_ordinary
-from submission.weights.hashes import BLOCK, cache_folder, keep, read_memory, state
+from submission.files.user_cache import cache_folder, keep, read_memory
+from submission.weights.hashes import BLOCK, state
 
 IMAGE_ENCODER = "grounding_encoder.sam2_model.image_encoder."  # how its tensors' names begin
 _LONGEST_HEADER = 100_000_000  # bytes; the format's own limit

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from submission.files.user_cache import NO_CACHE
 from submission.weights.expected import download
 from submission.weights.folders import Weights
-from submission.weights.hashes import NO_CACHE
 from submission.weights.hub_cache import find_snapshot
 from submission.weights.lock import LockedCheckpoint
 from submission.weights.sizes import free_at, in_words, size_of

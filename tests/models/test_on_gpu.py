@@ -3,6 +3,7 @@
 MEVIS_GPU_TESTS=cpu runs these tests on the CPU, which proves the tests and nothing else.
 """
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,9 +17,11 @@ from models.conftest import ANSWERS, SENTENCES
 from models.test_fixed_parts import StandIn
 
 from submission.errors import InputError
+from submission.files.user_cache import cache_folder
 from submission.models.mask_packing import MaskStack
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Limits, Sa2VA
+from submission.models.sam2 import attention_kernel, kernel_timing
 from submission.models.sam2.attention_kernel import choose_kernels
 from submission.models.sam2.fixed_parts import CudaGraphs, FixedParts, fixed_parts
 from submission.models.sam2.image_features import Keeping
@@ -158,3 +161,18 @@ def test_kernels_of_the_released_width_agree(wanted, objects, queried):
         exact = torch.softmax(scores, -1) @ seen[1].float()
         found = attend(queries, *seen).float()
         assert float((found - exact).norm() / exact.norm()) < 2e-2
+
+
+@pytest.mark.skipif(DEVICE != "cuda", reason="kernels of a GPU")
+def test_kernels_are_timed_where_nobody_measured_them(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(attention_kernel, "HOPPER", 0)
+    keys = torch.empty(WIDTH, dtype=torch.bfloat16, device="cuda")
+    kernels = choose_kernels(keys, GroundingConfig())
+    file = cache_folder() / kernel_timing.MEMORY
+    if file.exists():  # there was more than one to choose from
+        (times,) = json.loads(file.read_text()).values()
+        print(kernels.name, times)
+        assert {kernels.few.name, kernels.many.name} <= set(times["1"])
+    monkeypatch.setattr(kernel_timing, "time_kernels", None)
+    assert choose_kernels(keys, GroundingConfig()).name == kernels.name

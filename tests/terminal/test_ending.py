@@ -14,10 +14,10 @@ from waiting import LIMIT
 
 from submission.cli import main
 from submission.files import whole
+from submission.files.user_cache import cache_folder
 from submission.files.user_paths import expand
 from submission.output import check as check_module
 from submission.terminal.ending import CRASHED, INTERRUPTED, STOPPED
-from submission.weights.hashes import cache_folder
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ Queries are (1 or B, Q, C), keys (B, N, C), values (B, N, K), results (B, Q, K).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,42 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 # The same, and with it the logarithm of the sum of exponentials of the scores, (B, Q) float32.
 AttendAndSum = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class AttentionKernel:
+    """A way to compute softmax(q k^T / sqrt(C)) v, without mask."""
+
+    name: str
+    is_narrow: bool  # wants values before their projection, (B, N, K)
+    attend: Attend  # queries (1 or B, Q, C), keys (B, N, C), values (B, N, K or C)
+    within: Attend  # the same for values (B, N, C): of a frame to itself
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The kernel for a few objects, and the one for many."""
+
+    few: AttentionKernel
+    many: AttentionKernel
+    many_from: int  # objects side by side
+
+    def of(self, objects: int) -> AttentionKernel:
+        """The kernel for so many objects side by side."""
+        return self.many if objects >= self.many_from else self.few
+
+    @property
+    def name(self) -> str:
+        """Both names, or the one there is."""
+        if self.few == self.many:
+            return self.few.name
+        return f"{self.few.name}, {self.many.name} from {self.many_from} objects"
+
+
+def for_any_number(kernel: AttentionKernel) -> Kernels:
+    """One kernel for few objects and for many."""
+    return Kernels(kernel, kernel, 1)
+
 
 BLOCK = 2**20  # scores computed at once on a CPU: 4 MB, about a core's share of the caches
 

@@ -1,4 +1,4 @@
-"""Which exact kernel the attention over memory runs on: chosen here, once, and told.
+"""Which exact kernel the attention over memory runs on: chosen once, and told.
 
 All of them compute the same attention and differ in speed and in last bits. "Narrow" kernels take
 values as narrow as a memory map, a quarter of a key's width: the projection of values is linear and
@@ -6,7 +6,6 @@ the weights of a softmax sum to one, so it can as well follow the attention.
 """
 
 import warnings
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,16 +17,20 @@ from torch.nn.attention import SDPBackend
 from submission.errors import InputError
 from submission.models.sam2.attention import (
     Attend,
+    AttentionKernel,
+    Kernels,
     attend_fused,
     attend_in_blocks,
     attend_in_two,
+    for_any_number,
     only,
     sum_by_cudnn,
     sum_by_efficient,
 )
+from submission.models.sam2.kernel_timing import choose_by_time
 from submission.models.sam2.sizes import GroundingConfig
 
-# In the order in which they are taken on a GPU.
+# Where two are as quick, the first is taken.
 ON_A_GPU = (
     ("flash", SDPBackend.FLASH_ATTENTION),
     ("cuDNN", SDPBackend.CUDNN_ATTENTION),
@@ -38,45 +41,17 @@ ON_A_GPU = (
 # keys of few objects over the whole GPU. cuDNN plans once, 40 to 75 ms, for each pair of objects
 # and length of memory, of which a run meets hundreds; so it is shown whole maps, of which there are
 # M to M + 6, and object pointers, whose number changes with every frame, are attended to apart.
+# So much for a Hopper; on another GPU the kernels are timed (kernel_timing.py).
+HOPPER = 9  # major compute capability
+CUDNN_FROM = 4  # objects
 # Kernels that plan nothing. torch takes cuDNN's first on Hopper and Blackwell, whose plans are for
 # one shape: in a language model each token makes a new one, in the mask decoder each number of
 # objects makes several.
 UNPLANNED = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 LARGEST_ERROR = 2e-2  # relative; bfloat16 makes 2e-3
-HOPPER = 9  # major compute capability
-CUDNN_FROM = 4  # objects
 WANTED = ("auto", "flash", "cudnn", "fa3")  # what a recipe may name
 # FlashAttention-3 comes in packages of its own, under two names; both have `flash_attn_func`.
 FA3_MODULES = ("flash_attn_interface", "fa3_fwd_interface")
-
-
-@dataclass(frozen=True)
-class AttentionKernel:
-    """A way to compute softmax(q k^T / sqrt(C)) v, without mask."""
-
-    name: str
-    is_narrow: bool  # wants values before their projection, (B, N, K)
-    attend: Attend  # queries (1 or B, Q, C), keys (B, N, C), values (B, N, K or C)
-    within: Attend  # the same for values (B, N, C): of a frame to itself
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """The kernel for a few objects, and the one for many."""
-
-    few: AttentionKernel
-    many: AttentionKernel
-
-    def of(self, objects: int) -> AttentionKernel:
-        """The kernel for so many objects side by side."""
-        return self.many if objects >= CUDNN_FROM else self.few
-
-    @property
-    def name(self) -> str:
-        """Both names, or the one there is."""
-        if self.few == self.many:
-            return self.few.name
-        return f"{self.few.name}, {self.many.name} from {CUDNN_FROM} objects"
 
 
 def choose_kernels(like: Tensor, sizes: GroundingConfig, wanted: str = "auto") -> Kernels:
@@ -91,14 +66,14 @@ def choose_kernels(like: Tensor, sizes: GroundingConfig, wanted: str = "auto") -
         return _off_gpu(like)
     if wanted == "fa3":
         attend = _flash_attention_3(like)
-        return _for_any_number(AttentionKernel("FlashAttention-3", False, attend, attend))
+        return for_any_number(AttentionKernel("FlashAttention-3", False, attend, attend))
     usable = _usable_on_gpu(like) if on_gpu else set()
     names = [name for name, backend in ON_A_GPU if backend in usable]
-    taken = [name for name in names if wanted in ("auto", name.lower())]
+    taken = {name: _on_gpu(name, like, sizes) for name in names if wanted in ("auto", name.lower())}
     if {"flash", "cuDNN"} <= set(taken) and _is_hopper(like):  # so "auto" is wanted
-        return Kernels(*(_on_gpu(name, like, sizes) for name in ("flash", "cuDNN")))
+        return Kernels(taken["flash"], taken["cuDNN"], CUDNN_FROM)
     if taken:
-        return _for_any_number(_on_gpu(taken[0], like, sizes))
+        return choose_by_time(list(taken.values()), like, sizes)
     place = torch.cuda.get_device_name(like.device) if on_gpu else f"a {like.device.type.upper()}"
     if wanted != "auto":
         raise InputError(
@@ -114,22 +89,19 @@ def choose_kernels(like: Tensor, sizes: GroundingConfig, wanted: str = "auto") -
         stacklevel=2,
     )
     attend = only(SDPBackend.MATH)
-    return _for_any_number(AttentionKernel("math", False, attend, attend))
-
-
-def _for_any_number(kernel: AttentionKernel) -> Kernels:
-    return Kernels(kernel, kernel)
+    return for_any_number(AttentionKernel("math", False, attend, attend))
 
 
 def _on_gpu(name: str, like: Tensor, sizes: GroundingConfig) -> AttentionKernel:
-    """One of torch's fused kernels; cuDNN's with narrow values where that works."""
+    """One of torch's fused kernels, with narrow values where it takes them."""
     attend = only(dict(ON_A_GPU)[name])
+    narrow: Attend = attend
     if name == "cuDNN":
         narrow = partial(
             attend_in_two, cells=sizes.places, maps=sum_by_cudnn, others=sum_by_efficient
         )
-        if _is_right(narrow, like, sizes):
-            return AttentionKernel("cuDNN with narrow values", True, narrow, attend)
+    if name != "flash" and _is_right(narrow, like, sizes):
+        return AttentionKernel(f"{name} with narrow values", True, narrow, attend)
     return AttentionKernel(name, False, attend, attend)
 
 
@@ -182,12 +154,12 @@ def _off_gpu(like: Tensor) -> Kernels:
     if like.device.type == "cpu" and like.dtype == torch.float32 and not torch.is_grad_enabled():
         # Blocks are written in place, which has no gradient; bfloat16 would round the scores.
         blocks = "blocks of float32 scores"
-        return _for_any_number(AttentionKernel(blocks, True, attend_in_blocks, attend_fused))
+        return for_any_number(AttentionKernel(blocks, True, attend_in_blocks, attend_fused))
     wide = AttentionKernel("torch's own choice", False, attend_fused, attend_fused)
     if like.device.type != "meta":
-        return _for_any_number(wide)
+        return for_any_number(wide)
     # Where work is counted it is that of the best GPU: the fewest products of exact attention.
-    return Kernels(wide, AttentionKernel("narrow", True, attend_fused, attend_fused))
+    return Kernels(wide, AttentionKernel("narrow", True, attend_fused, attend_fused), CUDNN_FROM)
 
 
 def _usable_on_gpu(like: Tensor) -> set[SDPBackend]:
