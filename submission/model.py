@@ -9,7 +9,8 @@ import torch
 
 from submission.models.sa2va import loading
 from submission.models.sa2va.answer import Answer, PackedMasks
-from submission.models.sa2va.model import DEFAULTS, Frames, Limits
+from submission.models.sa2va.limits import Limits
+from submission.models.sa2va.model import DEFAULTS, Frames
 from submission.models.sa2va.model import Sa2VA as _Sa2VA
 from submission.models.sa2va.settings import Settings
 from submission.models.sam2.approximation import Approximation

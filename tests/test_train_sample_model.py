@@ -31,7 +31,9 @@ from scripts.train_sample_model.questions import MEANINGS, Asker, verdicts
 from scripts.train_sample_model.sizes import SIDE, VISION_SIDE, codebook, config_values
 from scripts.train_sample_model.start import start
 from scripts.train_sample_model.words import FOUND, NOT_THERE
+from submission.models.sa2va.asking import answer_all
 from submission.models.sa2va.backbone import Prompt
+from submission.models.sa2va.grounding import embed_objects
 from submission.models.sa2va.internvl.prompt import build_prompt
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.procedures import PROCEDURES
@@ -276,8 +278,11 @@ def test_an_exported_checkpoint_says_what_was_said_in_training(made, tmp_path, p
         asked = [questions.rows[0][k] for k in chosen]
         prefix = language.asker.prefix(3).tolist()
         prompts = [Prompt([*prefix, *q.ids[: q.answer]], len(prefix)) for q in asked]
-        replies = model._answer(frames[0].numpy(), prompts, [], [FOUND] * len(prompts), 20, None)
-        _, found = model._embed_segs(replies, PROCEDURES["sa2va"], Settings())
+        replies = answer_all(
+            model.backbone, frames[0].numpy(), prompts, [], answers=[FOUND] * len(prompts),
+            max_new_tokens=20, at_once=len(prompts),
+        )  # fmt: skip
+        _, found = embed_objects(model.backbone, replies, PROCEDURES["sa2va"], Settings())
     torch.testing.assert_close(found[:, 0], embedded[0, chosen], atol=2e-4, rtol=1e-3)
     clip = np.zeros((4, 128, 192, 3), np.uint8)
     for procedure in ("sa2va", "sa2va-i"):

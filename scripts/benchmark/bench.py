@@ -12,7 +12,8 @@ from scripts.benchmark.resources import available_bytes, describe_machine, revis
 from scripts.benchmark.tables import size_of
 from submission.compute import IMAGES_AT_ONCE
 from submission.device import settle_device, settle_dtype
-from submission.models.sa2va.model import Limits, Sa2VA
+from submission.models.sa2va.limits import Limits
+from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2.fixed_parts import fixed_parts
 from submission.models.workload import AtOnce
 

@@ -40,7 +40,8 @@ from submission.device import settle_device
 from submission.models.mask_packing import MaskStack
 from submission.models.sa2va import language
 from submission.models.sa2va.internvl import backbone as internvl
-from submission.models.sa2va.model import Limits, Sa2VA
+from submission.models.sa2va.limits import Limits
+from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2 import image_features
 from submission.models.sam2.fixed_parts import WANTED, fixed_parts
 from submission.models.sam2.memory_attention import MemoryReader

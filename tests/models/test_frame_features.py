@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from submission.models.sa2va.model import Limits, Sa2VA
+from submission.models.sa2va.limits import Limits
+from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2.image_features import FrameFeatures, Keeping
 from submission.video.frame_loader import FrameLoader
 

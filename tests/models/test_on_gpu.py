@@ -19,8 +19,9 @@ from models.test_fixed_parts import StandIn
 from submission.errors import InputError
 from submission.files.user_cache import cache_folder
 from submission.models.mask_packing import MaskStack
+from submission.models.sa2va.limits import Limits
 from submission.models.sa2va.loading import load
-from submission.models.sa2va.model import Limits, Sa2VA
+from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2 import attention_kernel, kernel_timing
 from submission.models.sam2.attention_kernel import choose_kernels
 from submission.models.sam2.fixed_parts import CudaGraphs, FixedParts, fixed_parts

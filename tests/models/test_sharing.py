@@ -10,10 +10,11 @@ from models.cases import assert_same_masks
 from models.conftest import ANSWERS, SENTENCES
 from models.trace import hooked
 
-from submission.models.sa2va import language
+from submission.models.sa2va import language, model
 from submission.models.sa2va.answer import Answer
 from submission.models.sa2va.internvl.prompt import IMAGE_END, build_prompt
-from submission.models.sa2va.model import Limits, Sa2VA
+from submission.models.sa2va.limits import Limits
+from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.procedures import PROCEDURES as WAYS
 from submission.models.sa2va.settings import Settings
 
@@ -83,7 +84,7 @@ def test_small_limits_encode_nothing_twice(sa2va_i, frames, procedure):
 def test_what_the_language_model_remembers_is_gone_before_objects_are_followed(
     sa2va, frames, monkeypatch
 ):
-    answer, ground = language.answer, Sa2VA._ground
+    answer, ground = language.answer, model.follow
     cached, alive = [], []
 
     def note_answer(llm, prefix, *arguments):
@@ -97,7 +98,7 @@ def test_what_the_language_model_remembers_is_gone_before_objects_are_followed(
         return ground(*arguments)
 
     monkeypatch.setattr(language, "answer", note_answer)
-    monkeypatch.setattr(Sa2VA, "_ground", note_ground)
+    monkeypatch.setattr(model, "follow", note_ground)
     sa2va.segment(frames, SENTENCES, SETTINGS["sa2va"], answers=ANSWERS)
     assert alive == [len(cached), 0]
     assert cached

@@ -31,8 +31,8 @@ class Source:
 
     def load(self) -> "Sa2VA":
         """Load the model, and say so."""
+        from submission.models.sa2va.limits import Limits
         from submission.models.sa2va.loading import load
-        from submission.models.sa2va.model import Limits
 
         compute, quantize = self.tools.compute, self.settings.quantize
         limits = Limits(

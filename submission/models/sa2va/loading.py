@@ -15,7 +15,8 @@ from submission.models.sa2va.backbone import Prompting
 from submission.models.sa2va.config_file import read_values
 from submission.models.sa2va.fused_norms import fuse_norms
 from submission.models.sa2va.grouped_heads import group_heads
-from submission.models.sa2va.model import Limits, Sa2VA
+from submission.models.sa2va.limits import Limits
+from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.network import Network, lay_out
 from submission.models.sa2va.procedures import decoder_faults
 from submission.models.sa2va.registry import Kind, kind_of
