@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = {"README.md": False, "docs/architecture.md": True}
 # Order inside a folder: as the data flows; what is not named here follows in alphabetical order.
 FLOW = """
-cli __main__ verbs verb data recipe recipes pipeline prepare plan limits forecast predict vote pack
+cli __main__ verbs verb data recipes pipeline prepare plan limits forecast predict vote pack
 check submit dataset records meta_file names mevis selection frame_files images frames rle
 ground_truth video transforms session frame_loader sampling weights lock fetch folders hashes cost
 experts expert registry scheduling model_cache sa2va mask_files example models checkpoint quantized

@@ -14,7 +14,9 @@ from submission.compute import Compute
 from submission.experts.registry import BY_KEY, KINDS, find_kind
 from submission.gate.table import Table
 from submission.masks.voting import MOST_MEMBERS
-from submission.recipe import PACKAGED, TABLES, Recipe, _Head, _PublishedTable
+from submission.recipes.find import PACKAGED
+from submission.recipes.parse import TABLES, Head, PublishedTable
+from submission.recipes.recipe import Recipe
 
 PATH = PACKAGED / "recipe.schema.json"
 Schema = dict[str, Any]
@@ -28,7 +30,7 @@ def recipe_schema() -> Schema:
         "name": {"type": "string"},
         **tables,
         "compute": _of_record(Compute),
-        "published": _of_record(_PublishedTable),
+        "published": _of_record(PublishedTable),
         "gate": _of_record(Table),
         "team": {"type": "object"},
         "expert": {
@@ -55,7 +57,7 @@ def schema_text() -> str:
 
 def _expert(kind: str) -> Schema:
     """An [[expert]] of a kind; one that a key implies need not name it."""
-    head, own = _of_record(_Head), _of_record(find_kind(kind).Settings)
+    head, own = _of_record(Head), _of_record(find_kind(kind).Settings)
     needs_kind = [] if kind in BY_KEY.values() else ["kind"]
     return own | {
         "title": kind,
@@ -66,7 +68,7 @@ def _expert(kind: str) -> Schema:
 
 def _foreign_expert() -> Schema:
     """An [[expert]] whose kind comes with a package of somebody else."""
-    head = _of_record(_Head)
+    head = _of_record(Head)
     head["properties"]["kind"] = {"type": "string", "not": {"enum": list(KINDS)}}
     return head | {
         "title": "a kind of another package",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from submission.models import load
     from submission.output.check import check
     from submission.pipeline.submit import Run
-    from submission.recipe import read_recipe
+    from submission.recipes.find import read_recipe
     from submission.score.result import score_result as score
     from submission.terminal.progress import Reporter
 
@@ -29,7 +29,7 @@ _HOMES = {
     "Selection": "submission.dataset.selection",
     "check": "submission.output.check",
     "load": "submission.models",
-    "read_recipe": "submission.recipe",
+    "read_recipe": "submission.recipes.find",
     "read_split": "submission.dataset.mevis",
 }
 

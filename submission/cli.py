@@ -10,7 +10,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 from submission import __version__, verbs
-from submission.recipe import SAMPLE, recipe_series
+from submission.recipes.find import SAMPLE, recipe_series
 from submission.terminal.answering import answering
 from submission.terminal.ending import DONE, end_with, stoppable
 from submission.terminal.progress import Mode, Reporter

@@ -27,7 +27,7 @@ WITHOUT_A_SAY = (
     "submission.experts.registry",
     "submission.files.whole",
     "submission.pool",
-    "submission.recipe",
+    "submission.recipes",
     "submission.run",
     "submission.terminal",
     "submission.verbs",

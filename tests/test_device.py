@@ -9,7 +9,7 @@ from submission.dataset.selection import Selection
 from submission.device import Place, settle_device, settle_dtype, settle_for_model, why_no_gpu
 from submission.errors import InputError
 from submission.pipeline.submit import Run
-from submission.recipe import read_recipe
+from submission.recipes.find import read_recipe
 from submission.terminal.progress import Reporter
 
 

@@ -141,7 +141,7 @@ def test_a_rule_is_one_file(house):
     said = python(house, """
 from pathlib import Path
 from submission.masks.voting import decision_table
-from submission.recipe import parse_recipe
+from submission.recipes.parse import parse_recipe
 one = {"name": "a", "checkpoint": "b"}
 recipe = parse_recipe({"expert": [one], "vote": {"rule": "any"}}, Path("it.toml"))
 print(decision_table(2, recipe.rule).astype(int))
@@ -160,7 +160,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 from submission.errors import FaultyInput
 from submission.models.sa2va.settings import ProcedureName, Settings
-from submission.recipe import parse_recipe
+from submission.recipes.parse import parse_recipe
 one = {"name": "a", "checkpoint": "b", "procedure": "mine"}
 print(parse_recipe({"expert": [one]}, Path("it.toml")).experts[0].settings.call().procedure)
 print("mine" in TypeAdapter(ProcedureName).json_schema()["enum"])

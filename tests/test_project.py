@@ -27,7 +27,7 @@ MODELS_KNOW = {
     "device",
     "models",
 }
-KNOW_THE_RECIPE = {"__init__", "recipe", "cli", "verbs", "pipeline", "experts", "run"}
+KNOW_THE_RECIPE = {"__init__", "recipes", "cli", "verbs", "pipeline", "experts", "run"}
 NOT_IMPORTED = {"scripts", "tests"}
 
 # What reaches the network, and where it may: Hub, container engine, the server that judges.
@@ -69,7 +69,7 @@ def allowed(room: str, name: str) -> bool:
     target = rest.partition(".")[0]
     if target == "cli":
         return room == "__main__"
-    if target == "recipe" and room not in KNOW_THE_RECIPE:
+    if target == "recipes" and room not in KNOW_THE_RECIPE:
         return False
     if room in WITHOUT_TORCH and target != "__version__":
         return target in WITHOUT_TORCH[: WITHOUT_TORCH.index(room) + 1]
@@ -91,7 +91,7 @@ def test_imports_go_in_one_direction():
         ("models/a.py", "from submission.dataset import records"),
         ("video/a.py", "from submission.models.sam2 import tracker"),
         ("video/a.py", "from submission.masks.store import Prediction"),
-        ("output/a.py", "from submission import recipe"),
+        ("output/a.py", "from submission import recipes"),
         ("pipeline/predict.py", "from submission.cli import main"),
         ("report/a.py", "import scripts.sample_data"),
     ],

@@ -15,7 +15,8 @@ from submission.experts.expert import ExpertEntry
 from submission.experts.registry import KINDS
 from submission.gate.judge import Settings as Judge
 from submission.output.team import AGREEMENT
-from submission.recipe import as_json, from_json, read_recipe
+from submission.recipes.find import read_recipe
+from submission.recipes.stored import as_json, from_json
 
 EXAMPLE = """
 name = "pvuw4"

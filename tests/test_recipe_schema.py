@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from scripts.recipe_schema import PATH, recipe_schema, schema_text
-from submission.recipe import PACKAGED, packaged_recipes
+from submission.recipes.find import PACKAGED, packaged_recipes
 
 SCHEMA = recipe_schema()
 

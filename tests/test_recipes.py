@@ -11,13 +11,9 @@ from submission.errors import FaultyInput
 from submission.experts.expert import Tools
 from submission.experts.registry import build_experts
 from submission.masks.store import PredictionStore
-from submission.recipe import (
-    Published,
-    packaged_recipes,
-    parse_recipe,
-    read_recipe,
-    recipe_series,
-)
+from submission.recipes.find import packaged_recipes, read_recipe, recipe_series
+from submission.recipes.parse import parse_recipe
+from submission.recipes.recipe import Published
 from submission.terminal.progress import Reporter
 from submission.verbs.published import published_lines
 from submission.verbs.recipes import recipe_lines

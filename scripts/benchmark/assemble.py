@@ -33,7 +33,7 @@ from submission.pipeline.pack import pack
 from submission.pipeline.score import score_run
 from submission.pipeline.vote import refuse_missing, vote
 from submission.pool import num_cores
-from submission.recipe import Recipe
+from submission.recipes.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.terminal.progress import Reporter
 

@@ -25,7 +25,9 @@ from submission.pipeline.predict_together import predict_together
 from submission.pipeline.prepare import Prepared, prepare
 from submission.pipeline.team import open_team
 from submission.pipeline.worker import Order, make_worker, words_for
-from submission.recipe import Recipe, parse_recipe, read_recipe
+from submission.recipes.find import read_recipe
+from submission.recipes.parse import parse_recipe
+from submission.recipes.recipe import Recipe
 from submission.terminal.progress import Reporter
 from submission.weights.folders import Weights
 

@@ -26,7 +26,7 @@ from scripts.regress.overlays import draw_changes
 from submission.dataset.frames import open_frames
 from submission.dataset.mevis import read_split
 from submission.dataset.records import Split
-from submission.recipe import SAMPLE, read_recipe
+from submission.recipes.find import SAMPLE, read_recipe
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/golden"

@@ -20,7 +20,7 @@ from submission.masks.store import PredictionStore
 from submission.masks.track import Track
 from submission.pipeline.vote import evidence_of, read_odds, refuse_missing
 from submission.pool import open_pool, work_through
-from submission.recipe import Recipe
+from submission.recipes.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.score.answers import TrackAnswer
 from submission.score.scoring import ExpressionScore, score_video

@@ -3,7 +3,7 @@
 from submission.dataset.records import Split
 from submission.errors import Fault, list_faults
 from submission.masks.store import PredictionStore
-from submission.recipe import Recipe
+from submission.recipes.recipe import Recipe
 from submission.terminal.progress import Reporter
 
 

@@ -11,7 +11,7 @@ from submission.code_digest import code_digest
 from submission.dataset.records import Split
 from submission.output.zip_file import write_zip
 from submission.pipeline.vote import vote_records
-from submission.recipe import Recipe
+from submission.recipes.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.run.stages import file_states
 from submission.terminal.progress import Reporter

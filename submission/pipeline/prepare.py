@@ -17,7 +17,7 @@ from submission.experts.scheduling import Schedule, schedule
 from submission.masks.store import PredictionStore
 from submission.pipeline.limits import fit_limits, warn_of_cpu
 from submission.pipeline.opening import refuse_faults, verify_checkpoints
-from submission.recipe import Recipe
+from submission.recipes.recipe import Recipe
 from submission.terminal.progress import Reporter
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights

@@ -10,7 +10,7 @@ from submission.dataset.records import Split
 from submission.pipeline.pack import is_packed
 from submission.pipeline.score import is_scored
 from submission.pipeline.vote import gate_decisions, is_voted, refuse_missing
-from submission.recipe import Recipe
+from submission.recipes.recipe import Recipe
 from submission.report.writing import write_report
 from submission.run.folder import RunFolder
 from submission.score.score_file import VOTE, Result, read_scores

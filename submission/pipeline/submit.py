@@ -26,7 +26,8 @@ from submission.pipeline.score import SCORE_UNITS, score_run
 from submission.pipeline.team import Team, open_team
 from submission.pipeline.truth import settle_truth, warn_of_other_files
 from submission.pipeline.vote import VOTE_UNITS, odd_answers, vote
-from submission.recipe import Recipe, as_json
+from submission.recipes.recipe import Recipe
+from submission.recipes.stored import as_json
 from submission.report.writing import REPORT_UNITS
 from submission.run.folder import RunFolder
 from submission.run.holding import hold

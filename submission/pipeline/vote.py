@@ -26,7 +26,7 @@ from submission.masks.track import Track
 from submission.output.png_files import PngMode, write_track
 from submission.pipeline.drawn import Checksums, checksums
 from submission.pool import open_pool, work_through
-from submission.recipe import Recipe
+from submission.recipes.recipe import Recipe
 from submission.run.folder import RunFolder
 from submission.run.stages import file_states
 from submission.terminal.progress import Reporter

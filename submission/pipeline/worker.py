@@ -27,7 +27,8 @@ from submission.pipeline.agreement import agreement, worker_code
 from submission.pipeline.predict import Feeder, ask, budget_of, fault_of
 from submission.pipeline.prepare import Prepared, Site, prepare, settle_site
 from submission.pool import num_cores
-from submission.recipe import Recipe, as_json, from_json
+from submission.recipes.recipe import Recipe
+from submission.recipes.stored import as_json, from_json
 from submission.run.record import describe_hardware
 from submission.terminal.progress import Reporter
 from submission.video.frame_loader import FrameLoader

@@ -11,7 +11,8 @@ from submission.masks.identity import IDENTITY_FILE, read_identity
 from submission.masks.store import NO_MASKS
 from submission.output.layout import find_wrapper
 from submission.output.mask_files import open_submission
-from submission.recipe import Recipe, from_json
+from submission.recipes.recipe import Recipe
+from submission.recipes.stored import from_json
 from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
 from submission.score.answers import PngSource, StoreSource

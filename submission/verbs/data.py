@@ -6,7 +6,8 @@ from pathlib import Path
 from submission.dataset.mevis import META_FILES
 from submission.dataset.records import DataNames
 from submission.dataset.selection import Selection, parse_shard
-from submission.recipe import SAMPLE, Recipe, read_recipe
+from submission.recipes.find import SAMPLE, read_recipe
+from submission.recipes.recipe import Recipe
 from submission.verbs.verb import Arguments, user_path
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from submission.recipe import Published
+from submission.recipes.recipe import Published
 
 
 def published_lines(

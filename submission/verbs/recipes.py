@@ -10,7 +10,8 @@ from submission.experts.registry import build_experts
 from submission.experts.scheduling import MODELS_SHARE
 from submission.masks.store import PredictionStore
 from submission.pipeline.limits import wanted_at_once
-from submission.recipe import Recipe, packaged_recipes, read_recipe
+from submission.recipes.find import packaged_recipes, read_recipe
+from submission.recipes.recipe import Recipe
 from submission.terminal.progress import Reporter
 from submission.terminal.tables import Draw, drawing, in_columns
 from submission.verbs.lock import add_lock, weights_of

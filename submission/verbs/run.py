@@ -7,7 +7,7 @@ from typing import Any, Literal
 from submission.compute import Compute
 from submission.errors import InputError
 from submission.pipeline.submit import Run
-from submission.recipe import Recipe
+from submission.recipes.recipe import Recipe
 from submission.terminal.progress import Reporter
 from submission.verbs.data import add_data, add_run, named_recipe, selection
 from submission.verbs.lock import add_lock, weights_of

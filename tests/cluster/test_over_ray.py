@@ -13,7 +13,8 @@ from submission.dataset.selection import Selection
 from submission.errors import InputError
 from submission.pipeline.submit import Run
 from submission.pipeline.team import Team
-from submission.recipe import Recipe, read_recipe
+from submission.recipes.find import read_recipe
+from submission.recipes.recipe import Recipe
 from submission.terminal.progress import Reporter
 
 pytestmark = pytest.mark.slow

@@ -18,7 +18,7 @@ from submission.experts.container import one_pass
 from submission.experts.container.expert import Settings, gpus_of
 from submission.experts.container.job import read_scores
 from submission.pipeline.worker import Order, Worker, words_for
-from submission.recipe import read_recipe
+from submission.recipes.find import read_recipe
 from submission.weights.folders import Weights
 
 EXAMPLE = Path(__file__).parents[2] / "examples/expert-container/expert.py"

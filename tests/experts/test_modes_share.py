@@ -16,7 +16,7 @@ from submission.experts.registry import build_experts
 from submission.experts.sharing import equal_answers, in_copies, votes_in_vain
 from submission.models.sa2va import model as sa2va
 from submission.models.sa2va.procedures import misfit
-from submission.recipe import read_recipe
+from submission.recipes.find import read_recipe
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights
 

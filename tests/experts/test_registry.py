@@ -10,7 +10,7 @@ from submission.cli import main
 from submission.errors import FaultyInput, InputError
 from submission.experts import registry
 from submission.masks.store import PredictionStore
-from submission.recipe import read_recipe
+from submission.recipes.find import read_recipe
 
 PAGE = Path(__file__).parents[2] / "docs/experts.md"
 

@@ -12,7 +12,7 @@ from submission.models.sam2.sizes import read_grounding
 from submission.models.sam2.tracker import Tracker
 from submission.models.sam2.work_units import Sam2Units
 from submission.models.workload import IMAGES, NOTHING, AtOnce, Clip
-from submission.recipe import PACKAGED
+from submission.recipes.find import PACKAGED
 
 SMALL = read_grounding(json.loads((PACKAGED.parent / "samples/small-5/config.json").read_text()))
 SIZE = (96, 128)

@@ -15,7 +15,7 @@ from submission.cli import main
 from submission.experts.sa2va.source import Source
 from submission.files.sealed_json import read_sealed
 from submission.models.sam2.network import GroundingNetwork
-from submission.recipe import PACKAGED
+from submission.recipes.find import PACKAGED
 from submission.video.frame_loader import FrameLoader
 from submission.weights.tensors import IMAGE_ENCODER, hash_tensors
 

@@ -10,7 +10,7 @@ from submission.models.counting import META, empty
 from submission.models.live_bytes import live_bytes
 from submission.models.sa2va.internvl.config import parse_config
 from submission.models.sa2va.network import Network, lay_out
-from submission.recipe import PACKAGED
+from submission.recipes.find import PACKAGED
 
 __all__ = ["META", "SMALL", "empty", "live_bytes", "without_values"]
 

@@ -17,7 +17,7 @@ from submission.dataset.mevis import read_split
 from submission.errors import InputError
 from submission.models.quantized import LARGEST, VALUES_AT_ONCE, Int8Linear, quantize
 from submission.models.sa2va.loading import load
-from submission.recipe import PACKAGED
+from submission.recipes.find import PACKAGED
 
 SAMPLES = PACKAGED.parent / "samples"
 HALF = 0.5 + 1e-5  # of a step: dividing in float32 moves a tie

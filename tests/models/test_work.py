@@ -33,7 +33,7 @@ from submission.models.sam2.tracker import Tracker
 from submission.models.sam2.work_units import Sam2Units
 from submission.models.unit_calls import once, units_of
 from submission.models.workload import AtOnce, Clip, total
-from submission.recipe import PACKAGED
+from submission.recipes.find import PACKAGED
 
 SIZE, OBJECTS = (96, 128), 3
 CLIP = Clip(11, OBJECTS, *SIZE)

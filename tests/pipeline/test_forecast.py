@@ -26,7 +26,7 @@ from submission.models.workload import AtOnce
 from submission.pipeline import forecast
 from submission.pipeline.limits import fit_limits
 from submission.pipeline.prepare import prepare
-from submission.recipe import PACKAGED, read_recipe
+from submission.recipes.find import PACKAGED, read_recipe
 from submission.terminal.progress import Reporter
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights

@@ -31,7 +31,7 @@ from submission.pipeline.worker import (
     site_to_json,
     words_for,
 )
-from submission.recipe import read_recipe
+from submission.recipes.find import read_recipe
 from submission.terminal.progress import Reporter
 from submission.weights.folders import Weights
 

@@ -19,7 +19,7 @@ from submission.experts.sharing import sharing_in_words
 from submission.models.sa2va.internvl import KIND
 from submission.models.workload import AtOnce
 from submission.pipeline.limits import fit_limits
-from submission.recipe import PACKAGED
+from submission.recipes.find import PACKAGED
 from submission.terminal.progress import Reporter
 from submission.weights.checkpoints import CheckpointFinder
 from submission.weights.folders import Weights

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from submission.cli import main
-from submission.recipe import PACKAGED
+from submission.recipes.find import PACKAGED
 from submission.run.holding import LOCK
 from submission.run.record import describe_code
 

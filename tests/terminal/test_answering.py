@@ -6,7 +6,7 @@ import pytest
 
 from submission.cli import build_parser, main
 from submission.errors import Fault, FaultyInput
-from submission.recipe import read_recipe
+from submission.recipes.find import read_recipe
 from submission.terminal.answering import answering
 from submission.terminal.progress import Reporter
 

@@ -18,7 +18,9 @@ from submission.masks.track import Track
 from submission.output.png_files import write_track
 from submission.output.zip_file import write_zip
 from submission.pipeline.upload import Call, Upload
-from submission.recipe import Published, as_json, read_recipe
+from submission.recipes.find import read_recipe
+from submission.recipes.recipe import Published
+from submission.recipes.stored import as_json
 from submission.run.folder import RunFolder
 from submission.run.record import RunRecord, describe_data
 from submission.terminal.progress import Reporter

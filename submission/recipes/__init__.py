@@ -1,0 +1,1 @@
+"""What to run: data, experts, vote and output, from TOML; and the recipes that come along."""
