@@ -8,10 +8,11 @@ from typing import Any
 from submission.errors import InputError
 from submission.files.strict_json import read_json
 from submission.files.whole import write_json
-from submission.gate.calibration import Calibration, Final
+from submission.gate.calibration import Calibration
 from submission.gate.decision import MOST_KINDS, Gate
 from submission.gate.evidence import KINDS
 from submission.gate.judge import Calibrated
+from submission.gate.labelled import Final
 
 
 def write_calibration(path: Path, calibration: Calibration, made_from: Mapping[str, Any]) -> None:

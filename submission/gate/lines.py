@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Iterator
 
-from submission.gate.calibration import RESAMPLES, SEED, Calibration, Final
+from submission.gate.calibration import RESAMPLES, SEED, Calibration
 from submission.gate.decision import Gate
+from submission.gate.labelled import Final
 
 
 def calibration_lines(calibration: Calibration, sentences: int, no_target: int) -> list[str]:

@@ -12,9 +12,10 @@ import numpy as np
 from submission.dataset.ground_truth import GroundTruth, read_ground_truth
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import InputError
-from submission.gate.calibration import Calibration, Table, calibrate
+from submission.gate.calibration import Calibration, calibrate
 from submission.gate.evidence import KINDS
 from submission.gate.judge import EXISTENCE, Calibrated
+from submission.gate.labelled import Table
 from submission.masks.ballot import Voting
 from submission.masks.store import PredictionStore
 from submission.masks.track import Track

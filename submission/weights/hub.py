@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
@@ -27,7 +26,14 @@ from submission.weights.connection import (
     plain_words,
     retry_after,
 )
-from submission.weights.lock import LARGEST
+from submission.weights.hub_answers import (
+    Body,
+    RemoteFile,
+    RepoState,
+    plain,
+    remote_file,
+    repo_state,
+)
 from submission.weights.retry import Patience, TryAgain, persist
 
 ENDPOINT = "https://huggingface.co"
@@ -36,34 +42,6 @@ LONGEST_WAIT = 300.0  # seconds that a server may ask us to wait
 LARGEST_ANSWER = 1 << 26  # bytes of JSON; a list of a thousand files has 300 kB
 MOST_PAGES = 1000
 THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
-_REVISION = re.compile(r"[0-9a-f]{40}")
-_SHA256 = re.compile(r"([0-9a-f]{64})?")
-
-
-@dataclass(frozen=True)
-class RepoState:
-    """A revision of a repository: its 40-hex name and the license on its card."""
-
-    revision: str
-    license: str
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file as the Hub lists it; small files have no SHA-256 there."""
-
-    path: str
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Body:
-    """The content of a file from `start` on, as it comes in."""
-
-    start: int  # 0 where the server did not honour the range
-    total: int | None  # bytes of the whole file, where the server says it
-    blocks: Iterator[bytes]
 
 
 class Hub:
@@ -89,12 +67,7 @@ class Hub:
     def describe(self, repo: str, revision: str) -> RepoState:
         """Return what a revision (40-hex or a branch) of a repository is."""
         values = self._json(f"api/models/{repo}/revision/{quote(revision, safe='')}", repo)[0]
-        sha = values.get("sha") if isinstance(values, dict) else None
-        if not isinstance(sha, str) or not _REVISION.fullmatch(sha):
-            raise InputError(f"{self._host}: its answer about {repo} names no revision")
-        card = values.get("cardData")
-        stated = card.get("license") if isinstance(card, dict) else None
-        return RepoState(sha, _plain(stated) if isinstance(stated, str) else "")
+        return repo_state(values, f"{self._host}: its answer about {repo}")
 
     def list_files(self, repo: str, revision: str) -> list[RemoteFile]:
         """Return all files of a revision, with what the Hub knows of each."""
@@ -107,9 +80,9 @@ class Hub:
             pages.add(page)
             values, page = self._json(page, repo)
             try:
-                found += [_remote_file(item) for item in values if item["type"] == "file"]
+                found += [remote_file(item) for item in values if item["type"] == "file"]
             except (AttributeError, KeyError, TypeError, ValueError) as error:
-                reason = _plain(str(error))
+                reason = plain(str(error))
                 raise InputError(f"{self._host}: odd list of files of {repo}: {reason}") from None
         return found
 
@@ -193,7 +166,7 @@ class Hub:
                 "file is gone, or HF_ENDPOINT names a mirror without it. `mevis-submission weights "
                 "lock --update NAME` shows and pins what is there now"
             )
-        reason = _plain(str(response.reason or ""))
+        reason = plain(str(response.reason or ""))
         return InputError(f"{self._host} answers {status} {reason} for {what}")
 
     def _same_revision(self, response: requests.Response, repo: str, revision: str) -> None:
@@ -278,24 +251,6 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, port
 
 
-def _plain(text: str) -> str:
-    """A server's words without what would steer a terminal, and not endless."""
-    return "".join(c if c.isprintable() else "?" for c in text[:100])
-
-
-def _remote_file(item: Any) -> RemoteFile:
-    """Check an entry of a list; raises ValueError, KeyError or TypeError for an odd one."""
-    lfs = item.get("lfs") or {}
-    size, oid = lfs.get("size", item["size"]), lfs.get("oid", "")
-    if type(size) is not int or not 0 <= size < LARGEST:
-        raise ValueError(f"a size of {size!r}")
-    if not isinstance(oid, str) or not _SHA256.fullmatch(oid):
-        raise ValueError(f"a sha256 of {oid!r}")
-    if not isinstance(item["path"], str):
-        raise TypeError("a path that is no text")
-    return RemoteFile(item["path"], size, oid)
-
-
 def _extent(response: requests.Response, start: int, what: str) -> tuple[int, int | None]:
     """First byte and total size of what a server sends."""
     if response.status_code == 200:
@@ -313,6 +268,7 @@ def _number(text: str) -> int | None:
 
 
 def _blocks(response: requests.Response) -> Iterator[bytes]:
+    """The content of an answer as it comes in."""
     # read1 hands on what is there, so that a kill loses no more than what is on the way.
     while block := response.raw.read1(READ_AT_ONCE, decode_content=False):
         yield block

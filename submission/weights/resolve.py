@@ -8,7 +8,8 @@ import hashlib
 from collections.abc import Iterator
 
 from submission.errors import Fault, FaultyInput
-from submission.weights.hub import Hub, RemoteFile
+from submission.weights.hub import Hub
+from submission.weights.hub_answers import RemoteFile
 from submission.weights.lock import LockedCheckpoint, LockedFile, is_needed, path_fault
 from submission.weights.retry import TryAgain, persist
 

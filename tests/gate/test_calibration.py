@@ -5,15 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from submission.gate.calibration import (
-    Table,
-    best_cutoff,
-    calibrate,
-    expected_final,
-    fit,
-    left_out,
-    probabilities,
-)
+from submission.gate.calibration import calibrate, left_out
+from submission.gate.fitting import best_cutoff, fit, probabilities
+from submission.gate.labelled import Table, expected_final
 from submission.gate.lines import calibration_lines
 
 

@@ -1,8 +1,7 @@
 """SAM 2's network without time: encode an image, prompt the mask decoder, encode a memory.
 
 Every function here depends on its tensors alone; what is remembered from frame to frame lives in
-tracker.py. Modules are those of the `sam2` package with the attribute names of the checkpoint;
-the settings are SAM 2.0's (sam2_hiera_l.yaml), as hard-coded in Sa2VA. B is the number of objects.
+tracker.py. Modules have the attribute names of the checkpoint. B is the number of objects.
 """
 
 from dataclasses import dataclass
@@ -10,23 +9,19 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
-from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
-from sam2.modeling.memory_attention import MemoryAttention, MemoryAttentionLayer
-from sam2.modeling.memory_encoder import CXBlock, Fuser, MaskDownSampler, MemoryEncoder
 from sam2.modeling.position_encoding import PositionEmbeddingSine
 from sam2.modeling.sam.mask_decoder import MaskDecoder
-from sam2.modeling.sam.transformer import RoPEAttention, TwoWayTransformer
 from sam2.modeling.sam2_utils import MLP
 from torch import Tensor, nn
 from torch.nn.attention import sdpa_kernel
 
 from submission.models.sam2.attention_kernel import UNPLANNED
-from submission.models.sam2.fast_layers import (
-    NoPosition,
-    QuickHiera,
-    QuickPromptEncoder,
-    attend_to_few_tokens,
-    normalise_channels_last,
+from submission.models.sam2.organs import (
+    make_image_encoder,
+    make_mask_decoder,
+    make_memory_attention,
+    make_memory_encoder,
+    make_prompt_encoder,
 )
 from submission.models.sam2.policy import DecoderName
 from submission.models.sam2.sizes import NUM_MEMORY_FRAMES, GroundingConfig
@@ -77,27 +72,15 @@ class GroundingNetwork(nn.Module):
         size, memory = config.hidden_size, config.memory_size
         self.config = config
         self.attention = "auto"  # the kernel of memory attention that is wanted
-        self.image_encoder = _image_encoder(config)
+        self.image_encoder = make_image_encoder(config)
         self.image_position_encoding = PositionEmbeddingSine(size, warmup_cache=False)
         self.memory_position_encoding = PositionEmbeddingSine(memory, warmup_cache=False)
-        self.memory_attention = _memory_attention(config)
-        self.memory_encoder = MemoryEncoder(
-            out_dim=memory,
-            in_dim=size,
-            position_encoding=NoPosition(),
-            mask_downsampler=MaskDownSampler(size, kernel_size=3, stride=2, padding=1),
-            fuser=Fuser(CXBlock(size, kernel_size=7, padding=3), num_layers=2),
-        )
-        normalise_channels_last(self.memory_encoder)
-        self.sam_prompt_encoder = QuickPromptEncoder(
-            embed_dim=size,
-            image_embedding_size=(config.feature_size, config.feature_size),
-            input_image_size=(config.image_size, config.image_size),
-            mask_in_chans=16,
-        )
-        self.sam_mask_decoder = _mask_decoder(config)
+        self.memory_attention = make_memory_attention(config)
+        self.memory_encoder = make_memory_encoder(config)
+        self.sam_prompt_encoder = make_prompt_encoder(config)
+        self.sam_mask_decoder = make_mask_decoder(config)
         if has_tuned_decoder:
-            self.sam_mask_decoder_modified = _mask_decoder(config)
+            self.sam_mask_decoder_modified = make_mask_decoder(config)
         self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
         self.obj_ptr_proj = MLP(size, size, size, 3)
         self.maskmem_tpos_enc = nn.Parameter(torch.empty(NUM_MEMORY_FRAMES, 1, 1, memory))
@@ -260,56 +243,3 @@ def _constants(device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation, (3, 1, 1) each; copied to a GPU once, which waits for it."""
     mean, std = torch.tensor(MEAN, device=device), torch.tensor(STD, device=device)
     return mean.view(3, 1, 1), std.view(3, 1, 1)
-
-
-def _image_encoder(config: GroundingConfig) -> ImageEncoder:
-    trunk = QuickHiera(**vars(config.hiera))
-    neck = FpnNeck(
-        position_encoding=NoPosition(),
-        d_model=config.hidden_size,
-        backbone_channel_list=trunk.channel_list,
-        fpn_top_down_levels=[2, 3],
-        fpn_interp_model="nearest",
-    )
-    return ImageEncoder(trunk, neck, scalp=1)
-
-
-def _memory_attention(config: GroundingConfig) -> MemoryAttention:
-    size, side = config.hidden_size, config.feature_size
-    rotary = {"embedding_dim": size, "num_heads": 1, "feat_sizes": (side, side)}
-    layer = MemoryAttentionLayer(
-        activation="relu",
-        d_model=size,
-        dim_feedforward=config.memory_ffn,
-        dropout=0.1,
-        self_attention=RoPEAttention(**rotary),
-        cross_attention=RoPEAttention(**rotary, kv_in_dim=config.memory_size, rope_k_repeat=True),
-        pos_enc_at_attn=False,
-        pos_enc_at_cross_attn_keys=True,
-        pos_enc_at_cross_attn_queries=False,
-    )
-    return MemoryAttention(
-        d_model=size, pos_enc_at_input=True, layer=layer, num_layers=config.memory_layers
-    )
-
-
-def _mask_decoder(config: GroundingConfig) -> MaskDecoder:
-    transformer = TwoWayTransformer(
-        depth=2, embedding_dim=config.hidden_size, num_heads=8, mlp_dim=config.decoder_ffn
-    )
-    attend_to_few_tokens(transformer)
-    return MaskDecoder(
-        transformer_dim=config.hidden_size,
-        transformer=transformer,
-        num_multimask_outputs=3,
-        iou_head_depth=3,
-        iou_head_hidden_dim=config.iou_head_size,
-        use_high_res_features=True,
-        iou_prediction_use_sigmoid=True,
-        pred_obj_scores=True,
-        pred_obj_scores_mlp=True,
-        use_multimask_token_for_obj_ptr=True,
-        dynamic_multimask_via_stability=True,
-        dynamic_multimask_stability_delta=0.05,
-        dynamic_multimask_stability_thresh=0.98,
-    )
