@@ -100,3 +100,22 @@ def test_what_is_no_judge_is_refused(tmp_path):
     save_file(tensors, file)
     with pytest.raises(FaultyInput, match="is missing"):
         load_judge(tmp_path / "plain")
+
+
+def test_a_judge_that_overflows_is_named_and_leaves_the_video_as_it_was(tmp_path):
+    write_plain(tmp_path / "plain")
+    judge = load_judge(tmp_path / "plain", "cpu", "float32")
+    seen = judge.watch(video(), (0, 3), SMALL)
+    questions = [judges_question(sentence) for sentence in SENTENCES]
+    before = judge.odds(seen, questions)
+    layer = judge.reader.language.lm_head
+    kept = [value.detach().clone() for value in layer.parameters()]
+    with torch.inference_mode():
+        for value in layer.parameters():
+            value.fill_(torch.nan)
+    with pytest.raises(InputError, match=r"in torch\.float32, the output of .* is NaN or infinite"):
+        judge.odds(seen, questions)
+    with torch.inference_mode():
+        for value, old in zip(layer.parameters(), kept, strict=True):
+            value.copy_(old)
+    assert judge.odds(seen, questions) == before

@@ -9,7 +9,7 @@ start again after the prefix; so nothing is padded and no sentence knows of anot
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -86,7 +86,15 @@ def answer(
     token; a [SEG] at the very end of an answer is never read and has none, as in the reference.
     The cache is given back as it was. Raises NotFinite when the model's choice is no number.
     """
-    packed = _PackedAnswers(llm, prefix)
+    with _PackedAnswers(llm, prefix) as packed:
+        return _answer(packed, questions, decoding, forced)
+
+
+def _answer(
+    packed: "_PackedAnswers", questions: Sequence[Sequence[int]], decoding: Decoding,
+    forced: Sequence[Sequence[int]] | None,
+) -> list[Reply]:  # fmt: skip
+    llm = packed.llm
     states = packed.read(questions)
     replies = [Reply() for _ in questions]
     active = [i for i in range(len(questions)) if forced is None or forced[i]]
@@ -108,7 +116,6 @@ def answer(
         for state, i in zip(states, active, strict=True):
             if replies[i].ids[-1] == decoding.seg_id:
                 replies[i].seg_states.append(state)
-    packed.forget()
     return replies
 
 
@@ -124,13 +131,12 @@ def choose_first(
     Both are token ids, any of which will do; tokens beside them do not count. One step, all
     questions together; the cache is given back as it was. Raises NotFinite.
     """
-    packed = _PackedAnswers(llm, prefix)
-    logits = llm.lm_head(packed.read(questions)).float()
+    with _PackedAnswers(llm, prefix) as packed:
+        logits = llm.lm_head(packed.read(questions)).float()
     odds = logits[:, list(yes)].logsumexp(dim=1) - logits[:, list(no)].logsumexp(dim=1)
     finite = FiniteOutputs()
     finite.look(odds)
     finite.refuse('the choice between "yes" and "no"')
-    packed.forget()
     return odds.tolist()  # type: ignore[no-any-return]
 
 
@@ -147,7 +153,7 @@ def _is_done(
 
 
 class _PackedAnswers:
-    """Several sequences behind one prefix, in one cache of batch size 1."""
+    """Several sequences behind one prefix, in one cache of batch size 1, until the block ends."""
 
     def __init__(self, llm: PreTrainedModel, prefix: Prefix) -> None:
         self.llm = llm
@@ -164,10 +170,15 @@ class _PackedAnswers:
         ends = torch.tensor([len(ids) for ids in questions]).cumsum(0) - 1
         return states[ends]
 
-    def forget(self) -> None:
-        """Leave the prefix alone in the cache."""
-        cache, length = self.prefix.cache, self.prefix.length
-        cache.crop(length - cache.get_seq_length())  # minus: tokens to remove
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the prefix alone in the cache, also where a step ended in its middle."""
+        layers: Sequence[Any] = self.prefix.cache.layers
+        for layer in layers:
+            if (behind := layer.get_seq_length() - self.prefix.length) > 0:
+                layer.crop(-behind)  # minus: tokens to remove
 
     def step(self, tokens: Sequence[int], owners: Sequence[int]) -> Tensor:
         """Append tokens, each to the sequence that owns it; return their last states (n, C)."""
