@@ -1,11 +1,18 @@
 """Where a GPU runs out of memory: what was under way is let go, and done again with less."""
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
 from submission.terminal.progress import Reporter
 
 Result = TypeVar("Result")
+# How libraries say it whose memory is not torch's: the driver, cuBLAS and cuDNN for handles,
+# workspaces and pinned host memory. Without words like these an error is a real one.
+SAID_OTHERWISE = re.compile(
+    r"CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED"
+    r"|CUDNN_STATUS_(ALLOC_FAILED|INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)"
+)
 
 
 def with_less(
@@ -22,7 +29,9 @@ def with_less(
     while True:
         try:
             return attempt()
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not (isinstance(error, torch.OutOfMemoryError) or SAID_OTHERWISE.search(str(error))):
+                raise
             words = less()
         # Outside the handler: the error holds on to tensors.
         reporter.warn(f"video {video}: out of GPU memory, going on with {words}")

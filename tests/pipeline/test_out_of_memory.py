@@ -22,7 +22,8 @@ class Model:
     attention = "slow"
     parts = FixedParts()
 
-    def __init__(self, fits: int) -> None:
+    def __init__(self, fits: int, error: RuntimeError | None = None) -> None:
+        self.error = error or torch.OutOfMemoryError("no room")
         self.limits = Limits(sentences_at_once=64, objects_at_once=16, images_at_once=8)
         self.fits = fits  # objects at once
         self.tried: list[Limits] = []
@@ -40,7 +41,7 @@ class Model:
     def ground(self, video, replies, settings):
         self.tried.append(self.limits)
         if min(self.limits.objects_at_once, len(replies)) > self.fits:
-            raise torch.OutOfMemoryError("no room")
+            raise self.error
         return [f"{reply}: found" for reply in replies]
 
 
@@ -110,3 +111,23 @@ def test_a_union_of_several_objects_may_have_more_than_sentences():
     with pytest.raises(InputError):
         segment(model, Session(), 1, seg="union")
     assert model.tried[-1].objects_at_once == 1
+
+
+# As torch words what is no error of its own allocator.
+NO_HANDLE = "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+NO_WORKSPACE = "cuDNN error: CUDNN_STATUS_ALLOC_FAILED"
+NO_PINNED = "CUDA error: out of memory\nCompile with `TORCH_USE_CUDA_DSA` to enable assertions"
+
+
+@pytest.mark.parametrize("words", [NO_HANDLE, NO_WORKSPACE, NO_PINNED])
+def test_a_library_that_finds_no_memory_is_the_same(words):
+    model = Model(fits=4, error=RuntimeError(words))
+    assert len(ask(model, 10)) == 10
+    assert model.limits.objects_at_once == 4
+
+
+def test_another_error_of_the_gpu_is_no_lack_of_memory():
+    model = Model(fits=4, error=RuntimeError("CUDA error: an illegal memory access was met"))
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        ask(model, 10)
+    assert len(model.tried) == 1
