@@ -4,6 +4,7 @@ A stand-in for CUDA graphs keeps their rule on the CPU: a recording reads the te
 made with, and every replay writes into the same result.
 """
 
+import contextlib
 import gc
 import weakref
 from collections.abc import Callable
@@ -125,6 +126,57 @@ def test_what_cannot_be_recorded_is_told_once_and_runs_as_called(sa2va, frames):
     assert len(told) == 1
     assert same(found, masks(sa2va, frames))
     assert recorded.parts.words.startswith("off: ")
+
+
+class Recording:
+    """Stands where torch records a graph, and cannot end it."""
+
+    def __init__(self, *_: Any, **named: Any) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        raise RuntimeError("operation failed due to a previous error during capture")
+
+
+class Numbers:
+    """Stands where a GPU has its generator of random numbers."""
+
+    state = "free"
+
+    def clone_state(self) -> str:
+        before, self.state = self.state, "held by the recording"
+        return before
+
+    def graphsafe_set_state(self, state: str) -> None:
+        self.state = state
+
+
+@pytest.mark.parametrize("version", ["the allocator still waits", "torch has told it already"])
+def test_a_recording_that_fails_leaves_neither_random_numbers_nor_memory_waiting(
+    monkeypatch, version
+):
+    ended, numbers = [], Numbers()
+
+    def end(index: int, pool: object) -> None:
+        if version == "torch has told it already":
+            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+        ended.append((index, pool))
+
+    stream = type("Stream", (), {"wait_stream": lambda *_: None})
+    for name, value in {
+        "Stream": lambda _: stream(), "graph_pool_handle": lambda: (0, 7), "graph": Recording,
+        "current_stream": lambda _: stream(), "stream": lambda _: contextlib.nullcontext(),
+        "CUDAGraph": object, "default_generators": [None, numbers],
+    }.items():  # fmt: skip
+        monkeypatch.setattr(f"torch.cuda.{name}", value)
+    monkeypatch.setattr("torch._C._cuda_endAllocateToPool", end)
+    with pytest.raises(RuntimeError, match="previous error during capture"):
+        module.CudaGraphs(torch.device("cuda:1"))(lambda: None)
+    assert numbers.state == "free"
+    assert ended == ([(1, (0, 7))] if version == "the allocator still waits" else [])
 
 
 def test_a_module_that_overflows_is_named_although_parts_are_replayed(frames):

@@ -108,6 +108,25 @@ def test_what_a_graph_cannot_hold_is_told_and_leaves_the_stream_as_it_was():
     assert torch.rand(3, device="cuda").isfinite().all()  # random numbers are to be had again
 
 
+@pytest.mark.skipif(DEVICE != "cuda", reason="CUDA graphs")
+def test_after_a_recording_that_failed_memory_of_a_second_stream_is_free_again():
+    parts, large = FixedParts(CudaGraphs(torch.device("cuda"))), (64, 1 << 20)
+    parts.run(torch.Tensor.tolist, torch.ones(3, device="cuda"))
+    with pytest.warns(UserWarning, match="run as they are called from here on"):
+        parts.run(torch.Tensor.tolist, torch.ones(3, device="cuda"))
+    torch.cuda.synchronize()
+    before, second = torch.cuda.memory_allocated(), torch.cuda.Stream()
+    for _ in range(3):
+        with torch.cuda.stream(second):
+            made = torch.ones(large, device="cuda", dtype=torch.uint8)
+        torch.cuda.current_stream().wait_stream(second)
+        made.record_stream(torch.cuda.current_stream())
+        del made
+        torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    assert torch.cuda.memory_allocated() == before
+
+
 def test_bits_are_those_of_numpy():
     logits = torch.randn(3, 1, 20, 37, device=DEVICE)
     stack = MaskStack(3, (2, 20, 37))

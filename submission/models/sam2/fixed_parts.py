@@ -9,7 +9,7 @@ needed, and the kernels are those that run otherwise.
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -176,7 +176,7 @@ class CudaGraphs:
         self._stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(self._stream):
             run()  # what libraries make at first use on a stream is made outside the graph
-        graph, random = torch.cuda.CUDAGraph(), self._random_numbers()
+        graph, random = torch.cuda.CUDAGraph(), torch.cuda.default_generators[self._index]
         before = random.clone_state()
         # Other threads decode frames meanwhile; what they do with the driver is not recorded. A
         # recording that fails leaves its stream the current one, so this one is put back.
@@ -190,13 +190,17 @@ class CudaGraphs:
                 result = run()
         except RuntimeError:
             random.graphsafe_set_state(before)  # or it would wait for the recording to end
+            # So would the allocator (torch before pull request 180395): what a second stream had
+            # would never be free again, and nothing that is cached be given back.
+            with suppress(RuntimeError):  # it has ended
+                torch._C._cuda_endAllocateToPool(self._index, self._pool)
             raise
         return result, graph.replay
 
-    def _random_numbers(self) -> torch.Generator:
-        """The GPU's generator, which takes part in every recording."""
-        index = torch.cuda.current_device() if self.device.index is None else self.device.index
-        return torch.cuda.default_generators[index]
+    @property
+    def _index(self) -> int:
+        """Which GPU it is."""
+        return torch.cuda.current_device() if self.device.index is None else self.device.index
 
 
 def tensors_of(value: Any) -> Iterator[Tensor]:
