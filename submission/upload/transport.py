@@ -35,6 +35,7 @@ STORAGE_SECONDS = 300  # the storage answers a PUT when it has everything
 LOG_BYTES = 1 << 20
 LOST_STATUSES = (408, 502, 503, 504)  # of a gateway: nobody knows whether the server has it
 NOT_SENT = ("NameResolutionError", "NewConnectionError", "ConnectTimeoutError")
+NOT_TRUSTED = ("SSLCertVerificationError", "CertificateError")  # others break off a connection
 
 
 class Refusal(InputError):
@@ -108,7 +109,12 @@ class Transport:
             if once and response.status_code in LOST_STATUSES:
                 raise AnswerLost(f"{self.host} answers {response.status_code} for {what}")
             self._refuse(response, what, may_pass=not once)
-            return self._json(response, what) if response.content else None
+            try:
+                return self._json(response, what) if response.content else None
+            except Refusal as error:  # it was acted on: only what was said of it is lost
+                if once:
+                    raise AnswerLost(str(error)) from None
+                raise
 
         return self._persist(attempt)
 
@@ -162,18 +168,19 @@ class Transport:
         host = urlsplit(address).hostname or "the server"
         try:
             return session.request(method, address, allow_redirects=False, **how)
-        except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
-            raise Refusal(
-                0, f"its certificate is not trusted ({plain_words(error)}). Behind a company "
-                "proxy, set SSL_CERT_FILE to the company's CA bundle", host,
-            ) from None  # fmt: skip
         except (
             requests.exceptions.ConnectionError,
             requests.exceptions.Timeout,
             requests.exceptions.ChunkedEncodingError,
             urllib3.exceptions.HTTPError,
         ) as error:
-            unsent = type(innermost(error)).__name__ in NOT_SENT
+            failure = type(innermost(error)).__name__
+            if failure in NOT_TRUSTED:
+                raise Refusal(
+                    0, f"its certificate is not trusted ({plain_words(error)}). Behind a company "
+                    "proxy, set SSL_CERT_FILE to the company's CA bundle", host,
+                ) from None  # fmt: skip
+            unsent = failure in NOT_SENT
             reason = f"{host}: the connection failed ({plain_words(error)})"
             raise (_NotSent(reason) if unsent else TryAgain(reason)) from None
         except requests.exceptions.RequestException as error:

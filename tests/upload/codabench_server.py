@@ -106,7 +106,8 @@ class StandIn(LoopbackServer):
         self.etag = True
         self.expired: set[str] = set()
         self.inactive = False
-        self.moods: list[Any] = []  # (method, pattern, what): "drop before", "drop after", status
+        # (method, pattern, what): "drop before", "drop after", "page after", or an answer instead
+        self.moods: list[Any] = []
 
     def counted(self) -> int:
         return sum(run.state()[0] != "Failed" for run in self.runs.values() if not run.parent)
@@ -165,7 +166,7 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.close()
             self.close_connection = True
             return
-        self.send(*made)
+        self.send(*((200, "<html>we are back soon</html>") if mood == "page after" else made))
 
     def mood(self) -> Any:
         for number, (method, pattern, what) in enumerate(self.server.moods):

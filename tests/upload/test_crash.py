@@ -3,10 +3,17 @@
 Whatever happens, the same command once more ends with one submission and its scores.
 """
 
+import json
+import ssl
+
 import pytest
+import requests
+import urllib3
 
 from submission.upload.credentials import VARIABLE
-from submission.upload.transport import Transport
+from submission.upload.journal import Journal, Target, ZipFile
+from submission.upload.transport import AnswerLost, Refusal, Transport
+from submission.weights.retry import Patience
 
 from .codabench_server import TOKEN
 
@@ -97,6 +104,35 @@ def test_a_connection_that_breaks_is_made_good_in_the_same_call(desk, method, pa
     assert len(desk.server.runs) == 1
 
 
+def test_a_submit_whose_answer_a_proxy_replaced_is_found_and_not_sent_again(desk):
+    desk.server.moods = [("POST", "submissions/", "page after")]
+    assert "50.89" in desk.send()
+    assert len(desk.server.runs) == 1
+    assert len(desk.server.calls("POST", "submissions/")) == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), AnswerLost),
+        (ssl.SSLCertVerificationError(1, "self-signed certificate"), Refusal),
+    ],
+)
+def test_only_a_certificate_that_is_not_trusted_says_that_nothing_was_sent(
+    monkeypatch, failure, expected
+):
+    def fail(*args, **named):
+        wrapped = urllib3.exceptions.SSLError(failure)
+        raise requests.exceptions.SSLError(
+            urllib3.exceptions.MaxRetryError(None, "https://judge.example", wrapped)
+        )
+
+    monkeypatch.setattr(requests.Session, "request", fail)
+    transport = Transport("https://judge.example", Patience(attempts=2), lambda seconds: None)
+    with pytest.raises(expected, match=r"EOF occurred|certificate is not trusted"):
+        transport.ask("POST", "submissions/", "submit the zip", once=True)
+
+
 def test_a_submit_behind_a_gateway_that_gave_up_is_found(desk):
     desk.server.moods = [("POST", "submissions/", (504, "<html>gateway</html>"))]
     with pytest.raises(Exception, match="run the same command again"):
@@ -125,3 +161,16 @@ def test_a_journal_that_is_damaged_is_no_empty_one(desk):
     (desk.run / "upload.json").write_text('{"uploads": [{"steps": {}}]}')
     with pytest.raises(Exception, match="look at your submissions on the server"):
         desk.send()
+
+
+def test_two_commands_keep_what_the_other_wrote(tmp_path):
+    path, file = tmp_path / "upload.json", ZipFile(tmp_path / "a.zip", 1, "0" * 64, "")
+    first, second = (Journal(path, lambda: 0.0) for _ in range(2))
+    with first.alone():
+        waiting = first.begin(Target("https://judge.example", 1, 1), file)
+    with second.alone():
+        later = second.begin(Target("https://judge.example", 2, 1), file)
+    waiting.note(scores={"J": 0.5})
+    later.note(scores={"J": 0.7})
+    uploads = json.loads(path.read_text())["uploads"]
+    assert [(one["competition"], one["scores"]["J"]) for one in uploads] == [(1, 0.5), (2, 0.7)]
