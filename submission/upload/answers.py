@@ -102,7 +102,7 @@ class Entry:
 
 def read_competition(value: Any) -> Competition:
     """Return a competition from `GET /api/competitions/<id>/`."""
-    with _reading("a competition", value):
+    with reading("a competition", value):
         boards = value.get("leaderboards") or []
         board = boards[0] if boards else {}
         columns = sorted(board.get("columns", []), key=lambda column: int(column["index"]))
@@ -123,7 +123,7 @@ def read_competition(value: Any) -> Competition:
 
 def read_submission(value: Any) -> Submission:
     """Return a submission from a poll, a row of the list, or the answer to a submit."""
-    with _reading("a submission", value):
+    with reading("a submission", value):
         scores: dict[str, tuple[float, ...]] = {}
         for one in value.get("scores") or []:
             key = str(one["column_key"])
@@ -145,13 +145,13 @@ def read_page(value: Any) -> tuple[list[Any], str | None]:
     """Return the rows of a list and the address of its next page: a bare list has none."""
     if isinstance(value, list):
         return value, None
-    with _reading("a list", value):
+    with reading("a list", value):
         return list(value["results"]), value.get("next")
 
 
 def read_entries(value: Any) -> list[Entry]:
     """Return the rows of `GET /api/phases/<id>/get_leaderboard/`, as they are ranked."""
-    with _reading("a leaderboard", value):
+    with reading("a leaderboard", value):
         return [
             Entry(
                 plain(row["owner"]),
@@ -163,7 +163,7 @@ def read_entries(value: Any) -> list[Entry]:
 
 def read_logs(value: Any) -> dict[str, str]:
     """Return the addresses of a submission's logs by name, from `get_details`."""
-    with _reading("details", value):
+    with reading("details", value):
         return {str(log["name"]): str(log["data_file"]) for log in value["logs"]}
 
 
@@ -228,7 +228,7 @@ def _question(key: str, value: Any) -> Question:
 
 
 @contextmanager
-def _reading(what: str, value: Any) -> Iterator[None]:
+def reading(what: str, value: Any) -> Iterator[None]:
     """Turn a missing or odd field into one sentence."""
     odd = f"the server's answer about {what} is not what it should be"
     if not isinstance(value, Mapping):

@@ -17,6 +17,7 @@ from submission.upload.answers import (
     read_logs,
     read_page,
     read_submission,
+    reading,
 )
 from submission.upload.transport import Refusal, Token, Transport
 
@@ -50,13 +51,16 @@ class Codabench:
         """Return the token of an account, and use it from now on. Raises Refusal."""
         body = {"username": username, "password": password}
         answer = self.http.ask("POST", "api-token-auth/", "log in", json=body)
-        token = Token(str(answer["token"]))
+        with reading("a login", answer):
+            token = Token(str(answer["token"]))
         self.http.log_in(token)
         return token
 
     def username(self) -> str:
         """Return whose token it is. Raises Refusal (403) where the token is good for nothing."""
-        return plain(self.http.ask("GET", "my_profile/", "your account")["username"])
+        answer = self.http.ask("GET", "my_profile/", "your account")
+        with reading("your account", answer):
+            return plain(answer["username"])
 
     def competition(self, number: int) -> Competition:
         """Return a competition with its phases. Raises Refusal (404) where it is not shown."""
@@ -66,12 +70,14 @@ class Codabench:
     def refusal_to_submit(self, phase: int) -> str:
         """Return why the account may not submit now: registration and counts; empty if it may."""
         answer = self.http.ask("GET", f"can_make_submission/{phase}/", "whether you may submit")
-        return "" if answer["can"] else plain(answer.get("reason") or "the server says no")
+        with reading("whether you may submit", answer):
+            return "" if answer["can"] else plain(answer.get("reason") or "the server says no")
 
     def free_bytes(self) -> float:
         """Return what is left of the account's storage."""
         answer = self.http.ask("GET", "user_quota/", "your storage")
-        return float(answer["quota"]) * GIGABYTE - float(answer["storage_used"])
+        with reading("your storage", answer):
+            return float(answer["quota"]) * GIGABYTE - float(answer["storage_used"])
 
     def make_data(self, name: str, size: int, competition: int) -> NewData:
         """Ask for a place for a zip of `size` bytes."""
@@ -80,8 +86,9 @@ class Codabench:
             "competition": competition,
         }  # fmt: skip
         answer = self.http.ask("POST", "datasets/", "a place for the zip", json=body)
-        address = str(answer["sassy_url"])
-        return NewData(str(answer["key"]), address, hex_folder(address))
+        with reading("a place for the zip", answer):
+            address = str(answer["sassy_url"])
+            return NewData(str(answer["key"]), address, hex_folder(address))
 
     def complete(self, key: str) -> None:
         """Say that the zip is there: the first call fixes its size for good."""
@@ -92,7 +99,8 @@ class Codabench:
         rows = list(self._rows("datasets/", {"key": key}, "the uploaded zip"))
         if not rows:
             return None
-        return StoredData(int(rows[0]["id"]), round(float(rows[0]["file_size"] or 0)))
+        with reading("the uploaded zip", rows[0]):
+            return StoredData(int(rows[0]["id"]), round(float(rows[0]["file_size"] or 0)))
 
     def delete_data(self, number: int) -> None:
         """Delete a zip that no submission uses."""
@@ -136,7 +144,8 @@ class Codabench:
     def cancel(self, number: int) -> bool:
         """Ask to cancel; return what the server says, which is no proof while Submitting."""
         answer = self.http.ask("GET", f"submissions/{number}/cancel_submission/", "cancel")
-        return bool(answer["canceled"])
+        with reading("a cancel", answer):
+            return bool(answer["canceled"])
 
     def leaderboard(self, phase: int) -> list[Entry]:
         """Return the leaderboard, best first; do not ask where it is hidden."""

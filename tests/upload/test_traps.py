@@ -94,6 +94,25 @@ def test_06_the_size_is_told_and_every_shape_of_an_error_is_read(desk):
     assert said({"detail": "a\x1b[31mred"}) == "a [31mred"
 
 
+@pytest.mark.parametrize(
+    ("method", "pattern"),
+    [("GET", "my_profile"), ("GET", "user_quota"), ("GET", "can_make"), ("POST", "datasets/"),
+     ("GET", "datasets/")],
+)  # fmt: skip
+@pytest.mark.parametrize("shape", [None, {"other": 1}, ["alice"], {"results": ["x"]}])
+def test_06b_an_answer_of_another_shape_is_a_sentence(desk, method, pattern, shape):
+    desk.server.moods = [(method, pattern, (200, shape))]
+    with pytest.raises(InputError, match=r"is not what it should be"):
+        desk.send()
+    assert desk.server.runs == {}
+
+
+def test_06c_a_login_of_another_shape_is_a_sentence(server):
+    server.moods = [("POST", "api-token-auth", (200, {"key": "x"}))]
+    with pytest.raises(InputError, match="about a login is not what it should be"):
+        api(server, None).log_in("alice", "x")
+
+
 def test_07_the_upload_has_the_one_content_type_a_length_and_no_token(desk, tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password mine\n")
