@@ -175,7 +175,8 @@ class Upload:
         self, data: DataNames, competition: Competition, phase: Phase, file: ZipFile
     ) -> list[str]:
         """Check everything; return what will be done."""
-        profile = profiles().get(competition.id) if self.call.server == SERVER else None
+        is_known = self.server.http.server == SERVER
+        profile = profiles().get(competition.id) if is_known else None
         self.split = split = read_data(data, Selection(), self.reporter)
         faults = misfits(profile, split) if profile else []
         faults += [Fault(str(self.zip), "the run is a part of the split")] * self._is_part()

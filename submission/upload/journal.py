@@ -46,18 +46,18 @@ class Target:
 class Attempt:
     """One zip on its way to one phase; every change is on disk when the call returns."""
 
-    def __init__(self, journal: "Journal", values: dict[str, Any]) -> None:
-        self._journal, self.values = journal, values
+    def __init__(self, journal: "Journal", place: int, values: dict[str, Any]) -> None:
+        self._journal, self._place, self.values = journal, place, values
 
     def begin(self, step: str, **facts: Any) -> None:
         """Note that a step is about to be made."""
         self._steps()[step] = {"begun": self._journal.time(), **facts}
-        self._journal.save()
+        self._save()
 
     def finish(self, step: str, **facts: Any) -> None:
         """Note that a step is made, and what came of it."""
         self._steps()[step] |= {"done": self._journal.time(), **facts}
-        self._journal.save()
+        self._save()
 
     def is_begun(self, step: str) -> bool:
         """Tell whether a step was begun, finished or not."""
@@ -75,17 +75,17 @@ class Attempt:
         """Take steps back, so that they are made again."""
         for step in steps:
             self._steps().pop(step, None)
-        self._journal.save()
+        self._save()
 
     def drop(self, step: str, name: str) -> None:
         """Forget one fact of a step."""
         self._steps()[step].pop(name, None)
-        self._journal.save()
+        self._save()
 
     def note(self, **values: Any) -> None:
         """Keep facts of the whole attempt."""
         self.values |= values
-        self._journal.save()
+        self._save()
 
     @property
     def submission(self) -> int | None:
@@ -93,17 +93,24 @@ class Attempt:
         number = self._steps().get("submit", {}).get("id")
         return int(number) if number is not None else None
 
+    def _save(self) -> None:
+        self._journal.save(self._place, self.values)
+
     def _steps(self) -> dict[str, dict[str, Any]]:
         steps: dict[str, dict[str, Any]] = self.values["steps"]
         return steps
 
 
 class Journal:
-    """The file, whole at any moment."""
+    """The file, whole at any moment.
+
+    While one command waits for scores another may hand in: each writes its own attempt and leaves
+    the others as they are in the file by then.
+    """
 
     def __init__(self, path: Path, now: Callable[[], float]) -> None:
         self.path, self._now = path, now
-        self.attempts = [Attempt(self, values) for values in _read(path)]
+        self.attempts = self._attempts()
 
     def find(self, target: Target, sha256: str | None = None) -> Attempt | None:
         """Return the last attempt at a target, of this zip where its hash is given."""
@@ -123,13 +130,15 @@ class Journal:
             "server": target.server, "competition": target.competition, "phase": target.phase,
             "zip": what, "steps": {},
         }  # fmt: skip
-        self.attempts.append(Attempt(self, values))
-        self.save()
+        self.attempts.append(Attempt(self, len(self.attempts), values))
+        self.save(len(self.attempts) - 1, values)
         return self.attempts[-1]
 
-    def save(self) -> None:
-        """Write the file."""
-        write_json(self.path, {"uploads": [attempt.values for attempt in self.attempts]})
+    def save(self, place: int, values: dict[str, Any]) -> None:
+        """Write an attempt into its place in the file."""
+        uploads = _read(self.path)
+        uploads[place : place + 1] = [values]
+        write_json(self.path, {"uploads": uploads})
 
     def time(self) -> str:
         """Return the time of now (UTC)."""
@@ -137,7 +146,10 @@ class Journal:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep a second command off the same journal. Raises InputError where one is at it."""
+        """Keep a second command off the same journal, and read what was written until now.
+
+        Raises InputError where one is at it.
+        """
         with self.path.with_name(f".{self.path.name}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,7 +158,11 @@ class Journal:
                     f"{self.path}: another command is uploading from here; wait for it, or look "
                     "with --status"
                 ) from None
+            self.attempts = self._attempts()
             yield
+
+    def _attempts(self) -> list[Attempt]:
+        return [Attempt(self, place, values) for place, values in enumerate(_read(self.path))]
 
 
 def read_zip(path: Path) -> ZipFile:

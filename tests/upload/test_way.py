@@ -92,13 +92,14 @@ def test_a_zip_with_faults_is_not_sent(desk):
     assert desk.server.calls("POST", ".") == []
 
 
-def test_a_v2_zip_is_not_sent_to_a_v1_competition(desk, monkeypatch):
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_a_v2_zip_is_not_sent_to_a_v1_competition(desk, monkeypatch, ending):
     from submission.upload.competitions import profiles
 
     monkeypatch.setattr("submission.pipeline.upload.SERVER", desk.server.url)
     monkeypatch.setattr("submission.pipeline.upload.profiles", lambda: {1: profiles()[12222]})
     with pytest.raises(FaultyInput) as caught:
-        desk.send()
+        desk.send(server=desk.server.url + ending)
     text = str(caught.value)
     assert "is MeViS v2; this competition asks v1" in text
     assert "11420" in text
