@@ -25,6 +25,7 @@ from submission.weights.connection import (
     CONNECT_SECONDS,
     READ_SECONDS,
     innermost,
+    is_not_trusted,
     plain_words,
     retry_after,
 )
@@ -35,7 +36,6 @@ STORAGE_SECONDS = 300  # the storage answers a PUT when it has everything
 LOG_BYTES = 1 << 20
 LOST_STATUSES = (408, 502, 503, 504)  # of a gateway: nobody knows whether the server has it
 NOT_SENT = ("NameResolutionError", "NewConnectionError", "ConnectTimeoutError")
-NOT_TRUSTED = ("SSLCertVerificationError", "CertificateError")  # others break off a connection
 
 
 class Refusal(InputError):
@@ -174,13 +174,12 @@ class Transport:
             requests.exceptions.ChunkedEncodingError,
             urllib3.exceptions.HTTPError,
         ) as error:
-            failure = type(innermost(error)).__name__
-            if failure in NOT_TRUSTED:
+            if is_not_trusted(error):
                 raise Refusal(
                     0, f"its certificate is not trusted ({plain_words(error)}). Behind a company "
                     "proxy, set SSL_CERT_FILE to the company's CA bundle", host,
                 ) from None  # fmt: skip
-            unsent = failure in NOT_SENT
+            unsent = type(innermost(error)).__name__ in NOT_SENT
             reason = f"{host}: the connection failed ({plain_words(error)})"
             raise (_NotSent(reason) if unsent else TryAgain(reason)) from None
         except requests.exceptions.RequestException as error:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 CONNECT_SECONDS, READ_SECONDS = 10, 60
+NOT_TRUSTED = ("SSLCertVerificationError", "CertificateError")
 PLAIN_WORDS = {
     "NameResolutionError": "its name cannot be resolved",
     "NewConnectionError": "it takes no connections",
@@ -19,6 +20,11 @@ def plain_words(error: BaseException) -> str:
     error = innermost(error)
     known = PLAIN_WORDS.get(type(error).__name__)
     return known or getattr(error, "strerror", None) or type(error).__name__
+
+
+def is_not_trusted(error: BaseException) -> bool:
+    """Whether a certificate was refused; any other failure of TLS is a connection that broke."""
+    return type(innermost(error)).__name__ in NOT_TRUSTED
 
 
 def innermost(error: BaseException) -> BaseException:

@@ -23,6 +23,7 @@ from submission.errors import InputError
 from submission.weights.connection import (
     CONNECT_SECONDS,
     READ_SECONDS,
+    is_not_trusted,
     plain_words,
     retry_after,
 )
@@ -183,24 +184,30 @@ class Hub:
         """Turn what the HTTP libraries raise into TryAgain or a sentence."""
         try:
             yield
-        except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
-            raise InputError(
-                f"{self._host}: its certificate is not trusted ({plain_words(error)}). Behind a "
-                "company proxy, set SSL_CERT_FILE to the company's CA bundle"
-            ) from None
-        except requests.exceptions.ConnectionError as error:
-            if not self._reached:
-                raise InputError(
-                    f"{self._host} cannot be reached ({plain_words(error)}): is there a network? "
-                    "HTTPS_PROXY names a proxy, HF_ENDPOINT a mirror. Without a network, fetch on "
-                    "another machine and copy the folder"
-                ) from None
-            raise TryAgain(f"{what}: the connection failed ({plain_words(error)})") from None
-        except (requests.exceptions.Timeout, requests.exceptions.ChunkedEncodingError,
+        except (requests.exceptions.ConnectionError, requests.exceptions.Timeout,
+                requests.exceptions.ChunkedEncodingError,
                 urllib3.exceptions.HTTPError) as error:  # fmt: skip
-            raise TryAgain(f"{what}: the connection broke ({plain_words(error)})") from None
+            raise self._broken(error, what) from None
         except requests.exceptions.RequestException as error:
             raise InputError(f"{what}: {type(error).__name__} from {self._host}") from None
+
+    def _broken(self, error: Exception, what: str) -> Exception:
+        """What a connection that failed or broke means."""
+        words = plain_words(error)
+        if is_not_trusted(error):
+            return InputError(
+                f"{self._host}: its certificate is not trusted ({words}). Behind a company proxy, "
+                "set SSL_CERT_FILE to the company's CA bundle"
+            )
+        if not isinstance(error, requests.exceptions.ConnectionError):
+            return TryAgain(f"{what}: the connection broke ({words})")
+        if not self._reached:
+            return InputError(
+                f"{self._host} cannot be reached ({words}): is there a network? HTTPS_PROXY names "
+                "a proxy, HF_ENDPOINT a mirror. Without a network, fetch on another machine and "
+                "copy the folder"
+            )
+        return TryAgain(f"{what}: the connection failed ({words})")
 
 
 class _Bearer(AuthBase):
