@@ -4,6 +4,7 @@ A video whose predictions, truth and vote are those of the last time is not done
 """
 
 import hashlib
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -174,7 +175,7 @@ def _read_record(run: RunFolder) -> Json:
     if not isinstance(record, dict) or not all(part in record for part in RECORD_PARTS):
         raise InputError(
             f"{path}: no complete record of a run; make it with: "
-            f"mevis-submission submit --run {run.path}"
+            f"mevis-submission submit --run {shlex.quote(str(run.path))}"
         )
     return record
 

@@ -153,11 +153,13 @@ class Journal:
         with self.path.with_name(f".{self.path.name}.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise InputError(
                     f"{self.path}: another command is uploading from here; wait for it, or look "
                     "with --status"
                 ) from None
+            except OSError:  # a share that knows no locks: what the server has is looked for, too
+                pass
             self.attempts = self._attempts()
             yield
 

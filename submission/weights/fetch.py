@@ -161,6 +161,11 @@ def _held(folder: Path, name: str, reporter: Reporter) -> Iterator[None]:
         except BlockingIOError:
             reporter.say(f"another process is fetching {name} into {folder}: waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            reporter.warn(
+                f"{folder}: this folder knows no locks ({error.strerror or error}); see to it that "
+                "no other process fetches into it"
+            )
         yield
 
 

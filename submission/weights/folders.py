@@ -1,6 +1,7 @@
 """Where checkpoints lie: by name below the weights folder, or a folder of the user's own."""
 
 import os
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from submission.weights.lock_file import default_lock, read_lock
 
 def weights_folder() -> Path:
     """Where checkpoints lie by name: MEVIS_WEIGHTS, else a folder in the user's cache."""
-    return Path(os.environ.get("MEVIS_WEIGHTS") or cache_folder() / "weights")
+    named = os.environ.get("MEVIS_WEIGHTS")
+    return expand(named) if named else cache_folder() / "weights"
 
 
 def refuse_no_folder(folder: Path) -> None:
@@ -58,12 +60,12 @@ class Weights:
 
     def command(self, verb: str, *names: str) -> str:
         """Return the command line for a verb on this lock and folder, to be run as it stands."""
-        words = ["mevis-submission weights", verb, *names]
+        words = ["mevis-submission", "weights", verb, *names]
         if self.lock.path.resolve() != default_lock():
             words += ["--lock", str(self.lock.path)]
         if self.folder != weights_folder():
             words += ["--dir", str(self.folder)]
-        return " ".join(words)
+        return shlex.join(words)
 
 
 def locate(name: str, recipe_folder: Path, weights: Weights) -> Path:

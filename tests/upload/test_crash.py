@@ -3,13 +3,17 @@
 Whatever happens, the same command once more ends with one submission and its scores.
 """
 
+import errno
+import fcntl
 import json
+import os
 import ssl
 
 import pytest
 import requests
 import urllib3
 
+from submission.errors import InputError
 from submission.upload.credentials import VARIABLE
 from submission.upload.journal import Journal, Target, ZipFile
 from submission.upload.transport import AnswerLost, Refusal, Transport
@@ -174,3 +178,14 @@ def test_two_commands_keep_what_the_other_wrote(tmp_path):
     later.note(scores={"J": 0.7})
     uploads = json.loads(path.read_text())["uploads"]
     assert [(one["competition"], one["scores"]["J"]) for one in uploads] == [(1, 0.5), (2, 0.7)]
+
+
+def test_a_share_without_locks_is_uploaded_from(desk, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert "50.89" in desk.send()
+    monkeypatch.setattr(fcntl, "flock", lambda *_: (_ for _ in ()).throw(BlockingIOError()))
+    with pytest.raises(InputError, match="another command is uploading from here"):
+        desk.send()

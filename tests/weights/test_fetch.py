@@ -1,10 +1,13 @@
 """Fetching from a Hub that misbehaves: what lies under its final name is always right."""
 
 import errno
+import fcntl
 import os
 import resource
+import shlex
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,6 +15,8 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
+import urllib3
 from waiting import LIMIT, wait_until
 from weights.conftest import CONTENTS, NAME, REPO, SHARD, pinned
 from weights.loopback_hub import (
@@ -29,6 +34,7 @@ from weights.loopback_hub import (
 
 from submission.errors import FaultyInput, FaultyResult, InputError
 from submission.terminal.progress import Reporter
+from submission.weights import hub as hub_module
 from submission.weights.download import NO_ROOM, partial_path
 from submission.weights.fetch import fetch
 from submission.weights.folders import Weights
@@ -163,6 +169,58 @@ def test_a_connection_dropped_for_ever_ends_in_a_sentence_and_keeps_what_came(hu
     run(weights)
     assert hub.starts(SHARD)[-1] == 100_000
     assert there(weights) == CONTENTS
+
+
+def test_tls_that_breaks_in_the_middle_is_taken_up_and_no_fault_of_the_certificate(
+    hub, weights, monkeypatch
+):
+    whole, broken = hub_module._blocks, []
+
+    def blocks(response):
+        if not broken and response.url.endswith(SHARD):
+            broken.append(SHARD)
+            yield response.raw.read1(1000, decode_content=False)
+            raise urllib3.exceptions.SSLError(ssl.SSLError(1, "decryption failed or bad record"))
+        yield from whole(response)
+
+    monkeypatch.setattr(hub_module, "_blocks", blocks)
+    run(weights)
+    assert broken == [SHARD]
+    assert there(weights) == CONTENTS
+
+
+def test_a_certificate_that_is_refused_is_not_asked_again(weights, monkeypatch):
+    asked = []
+
+    def get(*args, **named):
+        asked.append(args)
+        raise requests.exceptions.SSLError(ssl.SSLCertVerificationError(1, "self-signed"))
+
+    monkeypatch.setattr(requests.Session, "get", get)
+    with pytest.raises(InputError, match="its certificate is not trusted"):
+        Hub(HASTY).describe(REPO, "main")
+    assert len(asked) == 1
+
+
+def test_a_share_without_locks_is_fetched_to_with_a_warning(hub, weights, monkeypatch, capfd):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with Reporter("plain") as reporter:
+        fetch([NAME], weights, reporter, hub=Hub(HASTY))
+    assert there(weights) == CONTENTS
+    assert "knows no locks" in capfd.readouterr().err
+
+
+def test_a_command_that_is_named_can_be_pasted(tmp_path, monkeypatch):
+    folder = tmp_path / "my weights"
+    command = Weights(Lock(tmp_path / "a lock.toml", (pinned(),)), folder).command("fetch", NAME)
+    words = ["mevis-submission", "weights", "fetch", NAME]
+    lock = ["--lock", str(tmp_path / "a lock.toml")]
+    assert shlex.split(command) == [*words, *lock, "--dir", str(folder)]
+    monkeypatch.setenv("MEVIS_WEIGHTS", "~/weights")
+    assert Weights(Lock(tmp_path, ())).folder == Path.home() / "weights"
 
 
 def test_a_server_that_ignores_ranges_is_read_from_the_start(hub, weights):
