@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from submission.models.workload import Limits
+
 Precision = Literal["bfloat16", "float32"]
 VALUE_BYTES: Mapping[str, int] = {"bfloat16": 2, "float32": 4}
 IMAGES_AT_ONCE = {"cpu": 4, "cuda": 8}  # on a CPU more gain nothing
@@ -21,8 +23,8 @@ class Compute:
 
     device: str = "auto"  # what it settles to: device.py
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    sentences_at_once: Count = 64
-    objects_at_once: Count = 16
+    sentences_at_once: Count = Limits.sentences_at_once
+    objects_at_once: Count = Limits.objects_at_once
     images_at_once: Annotated[int, Field(ge=0)] = 0  # 0: four on a CPU, eight on a GPU
     attention: Literal["auto", "flash", "cudnn", "fa3"] = (
         "auto"  # kernel of memory attention on a GPU
@@ -46,6 +48,7 @@ class Compute:
         """Of one weight in this precision."""
         return VALUE_BYTES[self.precision]
 
-    def images_on(self, device: str) -> int:
-        """Images that pass SAM 2's encoder at once on a device, such as "cuda:1"."""
-        return self.images_at_once or IMAGES_AT_ONCE[device.partition(":")[0]]
+    def limits_on(self, device: str) -> Limits:
+        """How much goes through a model at once on a device, such as "cuda:1"."""
+        images = self.images_at_once or IMAGES_AT_ONCE[device.partition(":")[0]]
+        return Limits(self.sentences_at_once, self.objects_at_once, images)

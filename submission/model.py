@@ -9,12 +9,12 @@ import torch
 
 from submission.models.sa2va import loading
 from submission.models.sa2va.answer import Answer, PackedMasks
-from submission.models.sa2va.limits import Limits
 from submission.models.sa2va.model import DEFAULTS, Frames
 from submission.models.sa2va.model import Sa2VA as _Sa2VA
 from submission.models.sa2va.settings import Settings
 from submission.models.sam2.approximation import Approximation
 from submission.models.sam2.image_features import FrameFeatures
+from submission.models.workload import Limits
 
 __all__ = ["Answer", "Approximation", "Limits", "PackedMasks", "Sa2VA", "load"]
 

@@ -10,12 +10,10 @@ from scripts.benchmark.measure import Method, measure
 from scripts.benchmark.random_model import make_model
 from scripts.benchmark.resources import available_bytes, describe_machine, revision
 from scripts.benchmark.tables import size_of
-from submission.compute import IMAGES_AT_ONCE
+from submission.compute import Compute
 from submission.device import settle_device, settle_dtype
-from submission.models.sa2va.limits import Limits
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2.fixed_parts import fixed_parts
-from submission.models.workload import AtOnce
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -29,10 +27,7 @@ class ModelBench:
         self.precision = settle_dtype(dtype, place)
         self.dtype = DTYPES[self.precision]
         self.method = method
-        self.limits = Limits(images_at_once=IMAGES_AT_ONCE[self.device.type])
-        self.at_once = AtOnce(
-            self.limits.objects_at_once, self.limits.sentences_at_once, self.limits.images_at_once
-        )
+        self.limits = Compute().limits_on(self.device.type)
         self.machine = describe_machine(self.device, self.dtype)
         self.revision = revision()
         self._name = ""
@@ -43,7 +38,7 @@ class ModelBench:
         on_gpu = self.device.type == "cuda"
         capacity = torch.cuda.get_device_properties(self.device).total_memory if on_gpu else 0.0
         value_bytes = self.dtype.itemsize
-        needed = peak_of(case, self.at_once, gpu_bytes=capacity, value_bytes=value_bytes)
+        needed = peak_of(case, self.limits, gpu_bytes=capacity, value_bytes=value_bytes)
         needed += 0 if on_gpu else _host_bytes(case)
         # What an earlier case left is let go before this one, or is what it needs.
         if on_gpu:
@@ -65,7 +60,7 @@ class ModelBench:
         on_gpu = self.device.type == "cuda"
         model.parts = fixed_parts(case.compile, self.device)
         found = measure(model, case, self.method)
-        limit = limit_of(case, self.machine["device"], self.at_once, self.precision)
+        limit = limit_of(case, self.machine["device"], self.limits, self.precision)
         if limit is not None:
             found["limit"] = {
                 "seconds": limit.seconds.at_best, "expected": limit.seconds.expected,
@@ -73,7 +68,7 @@ class ModelBench:
             }  # fmt: skip
         capacity = torch.cuda.get_device_properties(self.device).total_memory if on_gpu else 0.0
         found["estimated_peak"] = peak_of(
-            case, self.at_once, gpu_bytes=capacity, value_bytes=self.dtype.itemsize
+            case, self.limits, gpu_bytes=capacity, value_bytes=self.dtype.itemsize
         )
         return {**found, "memory_attention": model.attention, "compile": model.parts.words}
 

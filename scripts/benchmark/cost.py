@@ -11,7 +11,7 @@ from submission.cost.hardware import find_gpu
 from submission.experts.sa2va.cost import Cost
 from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.settings import Settings
-from submission.models.workload import AtOnce, Clip, Stages, total
+from submission.models.workload import Clip, Limits, Stages, total
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ def cost_of(size: str, procedure: str = "sa2va") -> Cost:
     return Cost(config_values(size), size, PROCEDURES[procedure], "none")
 
 
-def works_of(case: Case, at_once: AtOnce) -> tuple[Stages, Stages]:
+def works_of(case: Case, limits: Limits) -> tuple[Stages, Stages]:
     """Work of a case by ours and by the public procedure."""
     cost, clips = cost_of(case.size, case.procedure), [_call(case)]
-    return cost.ours(clips, at_once), cost.public(clips)
+    return cost.ours(clips, limits), cost.public(clips)
 
 
 def limit_of(
-    case: Case, device_name: str, at_once: AtOnce, precision: Precision = "bfloat16"
+    case: Case, device_name: str, limits: Limits, precision: Precision = "bfloat16"
 ) -> Limit | None:
     """Return work and time of a case, None for a device that is not in the table of GPUs.
 
@@ -46,15 +46,15 @@ def limit_of(
     gpu = find_gpu(device_name)
     if gpu is None:
         return None
-    shared, alone = works_of(case, at_once)
+    shared, alone = works_of(case, limits)
     return Limit(total(shared).flop, total(alone).flop, seconds_of_all(shared, gpu, precision))
 
 
-def peak_of(case: Case, at_once: AtOnce, *, gpu_bytes: float, value_bytes: int) -> float:
+def peak_of(case: Case, limits: Limits, *, gpu_bytes: float, value_bytes: int) -> float:
     """Peak memory of a case in bytes, weights included."""
     cost = cost_of(case.size, case.procedure)
     return cost.memory(
-        [_call(case)], cost.weights(value_bytes), at_once, gpu_bytes=gpu_bytes,
+        [_call(case)], cost.weights(value_bytes), limits, gpu_bytes=gpu_bytes,
         value_bytes=value_bytes,
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ from submission.experts.sa2va.cost import Cost
 from submission.files.whole import write_bytes
 from submission.models.sa2va.memory import ALLOWANCE, Peak, peak_memory
 from submission.models.sa2va.settings import Settings
-from submission.models.workload import AtOnce, Clip, Stages, sum_stages, total
+from submission.models.workload import Clip, Limits, Stages, sum_stages, total
 
 DOCUMENT = Path(__file__).parents[2] / "docs/cost.md"
 BEGIN, END = (
@@ -116,13 +116,14 @@ def _memory_rows() -> Table:
     ]  # fmt: skip
     rows: list[Sequence[str]] = []
     for name, frames, memory in PROMISED:
-        at_once = _fitting(name, frames, FULL_HD, memory)
-        assert at_once is not None
-        peak = _peak(name, frames, FULL_HD, memory, at_once)
+        limits = _fitting(name, frames, FULL_HD, memory)
+        assert limits is not None
+        peak = _peak(name, frames, FULL_HD, memory, limits)
         parts = (peak.weights, peak.kept, peak.features, peak.activations, ALLOWANCE)
         rows.append(
             [
-                name, str(frames), f"{memory / 1e9:.0f}", f"{at_once.objects}, {at_once.images}",
+                name, str(frames), f"{memory / 1e9:.0f}",
+                f"{limits.objects_at_once}, {limits.images_at_once}",
                 *(f"{part / 1e9:.1f}" for part in (*parts, peak.total)),
             ]
         )  # fmt: skip
@@ -133,7 +134,7 @@ def _memory_rows() -> Table:
 def _stages(name: str, frames: int) -> tuple[Stages, Stages]:
     cost, settings = _cost(name), _settings(name, frames)
     clips = [[(settings, clip)] for clip in VALID]
-    mine = sum_stages(cost.ours(one, AtOnce()) for one in clips)
+    mine = sum_stages(cost.ours(one, Limits()) for one in clips)
     return mine, sum_stages(cost.public(one) for one in clips)
 
 
@@ -151,15 +152,15 @@ def _gpu(name: str) -> Gpu:
     return gpu
 
 
-def _peak(name: str, frames: int, clip: Clip, memory: float, at_once: AtOnce) -> Peak:
+def _peak(name: str, frames: int, clip: Clip, memory: float, limits: Limits) -> Peak:
     cost, settings = _cost(name), _settings(name, frames)
     weights = cost.weights(value_bytes=2)
-    return peak_memory(cost.sizes, weights, clip, settings, at_once, gpu_bytes=memory)
+    return peak_memory(cost.sizes, weights, clip, settings, limits, gpu_bytes=memory)
 
 
-def _fitting(name: str, frames: int, clip: Clip, memory: float) -> AtOnce | None:
+def _fitting(name: str, frames: int, clip: Clip, memory: float) -> Limits | None:
     need = partial(_peak, name, frames, clip, memory)
-    return fit([lambda at_once: need(at_once).total], AtOnce(), memory)
+    return fit([lambda limits: need(limits).total], Limits(), memory)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from scripts.benchmark.sizes import NAMES
 from scripts.benchmark.tables import markdown
 from submission.models.sa2va.course import course_of
 from submission.models.sa2va.settings import MODES, Settings
-from submission.models.workload import AtOnce, Clip, Stages, total
+from submission.models.workload import Clip, Limits, Stages, total
 
 SIZES, KEY_FRAMES = ("Sa2VA-1B", "Sa2VA-8B", "Sa2VA-26B"), (5, 20)
 FRAMES, SENTENCES = 79, 16  # the mean of MeViS valid
@@ -55,7 +55,7 @@ def count(
 ) -> dict[tuple[str, int], tuple[Stages, Stages]]:
     """Work of one 720p video by ours and the public procedure, by size and key frames."""
     return {
-        (size, shown): works_of(Case(size, frames, shown, sentences, 720, 1280), AtOnce())
+        (size, shown): works_of(Case(size, frames, shown, sentences, 720, 1280), Limits())
         for size, shown in sizes
     }
 
@@ -89,7 +89,7 @@ def modes(size: str) -> str:
         settings = Settings(procedure="sasasa2va", mode=mode)
         course = course_of(length, settings)
         clips = [(settings, Clip(length, MODE_SENTENCES, 480, 854))]
-        both = cost.ours(clips, AtOnce()), cost.public(clips)
+        both = cost.ours(clips, Limits()), cost.public(clips)
         flop = [f"{total(stages).flop / 1e12:,.0f}" for stages in both]
         counts = [str(number) for number in (length, course.prompts, course.tracked)]
         lines.append([f"`{mode}`", *counts, *flop])

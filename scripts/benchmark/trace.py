@@ -35,18 +35,16 @@ from scripts.benchmark.resources import peak_memory
 from scripts.benchmark.sizes import NAMES
 from scripts.benchmark.stages import organs
 from scripts.benchmark.tables import print_table, size_of
-from submission.compute import IMAGES_AT_ONCE
+from submission.compute import Compute
 from submission.device import settle_device
 from submission.models.mask_packing import MaskStack
 from submission.models.sa2va import language
 from submission.models.sa2va.internvl import backbone as internvl
-from submission.models.sa2va.limits import Limits
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2 import image_features
 from submission.models.sam2.fixed_parts import WANTED, fixed_parts
 from submission.models.sam2.memory_attention import MemoryReader
 from submission.models.sam2.memory_bank import MemoryBank
-from submission.models.workload import AtOnce
 from submission.video.frame_loader import FrameLoader
 
 WARM_UP, REPEATS, SHOWN = 2, 3, 5
@@ -98,7 +96,7 @@ def main(words: Sequence[str] | None = None) -> int:
     device = torch.device(settle_device("auto"))
     on_gpu = device.type == "cuda"
     model = make_model(arguments.size, device, torch.bfloat16 if on_gpu else torch.float32)
-    model.limits = Limits(images_at_once=IMAGES_AT_ONCE[device.type])
+    model.limits = Compute().limits_on(device.type)
     clip = synthetic_clip(arguments.frames, arguments.height, arguments.width)
     traced = arguments.traced
     for attention in arguments.attention.split(","):
@@ -122,10 +120,9 @@ def estimate_of(arguments: argparse.Namespace, count: int, model: Sa2VA) -> floa
         arguments.size, arguments.frames, arguments.key_frames, count, arguments.height,
         arguments.width,
     )  # fmt: skip
-    limits, on_gpu = model.limits, model.device.type == "cuda"
-    at_once = AtOnce(limits.objects_at_once, limits.sentences_at_once, limits.images_at_once)
+    on_gpu = model.device.type == "cuda"
     capacity = torch.cuda.get_device_properties(model.device).total_memory if on_gpu else 0.0
-    return peak_of(case, at_once, gpu_bytes=capacity, value_bytes=model.dtype.itemsize)
+    return peak_of(case, model.limits, gpu_bytes=capacity, value_bytes=model.dtype.itemsize)
 
 
 def tell(model: Sa2VA, load: Load, repeats: int, estimate: float) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from submission.models.workload import AtOnce
+from submission.models.workload import Limits
 
-Needs = Callable[[AtOnce], float]  # bytes at the peak
-SETTINGS = ("objects", "images", "sentences")
+Needs = Callable[[Limits], float]  # bytes at the peak
+SETTINGS = ("objects_at_once", "images_at_once", "sentences_at_once")
 
 
-def fit(needs: Sequence[Needs], wanted: AtOnce, memory: float) -> AtOnce | None:
+def fit(needs: Sequence[Needs], wanted: Limits, memory: float) -> Limits | None:
     """Return the largest settings, at most `wanted`, with which every need fits into `memory`.
 
     `needs` give the peak of each video for settings, `memory` is what there is, all in bytes. The
@@ -29,6 +29,6 @@ def fit(needs: Sequence[Needs], wanted: AtOnce, memory: float) -> AtOnce | None:
     return chosen
 
 
-def most(needs: Sequence[Needs], settings: AtOnce) -> float:
+def most(needs: Sequence[Needs], settings: Limits) -> float:
     """Bytes of the largest need with these settings."""
     return max((need(settings) for need in needs), default=0.0)

@@ -8,7 +8,7 @@ from submission.compute import Precision
 from submission.cost.estimate import seconds_of_all
 from submission.cost.hardware import SHOWN, Gpu, find_gpu
 from submission.device import Place
-from submission.models.workload import AtOnce, Stages, sum_stages, total
+from submission.models.workload import Limits, Stages, sum_stages, total
 from submission.terminal.tables import in_columns
 
 FOOTNOTE = "* with smaller limits, which are chosen by themselves:"
@@ -21,7 +21,7 @@ class Fitting:
 
     peak: float  # bytes
     fits: bool
-    smaller: AtOnce | None = None  # the limits, where they are below those of the recipe
+    smaller: Limits | None = None  # the limits, where they are below those of the recipe
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,7 @@ def _on(name: str, members: Sequence[MemberCost], seconds: float | None) -> str:
 def _smaller_lines(members: Sequence[MemberCost]) -> list[str]:
     """With which limits each expert fits, where these are not the recipe's."""
     lines = [
-        f"  {member.name} on {gpu}: objects_at_once = {limits.objects}, images_at_once = "
-        f"{limits.images}, sentences_at_once = {limits.sentences}"
+        f"  {member.name} on {gpu}: {limits.words}"
         for member in members
         for gpu, fitting in member.on.items()
         if fitting is not None and (limits := fitting.smaller) is not None

@@ -24,7 +24,7 @@ from submission.video.transforms import FrameRequest
 from submission.weights.checkpoints import CheckpointFinder
 
 if TYPE_CHECKING:
-    from submission.models.workload import AtOnce, Stages
+    from submission.models.workload import Limits, Stages
 
 Predictions = Iterator[tuple[Expression, Prediction]]
 EVERYTHING = "everything"  # in `shares`: the predictions themselves
@@ -178,7 +178,7 @@ class Expert(ABC):
         """
         return {}
 
-    def work(self, video: Video, at_once: "AtOnce") -> "Stages | None":
+    def work(self, video: Video, limits: "Limits") -> "Stages | None":
         """Operations for a video by stage; None: nobody counted them."""
         return None
 
@@ -186,7 +186,7 @@ class Expert(ABC):
         """The same by the public procedure, where there is one to compare with."""
         return None
 
-    def memory(self, video: Video, at_once: "AtOnce", gpu_bytes: float) -> float | None:
+    def memory(self, video: Video, limits: "Limits", gpu_bytes: float) -> float | None:
         """Peak memory in bytes on a GPU of `gpu_bytes`, weights included; None: unknown."""
         return None
 

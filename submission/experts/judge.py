@@ -31,7 +31,7 @@ from submission.models.sa2va.qwenvl.images import image_requests, nested
 from submission.models.sa2va.settings import CELL
 from submission.models.sa2va.settings import Settings as CallSettings
 from submission.models.sa2va.work import judged
-from submission.models.workload import AtOnce, Clip, Stages
+from submission.models.workload import Clip, Limits, Stages
 from submission.video.sampling import key_frames
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest
@@ -186,19 +186,20 @@ class JudgeExpert(Expert):
             weights = ABOUT_BYTES.get(self.settings.checkpoint, 0) * value_bytes / 2
         return Resources(self._model_key, weights)
 
-    def work(self, video: Video, at_once: AtOnce) -> Stages:
+    def work(self, video: Video, limits: Limits) -> Stages:
         """Of this round as if it were alone; the second finds the frames read by the first."""
         calls = judged(
             self._cost.sizes, _clip(video), self._call, len(self._shown(video)),
-            self._asked(video), at_once,
+            self._asked(video), limits,
         )  # fmt: skip
         return stages_of(calls, self._cost.counts)
 
-    def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float:
+    def memory(self, video: Video, limits: Limits, gpu_bytes: float) -> float:
         weights = self.resources().weights
         return judge_memory(
             self._cost.sizes, weights, _clip(video), self._call, len(self._shown(video)),
-            min(self._asked(video), at_once.sentences), value_bytes=self.tools.compute.value_bytes,
+            min(self._asked(video), limits.sentences_at_once),
+            value_bytes=self.tools.compute.value_bytes,
         )  # fmt: skip
 
     def _asked(self, video: Video) -> int:

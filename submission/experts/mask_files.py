@@ -13,7 +13,7 @@ from submission.errors import Fault, FaultyInput, InputError
 from submission.experts.expert import Expert, Predictions, Tools
 from submission.files.user_paths import expand
 from submission.masks.store import Prediction
-from submission.models.workload import AtOnce, Stages
+from submission.models.workload import Limits, Stages
 from submission.output.given_masks import look_at_masks, members_by_name, size_faults
 from submission.output.mask_files import MaskArchive, MaskFolder, open_submission
 from submission.video.session import VideoSession
@@ -92,7 +92,7 @@ class MaskFiles(Expert):
     def summary(self, videos: Sequence[Video]) -> str:
         return "given masks"
 
-    def work(self, video: Video, at_once: AtOnce) -> Stages:
+    def work(self, video: Video, limits: Limits) -> Stages:
         """None to speak of."""
         return {}
 

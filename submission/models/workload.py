@@ -1,7 +1,7 @@
 """What is asked of a model for one video, and how much work it is: records and sums; no torch."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,34 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class AtOnce:
-    """How much goes through the network at once."""
+class Limits:
+    """How much goes through the network at once: bounds memory, not what is computed."""
 
-    objects: int = 16
-    sentences: int = 64
-    images: int = 8
+    sentences_at_once: int = 64  # packed behind one prefix
+    objects_at_once: int = 16  # tracked side by side
+    images_at_once: int = 8  # in one pass of SAM 2's image encoder
+
+    @property
+    def words(self) -> str:
+        """As a recipe would have them."""
+        return ", ".join(f"{name} = {value}" for name, value in asdict(self).items())
+
+    def halved_for(self, sentences: int, objects: int, frames: int) -> "Limits | None":
+        """Return half of everything, for a GPU that ran out of memory over such a video.
+
+        Halves again while that changes nothing for the video; None where nothing is left to halve.
+        """
+        smaller, there = astuple(self), (sentences, objects, frames)
+        used = _used(smaller, there)
+        while _used(smaller, there) == used:
+            if max(used) <= 1:
+                return None
+            smaller = tuple(max(1, value // 2) for value in smaller)
+        return Limits(*smaller)
+
+
+def _used(limits: tuple[int, ...], there: tuple[int, ...]) -> list[int]:
+    return [min(pair) for pair in zip(limits, there, strict=True)]
 
 
 # Features of a video's frames stay on the GPU up to this part of its memory, else in host memory.

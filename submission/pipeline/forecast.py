@@ -17,8 +17,8 @@ from submission.errors import InputError
 from submission.experts.expert import EVERYTHING, Expert
 from submission.experts.scheduling import Schedule
 from submission.experts.sharing import Todo, made_before
-from submission.models.workload import IMAGES, AtOnce, Clip, Stages, sum_stages
-from submission.pipeline.limits import ONE, Demand, demands, one_of_each_shape, wanted_at_once
+from submission.models.workload import IMAGES, Clip, Limits, Stages, sum_stages
+from submission.pipeline.limits import ONE, Demand, demands, one_of_each_shape
 from submission.pipeline.together import together
 
 Known = TypeVar("Known")
@@ -32,7 +32,7 @@ def plan_cost(
     `gpu` is the one at hand; without one the lines speak of some known GPUs. `plan` says which
     experts go through the videos together: what they share is made by the first of them.
     """
-    at_once = wanted_at_once(compute)
+    limits = compute.limits_on("cuda")
     gpus = [gpu] if gpu is not None else [_whole(gpu) for gpu in GPUS if gpu.name in SHOWN]
     if compute.workers or compute.ray:
         gpus = [one.of(compute.gpus_per_worker) for one in gpus]
@@ -44,7 +44,7 @@ def plan_cost(
         there = {name: fittings.get(expert.name) for name, fittings in on.items()}
         try:
             made = there_before.get(expert.name, {})
-            cost = _cost(expert, todo[expert.name], made, at_once, there)
+            cost = _cost(expert, todo[expert.name], made, limits, there)
         except InputError as error:
             unknown[expert.name] = str(error)
             continue
@@ -58,16 +58,16 @@ def plan_cost(
 
 
 def _cost(
-    expert: Expert, videos: Sequence[Video], made: Mapping[str, Collection[str]], at_once: AtOnce,
+    expert: Expert, videos: Sequence[Video], made: Mapping[str, Collection[str]], limits: Limits,
     on: Mapping[str, Fitting | None],
 ) -> MemberCost | None:  # fmt: skip
     """The cost of an expert; `made` has the stages of a video that are there from another one."""
     asked = [video for video in videos if video.expressions]
-    ours = _all_known(expert.work(video, at_once) for video in asked)
+    ours = _all_known(expert.work(video, limits) for video in asked)
     if ours is None:
         return None
     public = _all_known(expert.public_work(video) for video in asked)
-    peaks = _all_known(expert.memory(video, at_once, 0) for video in one_of_each_shape(asked))
+    peaks = _all_known(expert.memory(video, limits, 0) for video in one_of_each_shape(asked))
     there = [made.get(video.name, ()) for video in asked]
     names = [video.name for video in asked]
     return MemberCost(
@@ -119,17 +119,17 @@ def _fittings(
     experts: Sequence[Expert], todo: Todo, compute: Compute, gpu: Place
 ) -> dict[str, Fitting]:
     """The peak of each expert on a GPU with the limits that a run there would choose."""
-    at_once = wanted_at_once(compute)
+    limits = compute.limits_on("cuda")
     return {
-        demand.expert.name: _fitting(demand, at_once, gpu)
+        demand.expert.name: _fitting(demand, limits, gpu)
         for demand in demands(experts, todo, compute, gpu.free)
     }
 
 
-def _fitting(demand: Demand, at_once: AtOnce, gpu: Place) -> Fitting:
-    chosen = fit(demand.needs(gpu.total), at_once, gpu.free)
+def _fitting(demand: Demand, limits: Limits, gpu: Place) -> Fitting:
+    chosen = fit(demand.needs(gpu.total), limits, gpu.free)
     peak = demand.peak(gpu, chosen or ONE)
-    smaller = chosen if chosen != at_once else None
+    smaller = chosen if chosen != limits else None
     return Fitting(peak, fits=chosen is not None, smaller=smaller)
 
 

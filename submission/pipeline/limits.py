@@ -5,7 +5,7 @@ be mended so is warned of or refused, naming the setting that would.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from submission.compute import Compute
@@ -15,11 +15,11 @@ from submission.device import Place, why_no_gpu
 from submission.errors import InputError
 from submission.experts.expert import Expert
 from submission.experts.scheduling import schedule
-from submission.models.workload import AtOnce
+from submission.models.workload import Limits
 from submission.terminal.progress import Reporter
 from submission.weights.sizes import in_words
 
-ONE = AtOnce(1, 1, 1)
+ONE = Limits(1, 1, 1)
 SLOW_ON_CPU = 500e6  # parameters from which a CPU takes minutes for a video
 
 
@@ -35,12 +35,12 @@ class Demand:
         """The peak of every video, for fitting."""
         return [partial(self._peak, video, gpu_bytes) for video in self.videos]
 
-    def _peak(self, video: Video, gpu_bytes: float, at_once: AtOnce) -> float:
-        return (self.expert.memory(video, at_once, gpu_bytes) or 0.0) + self.beside
+    def _peak(self, video: Video, gpu_bytes: float, limits: Limits) -> float:
+        return (self.expert.memory(video, limits, gpu_bytes) or 0.0) + self.beside
 
-    def peak(self, gpu: Place, at_once: AtOnce = ONE) -> float:
+    def peak(self, gpu: Place, limits: Limits = ONE) -> float:
         """Bytes at its largest video."""
-        return most(self.needs(gpu.total), at_once)
+        return most(self.needs(gpu.total), limits)
 
     def fits(self, gpu: Place) -> bool:
         """Whether it fits with one of everything at a time."""
@@ -84,7 +84,7 @@ def fit_limits(
     `todo` has the videos that each expert has still to answer. Raises InputError when the weights
     of one of them alone do not fit; warns when only the estimate of everything else does not.
     """
-    wanted = chosen = wanted_at_once(compute)
+    wanted = chosen = compute.limits_on("cuda")
     known = list(demands(experts, todo, compute, gpu.free))
     for demand in known:
         _refuse_weights(demand, gpu)
@@ -95,15 +95,8 @@ def fit_limits(
         chosen = fitting or ONE
     if chosen == wanted:
         return compute
-    reporter.say(
-        f"for the {in_words(gpu.free)} that {gpu.name} has free: "
-        f"objects_at_once = {chosen.objects}, images_at_once = {chosen.images}, "
-        f"sentences_at_once = {chosen.sentences}"
-    )
-    return replace(
-        compute, objects_at_once=chosen.objects, images_at_once=chosen.images,
-        sentences_at_once=chosen.sentences,
-    )  # fmt: skip
+    reporter.say(f"for the {in_words(gpu.free)} that {gpu.name} has free: {chosen.words}")
+    return replace(compute, **asdict(chosen))
 
 
 def warn_of_cpu(
@@ -128,11 +121,6 @@ def warn_of_cpu(
             f"no GPU is used, so the CPU will take very long for {', '.join(large)}: "
             f"{why_no_gpu()}. To have it so without this warning: --device cpu"
         )
-
-
-def wanted_at_once(compute: Compute) -> AtOnce:
-    """What a recipe lets through at once on a GPU."""
-    return AtOnce(compute.objects_at_once, compute.sentences_at_once, compute.images_on("cuda"))
 
 
 def _refuse_weights(demand: Demand, gpu: Place) -> None:

@@ -9,7 +9,6 @@ from submission.experts.expert import Expert, Tools
 from submission.experts.registry import build_experts
 from submission.experts.scheduling import MODELS_SHARE
 from submission.masks.store import PredictionStore
-from submission.pipeline.limits import wanted_at_once
 from submission.recipes.find import packaged_recipes, read_recipe
 from submission.recipes.recipe import Recipe
 from submission.terminal.progress import Reporter
@@ -95,9 +94,9 @@ def _download(names: list[str], lock: Lock) -> str:
 def _memory(recipe: Recipe, experts: Sequence[Expert]) -> str:
     if not experts:
         return "small"
-    at_once = wanted_at_once(recipe.compute)
+    limits = recipe.compute.limits_on("cuda")
     try:
-        needs = [expert.memory(FULL_HD, at_once, 0) for expert in experts]
+        needs = [expert.memory(FULL_HD, limits, 0) for expert in experts]
     except InputError:
         return "unknown"
     known = [need for need in needs if need is not None]

@@ -10,7 +10,7 @@ from submission.experts.sa2va.cost import Cost
 from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.work import ANSWERS, PREFIX, TRACKED, VISION
-from submission.models.workload import IMAGES, AtOnce, Clip, Work, total
+from submission.models.workload import IMAGES, Clip, Limits, Work, total
 
 GPU = Gpu("test", ("test",), 100e12, 10e12, 1e12, 8e9, (0.25, 0.5), "made up")
 
@@ -60,10 +60,10 @@ PEAKS = {"Sa2VA-1B": 8.3e9, "Sa2VA-8B": 22.6e9, "Sa2VA-26B": 59.3e9}  # bytes, 1
 @pytest.mark.parametrize(("name", "frames", "size", "sentences", "seconds"), MEASURED)
 def test_measured_runs_are_foretold_within_a_fifth(name, frames, size, sentences, seconds):
     cost, clips = of_video(name, frames, Clip(80, sentences, *size))
-    told = seconds_of_all(cost.ours(clips, AtOnce()), find_gpu(H200), "bfloat16").expected
+    told = seconds_of_all(cost.ours(clips, Limits()), find_gpu(H200), "bfloat16").expected
     assert told == pytest.approx(seconds, rel=0.20)
     if sentences == 16:
-        peak = cost.memory(clips, cost.weights(2), AtOnce(), gpu_bytes=141e9, value_bytes=2)
+        peak = cost.memory(clips, cost.weights(2), Limits(), gpu_bytes=141e9, value_bytes=2)
         features = 80 * 44e6  # that wait for a second group of objects, of which there is none
         # Any GPU may need the room of wide values, which a Hopper does not for so many objects.
         wide = 16 * (frames + 6) * 4096 * 2 * (4 * 256 - 64)
@@ -80,7 +80,7 @@ PUBLISHED = 24.2  # frames/s of SAM 2 large with one object on an A100, facebook
 
 def test_a_published_speed_is_expected_within_a_half():
     cost, clips = of_video("Sa2VA-1B", 1, Clip(200, 1, 480, 854))
-    work = cost.ours(clips, AtOnce(1, 1, 1))
+    work = cost.ours(clips, Limits(1, 1, 1))
     sam2 = {name: one for name, one in work.items() if name not in (VISION, PREFIX, ANSWERS)}
     frames = 200 / seconds_of_all(sam2, find_gpu("NVIDIA A100-SXM4-80GB"), "bfloat16").expected
     assert PUBLISHED < frames < 1.5 * PUBLISHED  # the public predictor does more beside it
@@ -107,14 +107,14 @@ def test_what_is_not_in_the_table_is_not_guessed():
 
 def test_the_table_of_gpus_names_stages_and_gpus_that_exist():
     cost, clips = of_video("Sa2VA-1B", 5, Clip(8, 4, 9, 9))
-    assert set(SHARES) <= set(cost.ours(clips, AtOnce()))
+    assert set(SHARES) <= set(cost.ours(clips, Limits()))
     assert set(SHOWN) <= {gpu.name for gpu in GPUS}
     assert all(gpu.source for gpu in GPUS)
 
 
 def test_a_video_on_an_h200():
     cost, clips = of_video("Sa2VA-26B", 20, Clip(79, 16, 720, 1280))
-    ours, public = cost.ours(clips, AtOnce()), cost.public(clips)
+    ours, public = cost.ours(clips, Limits()), cost.public(clips)
     # 59 tracked frames, 16 sentences: the frame itself at 68.7 GFLOP, and 26 maps at five eighths
     # of that, because their values are narrow: 1.12 PFLOP.
     assert 1.12e15 < total(ours).flop < 1.6 * 1.12e15

@@ -11,7 +11,7 @@ from submission.models.sam2.policy import AS_TRAINED
 from submission.models.sam2.sizes import read_grounding
 from submission.models.sam2.tracker import Tracker
 from submission.models.sam2.work_units import Sam2Units
-from submission.models.workload import IMAGES, NOTHING, AtOnce, Clip
+from submission.models.workload import IMAGES, NOTHING, Clip, Limits
 from submission.recipes.find import PACKAGED
 
 SMALL = read_grounding(json.loads((PACKAGED.parent / "samples/small-5/config.json").read_text()))
@@ -51,7 +51,7 @@ def test_both_ways_add_up_to_a_whole_video(cost):
 def test_memory_grows_with_what_goes_at_once(cost):
     def peak(objects):
         clip = Clip(40, 16, *SIZE)
-        return cost.memory(clip, AtOnce(objects=objects), gpu_bytes=8e9, value_bytes=2)
+        return cost.memory(clip, Limits(objects_at_once=objects), gpu_bytes=8e9, value_bytes=2)
 
     assert peak(1) < peak(4) < peak(16)
     assert cost.weights(4) == 2 * cost.weights(2) > 0

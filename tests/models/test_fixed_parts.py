@@ -17,12 +17,12 @@ from models.cases import REFERENCE
 from models.conftest import ANSWERS, SENTENCES
 
 from submission.errors import InputError
-from submission.models.sa2va.limits import Limits
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.settings import Settings
 from submission.models.sam2 import fixed_parts as module
 from submission.models.sam2.fixed_parts import FixedParts, fixed_parts, tensors_of
+from submission.models.workload import Limits
 
 UNIFORM = Settings(sampling="uniform", frames=3)
 

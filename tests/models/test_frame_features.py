@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from submission.models.sa2va.limits import Limits
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2.image_features import FrameFeatures, Keeping
+from submission.models.workload import Limits
 from submission.video.frame_loader import FrameLoader
 
 

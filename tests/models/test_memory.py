@@ -33,7 +33,7 @@ from submission.models.sam2.network import ImageFeatures
 from submission.models.sam2.policy import TrackerPolicy
 from submission.models.sam2.sizes import GroundingConfig
 from submission.models.sam2.tracker import Tracker, is_foreground
-from submission.models.workload import AtOnce, Clip
+from submission.models.workload import Clip, Limits
 
 CLIP = Clip(frames=11, sentences=4, height=1080, width=1920)
 SETTINGS = Settings(frames=3, sampling="first")
@@ -133,20 +133,20 @@ FULL_HD = Clip(frames=79, sentences=16, height=1080, width=1920)
 @pytest.mark.parametrize(
     ("name", "frames", "gigabytes", "limits"),
     [
-        ("Sa2VA-26B", 20, 80, AtOnce(objects=16, sentences=64, images=8)),
-        ("Sa2VA-8B", 20, 24, AtOnce(objects=4, sentences=64, images=8)),
-        ("Sa2VA-1B", 5, 8, AtOnce(objects=8, sentences=64, images=8)),
+        ("Sa2VA-26B", 20, 80, Limits(objects_at_once=16, sentences_at_once=64, images_at_once=8)),
+        ("Sa2VA-8B", 20, 24, Limits(objects_at_once=4, sentences_at_once=64, images_at_once=8)),
+        ("Sa2VA-1B", 5, 8, Limits(objects_at_once=8, sentences_at_once=64, images_at_once=8)),
     ],
 )
 def test_the_sizes_that_are_promised_fit(name, frames, gigabytes, limits):
     memory = gigabytes * 1e9
     need = needs(name, frames, memory)
-    assert fit([need], AtOnce(), memory) == limits
+    assert fit([need], Limits(), memory) == limits
     assert need(limits) <= memory
 
 
 def needs(name, frames, memory):
-    return lambda at_once: peak(name, FULL_HD, frames, at_once, memory).total
+    return lambda limits: peak(name, FULL_HD, frames, limits, memory).total
 
 
 @cache
@@ -154,44 +154,44 @@ def cost_of(name):
     return Cost(config_json(name), name, PROCEDURES["sa2va"], "none")
 
 
-def peak(name, clip, frames, at_once, memory):
+def peak(name, clip, frames, limits, memory):
     cost = cost_of(name)
     settings = Settings(frames=frames)
-    return peak_memory(cost.sizes, cost.weights(2), clip, settings, at_once, gpu_bytes=memory)
+    return peak_memory(cost.sizes, cost.weights(2), clip, settings, limits, gpu_bytes=memory)
 
 
 def test_what_does_not_fit_is_not_squeezed_in():
-    assert fit([needs("Sa2VA-26B", 20, 24e9)], AtOnce(), 24e9) is None
+    assert fit([needs("Sa2VA-26B", 20, 24e9)], Limits(), 24e9) is None
 
 
 def test_the_largest_of_several_videos_decides():
-    small, large = (lambda at_once: 1.0), (lambda at_once: 10.0 * at_once.objects)
-    assert most([small, large], AtOnce(objects=4)) == 40
-    assert fit([small, large], AtOnce(objects=4), 25).objects == 2
+    small, large = (lambda limits: 1.0), (lambda limits: 10.0 * limits.objects_at_once)
+    assert most([small, large], Limits(objects_at_once=4)) == 40
+    assert fit([small, large], Limits(objects_at_once=4), 25).objects_at_once == 2
 
 
 def test_every_setting_lowers_the_peak_that_it_is_named_for():
     def with_limits(**changed):
-        return peak("Sa2VA-1B", FULL_HD, 20, AtOnce(**changed), 8e9)
+        return peak("Sa2VA-1B", FULL_HD, 20, Limits(**changed), 8e9)
 
-    half = with_limits(objects=16).kept / 2
-    assert with_limits(objects=8).kept == pytest.approx(half, rel=0.02)
-    assert with_limits(images=1).features < with_limits(images=8).features
+    half = with_limits(objects_at_once=16).kept / 2
+    assert with_limits(objects_at_once=8).kept == pytest.approx(half, rel=0.02)
+    assert with_limits(images_at_once=1).features < with_limits(images_at_once=8).features
     sizes = parse_sizes(config_json("Sa2VA-1B"))
     assert cache_values(sizes, 1000, 1) < cache_values(sizes, 1000, 64)
 
 
 def test_the_language_cache_and_memory_of_objects_are_not_held_together():
     reading = replace(FULL_HD, frames=20)  # nothing is tracked
-    alone = peak("Sa2VA-26B", reading, 20, AtOnce(objects=1, images=1), 8e9)
-    following = peak("Sa2VA-26B", FULL_HD, 20, AtOnce(), 8e9)
+    alone = peak("Sa2VA-26B", reading, 20, Limits(objects_at_once=1, images_at_once=1), 8e9)
+    following = peak("Sa2VA-26B", FULL_HD, 20, Limits(), 8e9)
     assert (alone.cache > 0, alone.kept) == (True, 0)
     assert (following.cache, following.kept > 0) == (0, True)
 
 
 def test_features_of_a_long_clip_wait_in_host_memory():
     peaks = {
-        frames: peak("Sa2VA-1B", replace(FULL_HD, frames=frames), 5, AtOnce(), 80e9).features
+        frames: peak("Sa2VA-1B", replace(FULL_HD, frames=frames), 5, Limits(), 80e9).features
         for frames in (20, 40, 400)
     }
     assert peaks[400] < peaks[20] < peaks[40]

@@ -19,7 +19,6 @@ from models.test_fixed_parts import StandIn
 from submission.errors import InputError
 from submission.files.user_cache import cache_folder
 from submission.models.mask_packing import MaskStack
-from submission.models.sa2va.limits import Limits
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2 import attention_kernel, kernel_timing
@@ -27,6 +26,7 @@ from submission.models.sam2.attention_kernel import choose_kernels
 from submission.models.sam2.fixed_parts import CudaGraphs, FixedParts, fixed_parts
 from submission.models.sam2.image_features import Keeping
 from submission.models.sam2.sizes import GroundingConfig
+from submission.models.workload import Limits
 from submission.video.frame_loader import FrameLoader
 
 DEVICE = os.environ.get("MEVIS_GPU_TESTS", "cuda")

@@ -13,10 +13,10 @@ from models.trace import hooked
 from submission.models.sa2va import language, model
 from submission.models.sa2va.answer import Answer
 from submission.models.sa2va.internvl.prompt import IMAGE_END, build_prompt
-from submission.models.sa2va.limits import Limits
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.procedures import PROCEDURES as WAYS
 from submission.models.sa2va.settings import Settings
+from submission.models.workload import Limits
 
 PROCEDURES = ("sa2va", "sa2va-i")
 SETTINGS = {name: Settings(procedure=name, frames=3) for name in PROCEDURES}

@@ -32,7 +32,7 @@ from submission.models.sa2va.work_units import LanguageUnits, VisionUnits
 from submission.models.sam2.tracker import Tracker
 from submission.models.sam2.work_units import Sam2Units
 from submission.models.unit_calls import once, units_of
-from submission.models.workload import AtOnce, Clip, total
+from submission.models.workload import Clip, Limits, total
 from submission.recipes.find import PACKAGED
 
 SIZE, OBJECTS = (96, 128), 3
@@ -56,8 +56,8 @@ class Model:
     def work(self, calls):
         return {name: one.work(self.count) for name, one in calls.items()}
 
-    def ours(self, clip, settings, at_once=AtOnce()):  # noqa: B008
-        return self.work(ours(self.sizes, clip, settings, at_once))
+    def ours(self, clip, settings, limits=Limits()):  # noqa: B008
+        return self.work(ours(self.sizes, clip, settings, limits))
 
     def public(self, clip, settings):
         return self.work(public(self.sizes, clip, settings))
@@ -130,7 +130,7 @@ def test_a_count_does_not_hang_on_what_was_counted_before(model):
     model, settings = model
     fresh = Model(SMALL, settings.procedure)
     clip = replace(CLIP, sentences=1)
-    stages = ours(fresh.sizes, clip, settings, AtOnce())
+    stages = ours(fresh.sizes, clip, settings, Limits())
     units = sorted(units_of(stages), key=str, reverse=True)
     assert [fresh.count(unit) for unit in units] == [model.count(unit) for unit in units]
 

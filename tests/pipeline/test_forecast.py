@@ -22,7 +22,7 @@ from submission.models.sa2va.config_file import read_values
 from submission.models.sa2va.internvl.config import parse_config
 from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.registry import parse_sizes
-from submission.models.workload import AtOnce
+from submission.models.workload import Limits
 from submission.pipeline import forecast
 from submission.pipeline.limits import fit_limits
 from submission.pipeline.prepare import prepare
@@ -101,7 +101,10 @@ def test_a_plan_without_a_gpu_tells_of_known_ones(split, weights):
     table = {line.split()[0]: line for line in lines if line and not line.startswith(" ")}
     assert "H200" in table["cost"]
     assert "RTX" in table["cost"]
-    assert any("8b-uniform20 on RTX 4090: objects_at_once = 4, images" in line for line in lines)
+    assert any(
+        "8b-uniform20 on RTX 4090: sentences_at_once = 64, objects_at_once = 4, " in line
+        for line in lines
+    )
     assert table["sa2va-26b-uniform10"].endswith("does not fit")
     assert table["sa2va-8b-uniform20"].endswith("*")
     assert "PFLOP" in table["all"]
@@ -171,7 +174,7 @@ def test_limits_follow_the_tokens_of_full_hd_frames(split, weights, capsys):
         qwen = Settings(checkpoint="Sa2VA-Qwen2_5-VL-7B", **settings)
         one = replace(recipe, experts=(replace(recipe.experts[0], settings=qwen),))
         (expert,) = build(one, weights)
-        peak = expert.memory(split.videos[0], AtOnce(1, 1, 1), place.total)
+        peak = expert.memory(split.videos[0], Limits(1, 1, 1), place.total)
         return peak, limits(one, split, weights, place, capsys)[0]
 
     (five, at_five), (twenty, at_twenty) = chosen(frames=5), chosen(frames=20)

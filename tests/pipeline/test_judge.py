@@ -23,7 +23,7 @@ from submission.gate.judge import Settings
 from submission.masks.store import PredictionStore
 from submission.masks.track import Track
 from submission.models.sa2va.qwenvl.judge import load_judge
-from submission.models.workload import AtOnce
+from submission.models.workload import Limits
 from submission.output.png_files import write_track
 from submission.terminal.progress import Reporter
 from submission.video.frame_loader import FrameLoader
@@ -215,8 +215,8 @@ def test_the_cost_of_reading_is_what_the_network_does(tmp_path, split, monkeypat
     first, second = (
         build("judge", replace(settings, audit=audit), tools) for audit in (False, True)
     )
-    video, at_once = split.videos[0], AtOnce()
-    planned = first.work(video, at_once)
+    video, limits = split.videos[0], Limits()
+    planned = first.work(video, limits)
     loader = FrameLoader(
         np.zeros((3, *video.size, 3), np.uint8).__getitem__, (3, *video.size), ThreadPoolExecutor(1)
     )
@@ -229,11 +229,11 @@ def test_the_cost_of_reading_is_what_the_network_does(tmp_path, split, monkeypat
     assert products == pytest.approx(counted.get_total_flops(), rel=0.03)
     assert all(work.attention > 0 for work in reading)
     # Six times the questions, and attention over what is packed grows with the square.
-    more, few = (one.work(video, at_once)["language answers"] for one in (second, first))
+    more, few = (one.work(video, limits)["language answers"] for one in (second, first))
     assert more.flop - more.attention == pytest.approx(6 * (few.flop - few.attention), rel=0.01)
     assert more.attention > 6 * few.attention
     small, large = (
-        replace_call(first, frames=frames).memory(video, at_once, 0) for frames in (1, 3)
+        replace_call(first, frames=frames).memory(video, limits, 0) for frames in (1, 3)
     )
     weights = first.resources().weights
     assert weights < small < large

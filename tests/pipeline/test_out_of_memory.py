@@ -10,8 +10,8 @@ from submission.compute import Compute
 from submission.errors import InputError
 from submission.experts.expert import Tools
 from submission.experts.sa2va.expert import Sa2VAExpert, Settings
-from submission.models.sa2va.limits import Limits
 from submission.models.sam2.fixed_parts import FixedParts
+from submission.models.workload import Limits
 from submission.terminal.progress import Reporter
 
 

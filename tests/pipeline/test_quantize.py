@@ -17,7 +17,7 @@ from submission.experts.sa2va.expert import Settings
 from submission.experts.scheduling import schedule
 from submission.experts.sharing import sharing_in_words
 from submission.models.sa2va.internvl import KIND
-from submission.models.workload import AtOnce
+from submission.models.workload import Limits
 from submission.pipeline.limits import fit_limits
 from submission.recipes.find import PACKAGED
 from submission.terminal.progress import Reporter
@@ -96,7 +96,7 @@ def test_a_warning_names_the_setting_where_it_helps(split, tmp_path, capsys):
 
 def test_the_forecast_knows_the_smaller_weights(split, tmp_path, capsys):
     both = build(Weights(folder=tmp_path), whole=BIG, small=replace(BIG, quantize="int8"))
-    whole, small = (expert.memory(split.videos[0], AtOnce(), 0) for expert in both)
+    whole, small = (expert.memory(split.videos[0], Limits(), 0) for expert in both)
     assert whole - small > 15e9
     lines = dry_run(tmp_path, capsys, "Sa2VA-26B", "none", "int8").splitlines()
     whole, small = (

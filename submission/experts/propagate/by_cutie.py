@@ -21,7 +21,7 @@ from submission.masks.store import CONFIDENCE_DIGITS
 from submission.masks.track import Track
 from submission.models.cutie.settings import CutieSettings
 from submission.models.single_file import weights_file
-from submission.models.workload import AtOnce, Stages
+from submission.models.workload import Limits, Stages
 from submission.video.session import VideoSession
 from submission.video.transforms import AsIs, Frame, FrameRequest, ShortSide, Transform
 from submission.weights.converted import as_safetensors
@@ -96,9 +96,9 @@ class Propagator:
         """Work for so many candidates in a video."""
         return self.cost.work(len(video.frame_names), self._size(video), candidates)
 
-    def memory(self, video: Video, candidates: int, at_once: AtOnce, gpu_bytes: float) -> float:
+    def memory(self, video: Video, candidates: int, limits: Limits, gpu_bytes: float) -> float:
         """Peak memory in bytes with so many candidates."""
-        together = min(at_once.objects, candidates)
+        together = min(limits.objects_at_once, candidates)
         frames = len(video.frame_names)
         return self.cost.memory(frames, self._size(video), together, self._budget_bytes)
 

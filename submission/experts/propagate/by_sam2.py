@@ -17,7 +17,7 @@ from submission.experts.propagate.sam2_cost import Sam2Cost
 from submission.masks.store import CONFIDENCE_DIGITS
 from submission.models.cutie.settings import CutieSettings
 from submission.models.sam2.sizes import sizes_beside
-from submission.models.workload import AtOnce, Clip, Stages
+from submission.models.workload import Clip, Limits, Stages
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest, Squash
 from submission.weights.checkpoints import SAM2_FILE
@@ -64,14 +64,14 @@ class Sam2Propagator(Propagator):
 
     def work(self, video: Video, candidates: int) -> Stages:
         """Work for so many candidates in a video."""
-        images = self.tools.compute.images_on("cuda")
+        images = self.tools.compute.limits_on("cuda").images_at_once
         return self.sam2_cost.work(len(video.frame_names), video.size, candidates, images)
 
-    def memory(self, video: Video, candidates: int, at_once: AtOnce, gpu_bytes: float) -> float:
+    def memory(self, video: Video, candidates: int, limits: Limits, gpu_bytes: float) -> float:
         """Peak memory in bytes with so many candidates."""
         clip = Clip(len(video.frame_names), candidates, *video.size)
         return self.sam2_cost.memory(
-            clip, at_once, gpu_bytes=gpu_bytes, value_bytes=self.tools.compute.value_bytes
+            clip, limits, gpu_bytes=gpu_bytes, value_bytes=self.tools.compute.value_bytes
         )
 
     # --- what it does ----------------------------------------------------------------------------
@@ -111,11 +111,12 @@ class Sam2Propagator(Propagator):
 
         compute = self.tools.compute
         place, precision = settle_for_model(compute.device, compute.dtype)
+        limits = compute.limits_on(compute.device)
         keeping = Keeping(round(self._budget_bytes), session.several or not alone)
         return session.shared(
             ("sam2 image features", self._model_key),
             lambda: FrameFeatures(
-                model, session.loader, place, precision, compute.images_on(compute.device), keeping
+                model, session.loader, place, precision, limits.images_at_once, keeping
             ),
         )
 

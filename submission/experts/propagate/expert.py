@@ -18,7 +18,7 @@ from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
 from submission.masks.voting import MOST_MEMBERS, vote_tracks
 from submission.models.cutie.settings import STRIDE, CutieSettings
-from submission.models.workload import AtOnce, Stages
+from submission.models.workload import Limits, Stages
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest
 
@@ -163,11 +163,11 @@ class Propagate(Expert):
     def resources(self) -> Resources:
         return self.propagator.resources()
 
-    def work(self, video: Video, at_once: AtOnce) -> Stages:
+    def work(self, video: Video, limits: Limits) -> Stages:
         return self.propagator.work(video, self._candidates(video))
 
-    def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float:
-        return self.propagator.memory(video, self._candidates(video), at_once, gpu_bytes)
+    def memory(self, video: Video, limits: Limits, gpu_bytes: float) -> float:
+        return self.propagator.memory(video, self._candidates(video), limits, gpu_bytes)
 
     def _candidates(self, video: Video) -> int:
         """At most: as many as there are where each expression has its masks."""

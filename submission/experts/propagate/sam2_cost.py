@@ -21,7 +21,7 @@ from submission.models.sam2.sight import look_back
 from submission.models.sam2.sizes import GroundingConfig
 from submission.models.sam2.work import draw, encode_images, give, track
 from submission.models.unit_calls import Calls, add_up, in_groups, once
-from submission.models.workload import IMAGES, AtOnce, Clip, Stages, groups, stays_on_gpu
+from submission.models.workload import IMAGES, Clip, Limits, Stages, groups, stays_on_gpu
 
 COUNTER = "submission.models.sam2.work_units"
 GIVEN, TRACKED, DRAW = "given masks", "tracked frames", "upsample and pack"
@@ -57,10 +57,10 @@ class Sam2Cost:
         calls: dict[str, Calls] = {"": once("sam2", "weights")}
         return value_bytes * stages_of(calls, {"sam2": self._counts})[""].values
 
-    def memory(self, clip: Clip, at_once: AtOnce, *, gpu_bytes: float, value_bytes: int) -> float:
+    def memory(self, clip: Clip, limits: Limits, *, gpu_bytes: float, value_bytes: int) -> float:
         """Peak in bytes, were all that go at once to have the same key frame."""
-        net, objects = self._sizes(), min(at_once.objects, clip.sentences)
-        images = min(at_once.images, clip.frames)
+        net, objects = self._sizes(), min(limits.objects_at_once, clip.sentences)
+        images = min(limits.images_at_once, clip.frames)
         waiting = clip.frames * net.feature_values * value_bytes
         features = features_bytes(net, images, value_bytes)
         features += waiting if stays_on_gpu(waiting, gpu_bytes) else 0

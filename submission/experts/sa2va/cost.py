@@ -14,7 +14,7 @@ from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.sizes import Sizes
 from submission.models.sa2va.work import ours, public, weights
 from submission.models.unit_calls import Calls
-from submission.models.workload import IMAGES, AtOnce, Clip, Stages, sum_stages
+from submission.models.workload import IMAGES, Clip, Limits, Stages, sum_stages
 
 COUNTER, SAM2_COUNTER = "submission.models.sa2va.work_units", "submission.models.sam2.work_units"
 Clips = Sequence[tuple[Settings, Clip]]  # of one video: each call of the model, with its sentences
@@ -31,10 +31,10 @@ class Cost:
         self.procedure = procedure
         self.quantize = quantize
 
-    def ours(self, clips: Clips, at_once: AtOnce) -> Stages:
+    def ours(self, clips: Clips, limits: Limits) -> Stages:
         """Work of a video; its image features are made by the first of several calls."""
         return _together(
-            stages_of(ours(self.sizes, clip, call, at_once), self.counts) for call, clip in clips
+            stages_of(ours(self.sizes, clip, call, limits), self.counts) for call, clip in clips
         )
 
     def public(self, clips: Clips) -> Stages:
@@ -49,7 +49,7 @@ class Cost:
         return value_bytes * wide + narrow
 
     def memory(
-        self, clips: Clips, weight_bytes: float, at_once: AtOnce, *, gpu_bytes: float,
+        self, clips: Clips, weight_bytes: float, limits: Limits, *, gpu_bytes: float,
         value_bytes: int, records_parts: bool = False,
     ) -> float:  # fmt: skip
         """Peak in bytes over the calls of a video.
@@ -58,7 +58,7 @@ class Cost:
         """
         peaks = [
             peak_memory(
-                self.sizes, weight_bytes, clip, call, at_once, gpu_bytes=gpu_bytes,
+                self.sizes, weight_bytes, clip, call, limits, gpu_bytes=gpu_bytes,
                 value_bytes=value_bytes, quantize=self.quantize,
             )
             for call, clip in clips

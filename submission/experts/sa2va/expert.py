@@ -29,7 +29,7 @@ from submission.models.sa2va.settings import Choices
 from submission.models.sa2va.settings import Settings as CallSettings
 from submission.models.sa2va.work import ANSWERS, PREFIX, VISION
 from submission.models.sam2.sizes import read_grounding
-from submission.models.workload import AtOnce, Clip, Stages
+from submission.models.workload import Clip, Limits, Stages
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest, Squash
 from submission.weights.hashes import checkpoint_files, hash_files
@@ -220,16 +220,16 @@ class Sa2VAExpert(Expert):
         said = self.source.model_key, *asked
         return dict.fromkeys((VISION, PREFIX, ANSWERS), said) | {EVERYTHING: (said, *found)}
 
-    def work(self, video: Video, at_once: AtOnce) -> Stages:
-        return self._cost.ours(self._clips(video), at_once)
+    def work(self, video: Video, limits: Limits) -> Stages:
+        return self._cost.ours(self._clips(video), limits)
 
     def public_work(self, video: Video) -> Stages:
         return self._cost.public(self._clips(video))
 
-    def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float:
+    def memory(self, video: Video, limits: Limits, gpu_bytes: float) -> float:
         weights = self.source.loaded_bytes or self._cost.weights(self.tools.compute.value_bytes)
         return self._cost.memory(
-            self._clips(video), weights, at_once,
+            self._clips(video), weights, limits,
             gpu_bytes=gpu_bytes, value_bytes=self.tools.compute.value_bytes,
             records_parts=self.tools.compute.compile == "parts",
         )  # fmt: skip

@@ -31,15 +31,10 @@ class Source:
 
     def load(self) -> "Sa2VA":
         """Load the model, and say so."""
-        from submission.models.sa2va.limits import Limits
         from submission.models.sa2va.loading import load
 
         compute, quantize = self.tools.compute, self.settings.quantize
-        limits = Limits(
-            sentences_at_once=compute.sentences_at_once,
-            objects_at_once=compute.objects_at_once,
-            images_at_once=compute.images_on(compute.device),
-        )
+        limits = compute.limits_on(compute.device)
         narrow = ", the language model in int8" if quantize == "int8" else ""
         say = self.tools.reporter.detail
         say(f"loading {self.folder} on {compute.device} as {compute.dtype}{narrow}")

@@ -34,7 +34,7 @@ from submission.models.single_file import weights_file
 from submission.models.uninext.config import FRAME_SIZE, UninextConfig, read_config
 from submission.models.uninext.released import RELEASED
 from submission.models.uninext.tokenizer import BESIDE, VOCABULARY, find_vocabulary
-from submission.models.workload import AtOnce, Stages
+from submission.models.workload import Limits, Stages
 from submission.video.session import VideoSession
 from submission.video.transforms import Frame, FrameRequest
 from submission.weights.converted import as_safetensors
@@ -238,8 +238,8 @@ class UninextCutie(Expert):
         device, dtype = self.tools.compute.device, self.tools.compute.dtype
         self.tools.reporter.detail(f"loading {self._uninext} on {device} as {dtype}")
         uninext = load(as_safetensors(self._uninext), device, dtype, vocabulary=self._vocabulary)
-        at_once = min(uninext.sentences_at_once, self.tools.compute.sentences_at_once)
-        uninext.sentences_at_once = at_once
+        limits = min(uninext.sentences_at_once, self.tools.compute.sentences_at_once)
+        uninext.sentences_at_once = limits
         return Models(uninext, self.propagator.load())
 
     # --- what is said of it ----------------------------------------------------------------------
@@ -269,16 +269,16 @@ class UninextCutie(Expert):
             weights += self.propagator.cost.weights()
         return Resources(self._key, weights)
 
-    def work(self, video: Video, at_once: AtOnce) -> Stages:
-        frames, together = len(video.frame_names), min(AT_ONCE, at_once.sentences)
+    def work(self, video: Video, limits: Limits) -> Stages:
+        frames, together = len(video.frame_names), min(AT_ONCE, limits.sentences_at_once)
         found = self._cost.work(frames, self._size(video), len(video.expressions), together)
         return {**found, **self.propagator.work(video, self._candidates(video))}
 
-    def memory(self, video: Video, at_once: AtOnce, gpu_bytes: float) -> float:
+    def memory(self, video: Video, limits: Limits, gpu_bytes: float) -> float:
         """Both networks, and the larger of what either needs beside itself."""
-        together = min(AT_ONCE, at_once.sentences, len(video.expressions))
+        together = min(AT_ONCE, limits.sentences_at_once, len(video.expressions))
         finding = self._cost.memory(self._size(video), together, self.tools.compute.value_bytes)
-        carrying = self.propagator.memory(video, self._candidates(video), at_once, gpu_bytes)
+        carrying = self.propagator.memory(video, self._candidates(video), limits, gpu_bytes)
         both = self._cost.weights(self.tools.compute.value_bytes), self.propagator.cost.weights()
         return max(finding + both[1], carrying + both[0])
 

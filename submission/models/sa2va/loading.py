@@ -15,7 +15,6 @@ from submission.models.sa2va.backbone import Prompting
 from submission.models.sa2va.config_file import read_values
 from submission.models.sa2va.fused_norms import fuse_norms
 from submission.models.sa2va.grouped_heads import group_heads
-from submission.models.sa2va.limits import Limits
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.network import Network, lay_out
 from submission.models.sa2va.procedures import decoder_faults
@@ -25,6 +24,7 @@ from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens, load_
 from submission.models.sam2.attention_kernel import choose_kernels
 from submission.models.sam2.fixed_parts import WANTED, fixed_parts
 from submission.models.weight_files import read_headers, shard_files
+from submission.models.workload import Limits
 
 QUANTIZE = ("none", "int8")
 Result = TypeVar("Result")

@@ -12,7 +12,7 @@ from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.sizes import Sizes
 from submission.models.sa2va.work import ANSWER_TOKENS, JUDGE_TOKENS, QUESTION_TOKENS
 from submission.models.sam2.sizes import MAX_POINTERS, MAX_RECENT_MAPS, GroundingConfig
-from submission.models.workload import BATCHES_AHEAD, AtOnce, Clip, stays_on_gpu
+from submission.models.workload import BATCHES_AHEAD, Clip, Limits, stays_on_gpu
 
 # Context of the driver, workspaces of libraries, holes between tensors. Assumed, not measured.
 ALLOWANCE = 1.2e9  # bytes
@@ -37,7 +37,7 @@ class Peak:
 
 
 def peak_memory(
-    sizes: Sizes, weights: float, clip: Clip, settings: Settings, at_once: AtOnce, *,
+    sizes: Sizes, weights: float, clip: Clip, settings: Settings, limits: Limits, *,
     gpu_bytes: float, value_bytes: int = 2, quantize: str = "none",
 ) -> Peak:  # fmt: skip
     """Return the peak while one video is answered.
@@ -45,11 +45,11 @@ def peak_memory(
     `weights` are the bytes of the loaded network; `gpu_bytes` is the memory of the GPU, which
     decides where features wait; `value_bytes` is 2 for bfloat16 and 4 for float32.
     """
-    net, objects = sizes.grounding, min(at_once.objects, clip.sentences)
+    net, objects = sizes.grounding, min(limits.objects_at_once, clip.sentences)
     course = course_of(clip.frames, settings)
-    images = min(at_once.images, course.frames)
+    images = min(limits.images_at_once, course.frames)
     tokens = sizes.prefix_tokens(course.images, clip.size, settings)
-    cache = value_bytes * cache_values(sizes, tokens, min(at_once.sentences, clip.sentences))
+    cache = value_bytes * cache_values(sizes, tokens, min(limits.sentences_at_once, clip.sentences))
     kept = memory_bytes(net, course, settings, objects, value_bytes)
     features = features_bytes(net, images, value_bytes)
     one = net.feature_values * value_bytes

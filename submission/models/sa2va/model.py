@@ -29,7 +29,6 @@ from submission.models.sa2va.backbone import Backbone
 from submission.models.sa2va.grounding import embed_objects, follow, join_objects
 from submission.models.sa2va.kept_images import KeptImages
 from submission.models.sa2va.language import Reply
-from submission.models.sa2va.limits import Limits
 from submission.models.sa2va.procedures import PROCEDURES, decoder_faults, idle_faults
 from submission.models.sa2va.prompts import make_prompts
 from submission.models.sa2va.questions import existence_question
@@ -39,7 +38,7 @@ from submission.models.sam2.image_features import FrameFeatures, Keeping
 from submission.models.sam2.memory_attention import MemoryReader
 from submission.models.sam2.network import GroundingNetwork
 from submission.models.sam2.tracker import Tracker
-from submission.models.workload import even_groups
+from submission.models.workload import Limits, even_groups
 from submission.video.frame_loader import FrameLoader
 
 DEFAULTS = Settings()

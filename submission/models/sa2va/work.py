@@ -23,7 +23,7 @@ from submission.models.unit_calls import (
     line,
     once,
 )
-from submission.models.workload import IMAGES, AtOnce, Clip, even_groups, groups
+from submission.models.workload import IMAGES, Clip, Limits, even_groups, groups
 
 VISION, PREFIX, ANSWERS = "vision encoder", "language prefix", "language answers"
 PROMPTED, TRACKED, DRAW = "prompted frames", "tracked frames", "upsample and pack"
@@ -35,19 +35,19 @@ ANSWER_TOKENS = 5  # "Sure, ." and the end; each [SEG] is one more
 TOKENS, SEEN = (8, 16, 24), (32, 64)
 
 
-def ours(sizes: Sizes, clip: Clip, settings: Settings, at_once: AtOnce) -> dict[str, Calls]:
+def ours(sizes: Sizes, clip: Clip, settings: Settings, limits: Limits) -> dict[str, Calls]:
     """Calls for one video with all its sentences, each answered with one object."""
     if not clip.sentences:
         return {}
     course = course_of(clip.frames, settings)
     prefix = sizes.prefix_tokens(course.images, clip.size, settings)
-    objects = even_groups(clip.sentences, at_once.objects)
-    packed = groups(clip.sentences, at_once.sentences)
+    objects = even_groups(clip.sentences, limits.objects_at_once)
+    packed = groups(clip.sentences, limits.sentences_at_once)
     return {
         VISION: sizes.see(course.images, clip.size, settings),
         PREFIX: read_prefix(sizes, prefix),
         ANSWERS: in_groups(lambda n: answer(sizes, prefix, n, course.segs), packed),
-        IMAGES: in_groups(encode_images, groups(course.frames, at_once.images)),
+        IMAGES: in_groups(encode_images, groups(course.frames, limits.images_at_once)),
         PROMPTED: in_groups(lambda n: _prompts(course, clip, settings, n), objects),
         TRACKED: in_groups(lambda n: _tracks(course, n), objects),
         DRAW: course.frames * in_groups(lambda n: draw(n, clip.size), objects),
@@ -62,7 +62,7 @@ def public(sizes: Sizes, clip: Clip, settings: Settings) -> dict[str, Calls]:
     if not clip.sentences:
         return {}
     exact = replace(settings, nearest_prompts=ALL, memory_stride=1)
-    alone = ours(sizes, replace(clip, sentences=1), exact, AtOnce(1, 1, 1))
+    alone = ours(sizes, replace(clip, sentences=1), exact, Limits(1, 1, 1))
     course = course_of(clip.frames, exact)
     looks = 2 if PROCEDURES[settings.procedure].policy.harden_prompts else 1
     encoded = looks * course.repeats + (course.frames if course.tracked else 0)
@@ -75,7 +75,7 @@ def public(sizes: Sizes, clip: Clip, settings: Settings) -> dict[str, Calls]:
 
 
 def judged(
-    sizes: Sizes, clip: Clip, settings: Settings, images: int, questions: int, at_once: AtOnce
+    sizes: Sizes, clip: Clip, settings: Settings, images: int, questions: int, limits: Limits
 ) -> dict[str, Calls]:  # fmt: skip
     """Calls of a judge who reads `images` frames and is asked `questions`, packed behind them."""
     if not questions:
@@ -90,7 +90,7 @@ def judged(
     return {
         VISION: sizes.see(images, clip.size, settings),
         PREFIX: read_prefix(sizes, prefix),
-        ANSWERS: in_groups(asked, groups(questions, at_once.sentences)),
+        ANSWERS: in_groups(asked, groups(questions, limits.sentences_at_once)),
     }
 
 
