@@ -5,6 +5,7 @@ Knows neither verbs nor stages; what was going on it learns from the reporter.
 
 import errno
 import os
+import select
 import shutil
 import signal
 import sys
@@ -83,7 +84,7 @@ def end_with(error: BaseException, reporter: Reporter, *, debug: bool = False) -
     if isinstance(error, KeyboardInterrupt):
         reporter.fail(STOPPED)
         return INTERRUPTED
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) and _has_no_reader():
         # Whoever read standard output, such as `head`, has enough. Python flushes once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
@@ -103,6 +104,13 @@ def end_with(error: BaseException, reporter: Reporter, *, debug: bool = False) -
         f"kept. {kept}"
     )
     return CRASHED
+
+
+def _has_no_reader() -> bool:
+    """Whether it is standard output that nobody reads any more, and no other pipe or socket."""
+    look = select.poll()
+    look.register(sys.stdout.fileno(), 0)
+    return any(events & select.POLLERR for _, events in look.poll(0))
 
 
 def _about_file(error: OSError) -> str:

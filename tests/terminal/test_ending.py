@@ -13,11 +13,13 @@ import pytest
 from waiting import LIMIT
 
 from submission.cli import main
+from submission.errors import InputError
 from submission.files import whole
 from submission.files.user_cache import cache_folder
 from submission.files.user_paths import expand
 from submission.output import check as check_module
-from submission.terminal.ending import CRASHED, INTERRUPTED, STOPPED
+from submission.terminal.ending import CRASHED, INTERRUPTED, STOPPED, end_with
+from submission.terminal.progress import Reporter
 
 
 @pytest.fixture
@@ -236,3 +238,10 @@ def test_threads_spin_little_unless_the_user_says_otherwise(given, taken):
         [sys.executable, "-c", code], env=own, capture_output=True, text=True, check=True
     )
     assert done.stderr.split()[-1] == taken
+
+
+def test_another_pipe_that_breaks_is_a_failure(capfd):
+    with Reporter("plain") as reporter:
+        status = end_with(BrokenPipeError(errno.EPIPE, "Broken pipe"), reporter)
+    assert status == InputError.exit_status
+    assert "Broken pipe" in capfd.readouterr().err
