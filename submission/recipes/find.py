@@ -61,7 +61,7 @@ def _change(values: dict[str, Any], change: str) -> None:
     path, equals, text = change.partition("=")
     *tables, key = path.strip().split(".")
     try:
-        value = parse_toml(f"value = {text}".encode(), change)["value"]
+        value = parse_toml(f"value = {text}".encode(errors="surrogateescape"), change)["value"]
     except InputError:
         value = text
     place: Any = values

@@ -151,7 +151,7 @@ def describe_checkpoints(identities: Iterable[Any], lock: Lock) -> list[dict[str
 def _digest(value: Any) -> str:
     """Name a JSON value by its content."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def _now() -> str:

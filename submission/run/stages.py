@@ -69,4 +69,4 @@ def contents(files: Iterable[Path]) -> list[list[str | None]]:
 
 def _digest(inputs: Any) -> str:
     text = json.dumps(inputs, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()

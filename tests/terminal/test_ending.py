@@ -3,6 +3,7 @@
 import errno
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -245,3 +246,20 @@ def test_another_pipe_that_breaks_is_a_failure(capfd):
         status = end_with(BrokenPipeError(errno.EPIPE, "Broken pipe"), reporter)
     assert status == InputError.exit_status
     assert "Broken pipe" in capfd.readouterr().err
+
+
+def test_folders_whose_names_are_no_unicode_are_worked_in(answer, split, tmp_path):
+    odd = tmp_path / os.fsdecode(b"f\xfcr mich")
+    shutil.copytree(split.root, odd / "data")
+    shutil.copytree(answer, odd / "mine")
+    recipe = odd / "given.toml"
+    recipe.write_text(
+        f'[data]\nroot = "data"\nsplit = "{split.name}"\n[[expert]]\nname = "a"\nmasks = "mine"\n'
+    )
+    words = ["submit", "--recipe", str(recipe), "--run", str(odd / "out"), "--quiet"]
+    assert main(words) == main(words) == 0
+
+
+def test_a_key_set_to_no_unicode_is_a_sentence(submit_words, capsys):
+    assert main([*submit_words, "--set", os.fsdecode(b"expert.given.masks=f\xfcr mich")]) == 2
+    assert "the recipe has faults" in capsys.readouterr().err
