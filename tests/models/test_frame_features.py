@@ -93,9 +93,13 @@ def test_a_long_video_is_kept_in_host_memory(watch, monkeypatch):
         _, one = next(features.each([0], again=True))
     video = 8 * sum(x.numel() * x.element_size() for x in (one.stride4, one.stride8, one.stride16))
     features.device = torch.device("cuda")
-    for total, place in ((20 * video, "cuda"), (20 * video - 20, "cpu")):
+    for total, share, place in (
+        (20 * video, 1.0, "cuda"), (20 * video - 20, 1.0, "cpu"),
+        (40 * video, 0.5, "cuda"), (40 * video, 0.4, "cpu"),  # of a GPU that several workers use
+    ):  # fmt: skip
         properties = type("Properties", (), {"total_memory": total})
         monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _, p=properties: p)
+        monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda _, s=share: s)
         assert features._place().type == place
 
 

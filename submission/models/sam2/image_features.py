@@ -199,10 +199,11 @@ class FrameFeatures:
         return self.device if not on_gpu or self._stay() else torch.device("cpu")
 
     def _stay(self) -> bool:
-        """Whether the features of the whole video stay on the GPU."""
+        """Whether the features of the whole video stay on the GPU, or on this process's share."""
         total = torch.cuda.get_device_properties(self.device).total_memory
+        share = torch.cuda.get_per_process_memory_fraction(self.device.index)
         one = self.network.config.feature_values * self.dtype.itemsize
-        return stays_on_gpu(one * self.loader.shape[0], total)
+        return stays_on_gpu(one * self.loader.shape[0], share * total)
 
     def _finish(self, time: int) -> None:
         self._finished.add(time)
