@@ -3,9 +3,11 @@
 import argparse
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from pkgutil import iter_modules
 
@@ -28,7 +30,10 @@ def main(words: Sequence[str] | None = None) -> int:
     0 done, 1 faults in a result, 2 wrong input, 3 an error that nobody foresaw, 130 interrupted.
     """
     os.environ.setdefault(*FEW_TURNS)  # read when torch is loaded, which no module here does yet
-    arguments = build_parser().parse_args(words)
+    parser, words = build_parser(), sys.argv[1:] if words is None else words
+    if empty := _empty(words):  # it would mean a default, or the folder where one stands
+        parser.error(f"{empty} is empty; is a variable of the shell not set?")
+    arguments = parser.parse_args(words)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be Unicode
     with stoppable():
@@ -37,6 +42,16 @@ def main(words: Sequence[str] | None = None) -> int:
             return _run(arguments, reporter)
         except KeyboardInterrupt as error:  # a second one, while the first was being told
             return end_with(error, reporter)
+
+
+def _empty(words: Sequence[str]) -> str:
+    """The first option without its value, or "an argument"; empty for none."""
+    for before, word in pairwise(["", *words]):
+        if not word:
+            return before if before.startswith("--") else "an argument"
+        if re.fullmatch(r"--[\w-]+=", word):
+            return word[:-1]
+    return ""
 
 
 def _run(arguments: Arguments, reporter: Reporter) -> int:

@@ -18,3 +18,24 @@ def test_a_check_without_data_says_what_it_was_held_against(answer, capsys):
     assert "no mask of the sample split" in said
     assert "give --data DIR --split NAME" in said
     assert "the video is missing" not in said
+
+
+@pytest.mark.parametrize(
+    "option", ["--recipe", "--run", "--data", "--split", "--videos", "--shard"]
+)
+@pytest.mark.parametrize("form", [lambda option: [option, ""], lambda option: [f"{option}="]])
+def test_a_variable_that_is_not_set_is_no_default(option, form, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", *form(option), "--dry-run"])
+    assert ended.value.code == 2
+    assert f"{option} is empty; is a variable of the shell not set?" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_path_and_an_empty_value_of_a_key_are_told_apart(split, capsys):
+    with pytest.raises(SystemExit):
+        main(["check", "", "--data", str(split.folder)])
+    assert "an argument is empty" in capsys.readouterr().err
+    assert main(["vote", "--set", "vote.rule="]) == 2
+    assert "[vote] rule" in capsys.readouterr().err
