@@ -1,25 +1,29 @@
 """Organs that were made quicker compute what the library's modules compute."""
 
 import copy
+from collections import Counter
 
 import pytest
 import torch
+from sam2.modeling.backbones import hieradet
+from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.memory_encoder import CXBlock, MaskDownSampler
 from sam2.modeling.sam.transformer import TwoWayTransformer
 from sam2.modeling.sam2_utils import LayerNorm2d
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from submission.models.sam2 import windowed_trunk
 from submission.models.sam2.fast_layers import (
     ChannelNorm,
     FewTokensAttention,
-    QuickHiera,
     QuickPromptEncoder,
     Tables,
     attend_to_few_tokens,
     normalise_channels_last,
 )
 from submission.models.sam2.tracker import is_foreground
+from submission.models.sam2.windowed_trunk import QuickHiera
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -86,6 +90,57 @@ def test_attention_of_the_image_to_tokens():
             quick(image, position, -tokens)[1], library(image, position, tokens)[1], rtol=1e-5,
             atol=1e-5,
         )  # fmt: skip
+
+
+def trunks(side: int, **sizes) -> tuple[nn.Module, nn.Module, Tensor]:
+    """The library's trunk, ours, and pixels for a map of so many tokens a side."""
+    sizes = {"embed_dim": 8, "num_heads": 1, "window_pos_embed_bkg_spatial_size": (2, 2)} | sizes
+    library = shake(Hiera(**sizes))
+    quick = QuickHiera(**sizes).eval()
+    quick.load_state_dict(library.state_dict())
+    return library, quick, random(2, 3, 4 * side, 4 * side)
+
+
+LARGE = {  # as Hiera-L, with fewer blocks
+    "stages": (2, 3, 7, 2), "window_spec": (8, 4, 16, 8), "global_att_blocks": (7, 10),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("learning", [False, True], ids=["answering", "learning"])
+@pytest.mark.parametrize(
+    ("side", "sizes"),
+    [
+        (64, LARGE),
+        (32, LARGE),  # the third stage pads its windows
+        (32, {"stages": (1, 2, 2, 2), "window_spec": (8, 4, 7, 7), "global_att_blocks": (4,)}),
+        (24, {"stages": (2, 2, 2, 1), "window_spec": (2, 6, 6, 3), "global_att_blocks": ()}),
+        (16, {"stages": (1, 1, 1, 1), "window_spec": (4, 4, 4, 4), "global_att_blocks": (),
+              "q_pool": 2}),
+    ],
+)  # fmt: skip
+def test_tokens_that_stay_in_windows_give_the_same_maps(side, sizes, learning):
+    library, quick, pixels = trunks(side, **sizes)
+    with torch.set_grad_enabled(learning):
+        for ours, theirs in zip(quick(pixels), library(pixels), strict=True):
+            assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_the_map_is_cut_where_windows_change_and_not_for_every_block(monkeypatch):
+    _, quick, pixels = trunks(64, **LARGE)
+    copies = []
+    for name in ("window_partition", "window_unpartition"):
+        real = getattr(windowed_trunk, name)
+
+        def counted(*arguments, name=name, real=real):
+            copies.append(name)
+            return real(*arguments)
+
+        monkeypatch.setattr(windowed_trunk, name, counted)
+        monkeypatch.setattr(hieradet, name, counted)
+    quick(pixels)
+    # Cut before stages 1 and 3 and behind two blocks that see all; put together before those, at
+    # the end of each stage, and where stage 3 begins with the small windows of stage 2.
+    assert Counter(copies) == {"window_partition": 4, "window_unpartition": 7}
 
 
 TABLES = {

@@ -134,10 +134,11 @@ def language_bytes(sizes: Sizes, tokens: int, value_bytes: int, quantize: str = 
 
 
 def images_bytes(net: GroundingConfig, images: int, value_bytes: int) -> float:
-    """Activations of the image encoder: of the first stage's MLP, or of the pyramid.
+    """Activations of the image encoder: where the second stage begins, or of the pyramid.
 
-    The MLP holds both sides of its activation and three states. The pyramid holds a map of each
-    stage (each half of the one before) and its own levels.
+    The second stage begins with queries, keys and values of twice the width, before pooling, and
+    holds the first stage's map and tokens. The pyramid holds a map of each stage (each half of the
+    one before) and its own levels.
     """
     finest = (net.image_size // 4) ** 2 * net.hiera.embed_dim
     levels = 4 / 3 * 16 * net.places * net.hidden_size

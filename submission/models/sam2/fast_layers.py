@@ -5,12 +5,10 @@ is in docs/log.md.
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.sam.prompt_encoder import PromptEncoder
 from sam2.modeling.sam.transformer import Attention, TwoWayTransformer
 from sam2.modeling.sam2_utils import LayerNorm2d
@@ -99,18 +97,6 @@ class Tables:
         if size not in self._made:
             self._made[size] = make()
         return self._made[size]
-
-
-class QuickHiera(Hiera):  # type: ignore[misc]
-    """The image encoder's trunk, which enlarges its position table once and not for every batch."""
-
-    def __init__(self, **sizes: Any) -> None:
-        super().__init__(**sizes)
-        self._tables = Tables()
-
-    def _get_pos_embed(self, hw: tuple[int, int]) -> Tensor:
-        make = partial(super()._get_pos_embed, hw)
-        return self._tables.of(tuple(hw), (self.pos_embed, self.pos_embed_window), make)
 
 
 class QuickPromptEncoder(PromptEncoder):  # type: ignore[misc]

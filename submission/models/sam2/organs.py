@@ -11,12 +11,12 @@ from sam2.modeling.sam.transformer import RoPEAttention, TwoWayTransformer
 
 from submission.models.sam2.fast_layers import (
     NoPosition,
-    QuickHiera,
     QuickPromptEncoder,
     attend_to_few_tokens,
     normalise_channels_last,
 )
 from submission.models.sam2.sizes import GroundingConfig
+from submission.models.sam2.windowed_trunk import QuickHiera
 
 
 def make_image_encoder(config: GroundingConfig) -> ImageEncoder:
