@@ -12,6 +12,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f'; did you mean "{found}"?' if found else ""
 
 
+def nearest_or_all(word: str, known: Iterable[str], command: str) -> str:
+    """Return words to put behind an error: the nearest, and the command that lists all of them.
+
+    Where none is near, all are named: a line of thirty names hides the one that is meant.
+    """
+    names = list(known)
+    if meant := did_you_mean(word, names):
+        return f"{meant} (all: {command})"
+    return f"; known: {', '.join(names) or 'none'}"
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that is most like this one, None where none is.
 

@@ -68,3 +68,36 @@ def test_the_nearest_option(word, meant):
 
 def test_an_option_that_is_like_no_other_has_no_nearest():
     assert nearest("--framse", ["--base", "--data", "--quiet"]) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["submit", "base.toml"], "--recipe base.toml"),
+        (["submit", "single-24gb"], "--recipe single-24gb"),
+        (["report", "first"], "--run first"),
+        (["submit", "mevis"], "--data mevis"),
+        (["submit", "--recipe", "a.toml", "b.toml"], None),  # one is named already
+        (["submit", "nothing-of-this"], None),
+        (["compare", "first", "first", "b.toml"], None),  # a verb without --recipe
+    ],
+)
+def test_a_file_or_folder_without_its_option(words, meant, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "first" / "predictions").mkdir(parents=True)
+    (tmp_path / "mevis").mkdir()
+    with pytest.raises(SystemExit):
+        main(words)
+    told = capsys.readouterr().err
+    assert "unrecognized arguments" in told
+    assert told.rstrip().endswith(f'; did you mean "{meant}"?' if meant else words[-1])
+
+
+@pytest.mark.parametrize(("word", "is_near"), [("Sa2VA-8", True), ("LLaVA", False)])
+@pytest.mark.parametrize("asked", ["recipe", "lock"])
+def test_a_good_suggestion_stands_beside_the_command_that_lists_all(asked, word, is_near, tmp_path):
+    weights = Weights(read_lock(default_lock()), tmp_path)
+    with pytest.raises(InputError) as told:
+        find_own(word, tmp_path, weights) if asked == "recipe" else weights.lock.take(word)
+    assert ("mevis-submission weights list" in str(told.value)) is is_near
+    assert ("UNINEXT-R50" in str(told.value)) is not is_near

@@ -1,6 +1,7 @@
 """Read JSON strictly: a fault is told with line and column, and repeated keys are kept in sight."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,16 +50,46 @@ def parse_json(content: bytes, where: str, *, keep_repeated: bool = False) -> An
         text = content.decode("utf-8-sig")
         return json.loads(text, object_pairs_hook=_keep_repeated if keep_repeated else None)
     except json.JSONDecodeError as error:
-        reason = f"broken JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+        reason = f"broken JSON at line {error.lineno}, column {error.colno}: {_in_words(error)}"
         raise InputError(f"{where}: {mistaken_for(content) or reason}") from error
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        reason = f"not UTF-8 text at line {line}: {error.reason}"
+        is_half = error.reason == "unexpected end of data"
+        reason = f"not UTF-8 text at line {line}: {_CUT if is_half else error.reason}"
         raise InputError(f"{where}: {mistaken_for(content) or reason}") from error
     except RecursionError as error:
         raise InputError(f"{where}: the JSON is nested too deeply to be a data file") from error
     except ValueError as error:  # Python reads numbers of at most 4,300 digits
         raise InputError(f"{where}: the JSON has a number of thousands of digits") from error
+
+
+def _in_words(error: json.JSONDecodeError) -> str:
+    """Say what is wrong there, and what to do: a file that broke off is copied, not mended."""
+    rest = error.doc[error.pos :].strip(" \t\r\n\0")  # some disks leave zeros for what was lost
+    is_half = error.pos > 0 and _HALF.fullmatch(rest)
+    if is_half or error.msg.startswith("Unterminated"):
+        return _CUT
+    known = (words for begins, words in _FAULTS.items() if error.msg.startswith(begins))
+    return f"{next(known, error.msg)}; mend it there, or copy it again"
+
+
+# The first half of a word, a number or an escape, as a file ends with that was cut off in it.
+_HALF = re.compile(r"[a-z.\\0-9A-F-]{0,6}")
+_CUT = (
+    "from here on its end is missing, so it was probably cut off; copy or make it again, then run "
+    "the same command again"
+)
+# What Python's reader says at a place, as a person would say it. Versions word the rest apart.
+_FAULTS = {
+    "Expecting value": "a value belongs here",
+    "Expecting ',' delimiter": "a comma belongs here, or the end of a list or object",
+    "Expecting ':' delimiter": "a colon belongs here, between a key and its value",
+    "Expecting property name": "a key in double quotes belongs here (is there a comma too many?)",
+    "Illegal trailing comma": "there is a comma too many before the end of a list or object",
+    "Extra data": "more follows here, behind the end of the JSON (two files in one?)",
+    "Invalid control character": "a line break or another control character inside a text",
+    "Invalid \\": "a backslash that begins no escape; in a text a backslash is written twice",
+}
 
 
 def _keep_repeated(pairs: list[tuple[str, Any]]) -> JsonObject:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from submission.did_you_mean import did_you_mean
+from submission.did_you_mean import did_you_mean, nearest_or_all
 from submission.errors import InputError
 from submission.files.toml_text import parse_toml, read_toml
 from submission.recipes.parse import parse_recipe
@@ -26,10 +26,9 @@ def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
     try:
         values = read_toml(path)
     except FileNotFoundError:
-        known = packaged_recipes()
         raise InputError(
-            f"{name_or_path}: no such recipe{did_you_mean(name_or_path, known)}; give a .toml "
-            f"file, or one of the packaged: {', '.join(known)}"
+            f"{name_or_path}: no such recipe; give a .toml file, or one of the packaged"
+            f"{nearest_or_all(name_or_path, packaged_recipes(), 'mevis-submission recipes')}"
         ) from None
     for change in changes:
         _change(values, change)

@@ -5,7 +5,7 @@ A module of this folder that has a VERB is a verb; whoever adds one adds a file 
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from submission.did_you_mean import did_you_mean
 from submission.errors import InputError
 from submission.files.user_paths import expand
+from submission.recipes.find import packaged_recipes
+from submission.run.results import is_run
 from submission.terminal.progress import Reporter
 
 if TYPE_CHECKING:
@@ -86,13 +88,35 @@ def add_common(parser: argparse.ArgumentParser, default: Any) -> None:
 class Parser(argparse.ArgumentParser):
     """A parser that names the nearest word or option where one is unknown."""
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Return the arguments; for a word too many end with the option that it belongs to."""
+        found, left = self.parse_known_args(args, namespace)
+        if left:
+            meant = _meant_option(left, found, options_of(self))
+            self.error(f"unrecognized arguments: {' '.join(left)}{meant}")
+        return found
+
     def error(self, message: str) -> NoReturn:
         word, _, known = message.partition("(choose from ")
         if found := re.search(r"invalid choice: '([^']*)'", word):
             message += did_you_mean(found[1], re.findall(r"[\w.-]+", known))
-        elif found := re.search(r"unrecognized arguments: .*?(--[\w-]+)", message):
-            message += did_you_mean(found[1], options_of(self))
         super().error(message)
+
+
+def _meant_option(words: Sequence[str], found: Arguments, known: set[str]) -> str:
+    """Say which option is meant, or is missing before a file or folder that the verb would take."""
+    for word in words:
+        if word.startswith("--"):
+            return did_you_mean(word.partition("=")[0], known)
+        options = {
+            "recipe": word.endswith(".toml") or word in packaged_recipes(),
+            "run": is_run(Path(word)),
+            "data": Path(word).is_dir(),
+        }
+        for name, fits in options.items():
+            if fits and getattr(found, name, word) is None:
+                return f'; did you mean "--{name} {word}"?'
+    return ""
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:

@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from submission.did_you_mean import did_you_mean
+from submission.did_you_mean import nearest_or_all
 from submission.errors import InputError
 from submission.files.user_cache import NO_CACHE, cache_folder
 from submission.files.user_paths import expand
@@ -89,9 +89,9 @@ def find_own(name: str, recipe_folder: Path, weights: Weights) -> Path:
         if place.exists():
             return place.resolve()
     looked = ", ".join(dict.fromkeys(str(place) for place in places))
-    known = [item.name for item in weights.lock.checkpoints]
+    known = (item.name for item in weights.lock.checkpoints)
     raise InputError(
-        f"checkpoint {name!r} is nowhere{did_you_mean(name, known)}; looked for {looked}; give the "
-        f"folder that holds its config.json, or a name in {weights.lock.path.name}: "
-        f"{', '.join(known)}"
+        f"checkpoint {name!r} is nowhere; looked for {looked}; give the folder that holds its "
+        f"config.json, or a name in {weights.lock.path.name}"
+        f"{nearest_or_all(name, known, weights.command('list'))}"
     )

@@ -7,6 +7,7 @@ and, where its authors publish no SHA-256, the `md5` that they do.
 """
 
 import re
+import shlex
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StrictInt, StrictStr
 from pydantic.config import with_config
 
 from submission.dataset.names import name_fault
-from submission.did_you_mean import did_you_mean
+from submission.did_you_mean import nearest_or_all
 from submission.errors import Fault, InputError
 
 EMPTY_SHA256 = sha256(b"").hexdigest()  # a file of 0 bytes is pinned by this, not unresolved
@@ -163,14 +164,14 @@ class Lock:
     def take(self, name: str) -> LockedCheckpoint:
         """Return the checkpoint of that name, or of that repository on the Hub.
 
-        Raises InputError naming the nearest and those that exist.
+        Raises InputError naming the nearest, else those that exist.
         """
         if found := self.find(name) or self._find_repo(name):
             return found
-        known = [item.name for item in self.checkpoints]
+        command = shlex.join(["mevis-submission", "weights", "list", "--lock", str(self.path)])
         raise InputError(
-            f"{self.path} names no checkpoint {name!r}{did_you_mean(name, known)}; it names: "
-            f"{', '.join(known) or 'none'}"
+            f"{self.path} names no checkpoint {name!r}"
+            f"{nearest_or_all(name, (item.name for item in self.checkpoints), command)}"
         )
 
     def _find_repo(self, repo: str) -> LockedCheckpoint | None:

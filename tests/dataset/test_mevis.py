@@ -134,7 +134,8 @@ def test_a_split_without_frames_on_disk_is_refused(split_folder):
 def test_broken_json_is_told_with_line_and_column(split_folder):
     (split_folder / "meta_expressions.json").write_text('{"videos":\n {"dogs": }}')
     assert faults_of(split_folder) == [
-        "meta_expressions.json: broken JSON at line 2, column 11: Expecting value"
+        "meta_expressions.json: broken JSON at line 2, column 11: a value belongs here; mend it "
+        "there, or copy it again"
     ]
 
 

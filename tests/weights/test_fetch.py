@@ -334,7 +334,7 @@ def test_a_planted_link_does_not_lead_the_download_to_another_file(hub, weights)
 
 
 def test_an_unknown_name_lists_the_known_ones(weights, quiet):
-    with pytest.raises(InputError, match=rf"'Sa2VA-9B'; did you .*; it names: {NAME}"):
+    with pytest.raises(InputError, match=rf"'Sa2VA-9B'; did you mean .{NAME}"):
         fetch(["Sa2VA-9B"], weights, quiet)
 
 
