@@ -15,6 +15,8 @@ import torch
 from models.cases import CASES, Case, assert_same_masks
 from models.conftest import ANSWERS, SENTENCES
 from models.test_fixed_parts import StandIn
+from sam2.modeling.backbones.hieradet import Hiera
+from sam2.modeling.sam2_utils import LayerNorm2d
 
 from submission.errors import InputError
 from submission.files.user_cache import cache_folder
@@ -23,9 +25,11 @@ from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2 import attention_kernel, kernel_timing
 from submission.models.sam2.attention_kernel import choose_kernels
+from submission.models.sam2.fast_layers import DecoderNorm
 from submission.models.sam2.fixed_parts import CudaGraphs, FixedParts, fixed_parts
 from submission.models.sam2.image_features import Keeping
-from submission.models.sam2.sizes import GroundingConfig
+from submission.models.sam2.sizes import GroundingConfig, HieraConfig
+from submission.models.sam2.windowed_trunk import QuickHiera
 from submission.models.workload import Limits
 from submission.video.frame_loader import FrameLoader
 
@@ -181,6 +185,29 @@ def test_kernels_of_the_released_width_agree(wanted, objects, queried):
         exact = torch.softmax(scores, -1) @ seen[1].float()
         found = attend(queries, *seen).float()
         assert float((found - exact).norm() / exact.norm()) < 2e-2
+
+
+@pytest.mark.parametrize(("precision", "near"), [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])
+def test_the_decoders_norm_is_the_librarys(precision, near):
+    library = LayerNorm2d(64).to(DEVICE, precision)
+    quick = DecoderNorm(64).to(DEVICE, precision)
+    x = 3 + 2 * torch.randn(3, 64, 32, 32, device=DEVICE, dtype=precision)
+    with torch.inference_mode():
+        found, exact = quick(x).float(), library.float()(x.float())
+    assert float((found - exact).norm() / exact.norm()) < near
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_the_trunk_in_windows_is_the_librarys(precision):
+    sizes = {**vars(HieraConfig()), "stages": (2, 2, 3, 1), "global_att_blocks": (6,)}
+    library = Hiera(**sizes).to(DEVICE, precision).eval()
+    quick = QuickHiera(**sizes).to(DEVICE, precision).eval()
+    quick.load_state_dict(library.state_dict())
+    pixels = torch.randn(2, 3, 256, 256, device=DEVICE, dtype=precision)
+    with torch.inference_mode():
+        for found, exact in zip(quick(pixels), library(pixels), strict=True):
+            near = 1e-5 if precision is torch.float32 else 2e-2
+            assert float((found - exact).float().norm() / exact.float().norm()) < near
 
 
 @pytest.mark.skipif(DEVICE != "cuda", reason="kernels of a GPU")

@@ -16,11 +16,12 @@ from torch.testing import assert_close
 from submission.models.sam2 import windowed_trunk
 from submission.models.sam2.fast_layers import (
     ChannelNorm,
+    DecoderNorm,
     FewTokensAttention,
     QuickPromptEncoder,
+    QuickTransformer,
     Tables,
-    attend_to_few_tokens,
-    normalise_channels_last,
+    replace_norms,
 )
 from submission.models.sam2.tracker import is_foreground
 from submission.models.sam2.windowed_trunk import QuickHiera
@@ -49,12 +50,36 @@ def shake(module: nn.Module) -> nn.Module:
 def test_layer_norm_over_channels(module, shape, learning):
     library = shake(module)
     quick = copy.deepcopy(library)
-    normalise_channels_last(quick)
+    replace_norms(quick, ChannelNorm)
     assert sum(type(part) is ChannelNorm for part in quick.modules()) > 0
     assert not any(type(part) is LayerNorm2d for part in quick.modules())
     quick.load_state_dict(library.state_dict())
     with torch.set_grad_enabled(learning):
         assert_close(quick(random(*shape)), library(random(*shape)), rtol=1e-5, atol=1e-5)
+
+
+def test_positions_lie_in_memory_as_the_image_does(monkeypatch):
+    transformer = QuickTransformer(depth=1, embedding_dim=32, num_heads=4, mlp_dim=64)
+    image = random(3, 8, 8, 32).permute(0, 3, 1, 2)
+    layouts = []
+
+    def note(queries, keys, query_pe, key_pe):
+        layouts.append((keys.stride(), key_pe.stride()))
+        return queries, keys
+
+    monkeypatch.setattr(transformer.layers[0], "forward", note)
+    transformer(image, random(3, 32, 8, 8, seed=1), random(3, 7, 32))
+    ((keys, place),) = layouts
+    assert keys == place
+
+
+def test_the_decoders_norm_is_the_librarys_off_a_gpu():
+    library = shake(LayerNorm2d(24))
+    quick = DecoderNorm(24)
+    quick.load_state_dict(library.state_dict())
+    x = random(2, 24, 5, 7)
+    with torch.inference_mode():
+        assert torch.equal(quick(x), library(x))
 
 
 @pytest.mark.parametrize("channels", [4, 16, 40])
@@ -75,9 +100,8 @@ def test_a_gpu_norms_few_channels_in_passes(channels, precision, near):
 
 
 def test_attention_of_the_image_to_tokens():
-    library = shake(TwoWayTransformer(depth=2, embedding_dim=32, num_heads=4, mlp_dim=64))
-    quick = copy.deepcopy(library)
-    attend_to_few_tokens(quick)
+    sizes = {"depth": 2, "embedding_dim": 32, "num_heads": 4, "mlp_dim": 64}
+    library, quick = shake(TwoWayTransformer(**sizes)), QuickTransformer(**sizes)
     assert sum(type(part) is FewTokensAttention for part in quick.modules()) == 2
     quick.load_state_dict(library.state_dict())
     image, position, tokens = random(3, 32, 8, 8), random(1, 32, 8, 8, seed=1), random(3, 7, 32)

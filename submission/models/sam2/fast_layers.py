@@ -60,6 +60,15 @@ class ChannelNorm(LayerNorm2d):  # type: ignore[misc]
         return centred.mul_(self.weight[:, None, None]).add_(self.bias[:, None, None])
 
 
+class DecoderNorm(ChannelNorm):
+    """The mask decoder's norm: in passes on a GPU, as the library has it elsewhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type == "cuda" and not torch.is_grad_enabled():
+            return self._by_moments(x)
+        return LayerNorm2d.forward(self, x)  # type: ignore[no-any-return]
+
+
 class FewTokensAttention(Attention):  # type: ignore[misc]
     """Attention of many pixels (B, N, C) to a handful of tokens (B, n, C).
 
@@ -77,6 +86,29 @@ class FewTokensAttention(Attention):  # type: ignore[misc]
         shares = torch.einsum("bphc,bthc->bhtp", pixels, tokens).softmax(dim=2)
         found = torch.einsum("bhtp,bthc->bphc", shares, values).flatten(2)
         return self.out_proj(found)  # type: ignore[no-any-return]
+
+
+class QuickTransformer(TwoWayTransformer):  # type: ignore[misc]
+    """SAM 2's two-way transformer, with a CPU's attention to few tokens and positions laid out.
+
+    Positions come channel by channel, the image pixel by pixel. They are added five times, and a
+    sum of two orders in memory takes a GPU several times as long as one of equal orders.
+    """
+
+    def __init__(self, **sizes: Any) -> None:
+        super().__init__(**sizes)
+        for layer in self.layers:
+            kept = layer.cross_attn_image_to_token
+            layer.cross_attn_image_to_token = FewTokensAttention(
+                kept.embedding_dim, kept.num_heads, kept.embedding_dim // kept.internal_dim
+            )
+
+    def forward(
+        self, image_embedding: Tensor, image_pe: Tensor, point_embedding: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        place = image_pe.contiguous(memory_format=torch.channels_last)
+        found: tuple[Tensor, Tensor] = super().forward(image_embedding, place, point_embedding)
+        return found
 
 
 class Tables:
@@ -121,20 +153,9 @@ class NoPosition(nn.Module):
         return x.new_empty(0)
 
 
-def normalise_channels_last(module: nn.Module) -> None:
+def replace_norms(module: nn.Module, kind: type[ChannelNorm]) -> None:
     """Replace every layer norm over channels inside a module."""
     for name, child in list(module.named_modules()):
         if type(child) is LayerNorm2d:
             parent, _, attribute = name.rpartition(".")
-            setattr(
-                module.get_submodule(parent), attribute, ChannelNorm(len(child.weight), child.eps)
-            )
-
-
-def attend_to_few_tokens(transformer: TwoWayTransformer) -> None:
-    """Replace the attention of the image to tokens in SAM 2's two-way transformer."""
-    for layer in transformer.layers:
-        kept = layer.cross_attn_image_to_token
-        layer.cross_attn_image_to_token = FewTokensAttention(
-            kept.embedding_dim, kept.num_heads, kept.embedding_dim // kept.internal_dim
-        )
+            setattr(module.get_submodule(parent), attribute, kind(len(child.weight), child.eps))

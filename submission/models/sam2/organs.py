@@ -7,13 +7,15 @@ from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
 from sam2.modeling.memory_attention import MemoryAttention, MemoryAttentionLayer
 from sam2.modeling.memory_encoder import CXBlock, Fuser, MaskDownSampler, MemoryEncoder
 from sam2.modeling.sam.mask_decoder import MaskDecoder
-from sam2.modeling.sam.transformer import RoPEAttention, TwoWayTransformer
+from sam2.modeling.sam.transformer import RoPEAttention
 
 from submission.models.sam2.fast_layers import (
+    ChannelNorm,
+    DecoderNorm,
     NoPosition,
     QuickPromptEncoder,
-    attend_to_few_tokens,
-    normalise_channels_last,
+    QuickTransformer,
+    replace_norms,
 )
 from submission.models.sam2.sizes import GroundingConfig
 from submission.models.sam2.windowed_trunk import QuickHiera
@@ -62,7 +64,7 @@ def make_memory_encoder(config: GroundingConfig) -> MemoryEncoder:
         mask_downsampler=MaskDownSampler(size, kernel_size=3, stride=2, padding=1),
         fuser=Fuser(CXBlock(size, kernel_size=7, padding=3), num_layers=2),
     )
-    normalise_channels_last(encoder)
+    replace_norms(encoder, ChannelNorm)
     return encoder
 
 
@@ -78,11 +80,10 @@ def make_prompt_encoder(config: GroundingConfig) -> QuickPromptEncoder:
 
 def make_mask_decoder(config: GroundingConfig) -> MaskDecoder:
     """A map and a prompt in, mask logits and an object pointer out."""
-    transformer = TwoWayTransformer(
+    transformer = QuickTransformer(
         depth=2, embedding_dim=config.hidden_size, num_heads=8, mlp_dim=config.decoder_ffn
     )
-    attend_to_few_tokens(transformer)
-    return MaskDecoder(
+    decoder = MaskDecoder(
         transformer_dim=config.hidden_size,
         transformer=transformer,
         num_multimask_outputs=3,
@@ -97,3 +98,5 @@ def make_mask_decoder(config: GroundingConfig) -> MaskDecoder:
         dynamic_multimask_stability_delta=0.05,
         dynamic_multimask_stability_thresh=0.98,
     )
+    replace_norms(decoder, DecoderNorm)
+    return decoder
