@@ -30,6 +30,8 @@ TRACEBACK = "traceback.txt"
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_THREADS = "can't start new thread"
+# As torch says it, which is not loaded here.
+_NO_GPU_MEMORY, _NO_CPU_MEMORY = "OutOfMemoryError", "DefaultCPUAllocator: can't allocate memory"
 _SHOW_CURSOR = b"\x1b[?25h"  # a live bar hides it
 
 
@@ -132,7 +134,12 @@ def _about_file(error: OSError) -> str:
 
 
 def _want_of_means(error: BaseException) -> str | None:
-    if isinstance(error, MemoryError):
+    if type(error).__name__ == _NO_GPU_MEMORY:
+        return (
+            "the memory of the GPU is used up, most likely by another process beside this one: "
+            "look at nvidia-smi. What is finished is kept: run the same command where more is free"
+        )
+    if isinstance(error, MemoryError) or _NO_CPU_MEMORY in str(error):
         return (
             "the memory of this machine, or of this container or job, is used up. What is finished "
             "is kept: run the same command where there is more"

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 from waiting import LIMIT
 
 from submission.cli import main
@@ -69,6 +70,14 @@ def test_the_traceback_goes_elsewhere_where_no_run_is(check_words, tmp_path, mon
     [
         (RuntimeError("can't start new thread"), "ulimit -u on this machine, --pids-limit of a"),
         (MemoryError(), "the memory of this machine, or of this container or job, is used up"),
+        (
+            RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't "
+                "allocate memory: you tried to allocate 9 bytes"
+            ),
+            "the memory of this machine",
+        ),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), "look at nvidia-smi"),
     ],
 )
 def test_want_of_means_is_named(check_words, monkeypatch, capsys, error, words):
