@@ -1,13 +1,16 @@
 """Image features are the same for every reader, in any order, and memory has a bound."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from submission.models.sa2va.model import Sa2VA
-from submission.models.sam2.image_features import FrameFeatures, Keeping
+from submission.models.sam2.image_features import Beside, FrameFeatures, Keeping
 from submission.models.workload import Limits
 from submission.video.frame_loader import FrameLoader
 
@@ -116,6 +119,42 @@ class AtOnce:
 
     def join(self, made) -> None:
         self.joined.append(len(list(made)))
+
+
+class Stream:
+    """Keeps what it is told, in one list for all streams."""
+
+    def __init__(self, name: str, told: list[str]) -> None:
+        self.name, self.told = name, told
+
+    def wait_stream(self, other: "Stream") -> None:
+        self.told.append(f"{self.name} waits for {other.name}")
+
+
+def test_work_beside_begins_after_what_was_before_and_is_joined_before_what_follows(monkeypatch):
+    told: list[str] = []
+    main, second = Stream("main", told), Stream("second", told)
+    current = [main]
+
+    @contextmanager
+    def stream(chosen: Stream) -> Iterator[None]:
+        current.append(chosen)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: current[-1])
+    monkeypatch.setattr(torch.cuda, "stream", stream)
+    monkeypatch.setattr("submission.models.sam2.image_features._second_stream", lambda _: second)
+    beside = Beside(torch.device("cuda"))
+    made = SimpleNamespace(record_stream=lambda one: told.append(f"kept for {one.name}"))
+    for _ in range(2):
+        beside.run(lambda: told.append(f"work on {current[-1].name}"))
+    beside.join([made])
+    beside.join([made])  # nothing has run since
+    work = "work on second"
+    assert told == ["second waits for main", work, work, "main waits for second", "kept for main"]
+    beside.run(lambda: told.append(f"work on {current[-1].name}"))
+    assert told[-2:] == ["second waits for main", work]
 
 
 @pytest.fixture
