@@ -1,5 +1,6 @@
 """Somebody else's image at work: started confined, followed to its end, its words in a log."""
 
+import os
 import platform
 import re
 import threading
@@ -115,7 +116,9 @@ class Running:
     def last_lines(self) -> list[str]:
         """Return the end of what it printed, without what would change a terminal."""
         try:
-            content = self.log.read_bytes()[-TAIL_BYTES:]
+            with self.log.open("rb") as file:  # it may be larger than memory
+                file.seek(-min(TAIL_BYTES, file.seek(0, os.SEEK_END)), os.SEEK_END)
+                content = file.read(TAIL_BYTES)
         except OSError:
             return []
         lines = re.split(r"[\r\n]+", content.decode(errors="replace"))
