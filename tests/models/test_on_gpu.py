@@ -25,7 +25,7 @@ from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2 import attention_kernel, kernel_timing
 from submission.models.sam2.attention_kernel import choose_kernels
-from submission.models.sam2.fast_layers import DecoderNorm
+from submission.models.sam2.fast_layers import DecoderNorm, linear_and_relu
 from submission.models.sam2.fixed_parts import CudaGraphs, FixedParts, fixed_parts
 from submission.models.sam2.image_features import Keeping
 from submission.models.sam2.sizes import GroundingConfig, HieraConfig
@@ -195,6 +195,14 @@ def test_the_decoders_norm_is_the_librarys(precision, near):
     with torch.inference_mode():
         found, exact = quick(x).float(), library.float()(x.float())
     assert float((found - exact).norm() / exact.norm()) < near
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_relu_while_the_product_is_written(precision):
+    linear = torch.nn.Linear(256, 2048).to(DEVICE, precision)
+    x = torch.randn(2, 64, 256, device=DEVICE, dtype=precision)
+    with torch.inference_mode():
+        torch.testing.assert_close(linear_and_relu(linear, x), linear(x).relu_())
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])

@@ -13,7 +13,7 @@ from sam2.modeling.sam2_utils import LayerNorm2d
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from submission.models.sam2 import windowed_trunk
+from submission.models.sam2 import fast_layers, windowed_trunk
 from submission.models.sam2.fast_layers import (
     ChannelNorm,
     DecoderNorm,
@@ -56,6 +56,15 @@ def test_layer_norm_over_channels(module, shape, learning):
     quick.load_state_dict(library.state_dict())
     with torch.set_grad_enabled(learning):
         assert_close(quick(random(*shape)), library(random(*shape)), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=str)
+def test_relu_while_the_product_is_written(precision):
+    linear, x = shake(nn.Linear(8, 40)).to(precision), random(3, 5, 8).to(precision)
+    with torch.inference_mode():
+        apart = linear(x).relu_()
+        assert torch.equal(fast_layers._linear_with_relu(linear, x), apart)
+        assert torch.equal(fast_layers.linear_and_relu(linear, x), apart)
 
 
 def test_positions_lie_in_memory_as_the_image_does(monkeypatch):

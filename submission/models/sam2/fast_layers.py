@@ -111,6 +111,19 @@ class QuickTransformer(TwoWayTransformer):  # type: ignore[misc]
         return found
 
 
+def linear_and_relu(linear: nn.Linear, x: Tensor) -> Tensor:
+    """max(0, x W + b) of (..., C): on a GPU while the product is written, else in place."""
+    if x.device.type == "cuda" and not torch.is_grad_enabled():
+        return _linear_with_relu(linear, x)
+    found: Tensor = linear(x).relu_()
+    return found
+
+
+def _linear_with_relu(linear: nn.Linear, x: Tensor) -> Tensor:
+    found = torch._addmm_activation(linear.bias, x.flatten(0, -2), linear.weight.t())
+    return found.view(*x.shape[:-1], -1)
+
+
 class Tables:
     """Tables that depend on weights and a size alone: made once, and anew when weights change."""
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from submission.models.sam2.attention_kernel import choose_kernels
+from submission.models.sam2.fast_layers import linear_and_relu
 from submission.models.sam2.fixed_parts import EAGER, FixedParts
 from submission.models.sam2.network import GroundingNetwork, ImageFeatures
 
@@ -124,8 +125,8 @@ class MemoryReader:
         if self.kernels.of(len(seen)).is_narrow:
             seen = cross.v_proj(seen)
         state = asking.state + cross.out_proj(seen)  # (B, S*S, C)
-        # In place, and under no name: it is the widest map, and would outlive its layer.
-        state = state + layer.linear2(layer.linear1(layer.norm3(state)).relu_())
+        # Under no name: it is the widest map, and would outlive its layer.
+        state = state + layer.linear2(linear_and_relu(layer.linear1, layer.norm3(state)))
         if index + 1 < len(self.layers):
             return self._ask(index + 1, state)
         fused: Tensor = self.attention.norm(state)
