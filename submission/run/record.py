@@ -46,7 +46,6 @@ class RunRecord:
         self.seconds: dict[str, float] = {}  # by stage, of this call
         self.attention: dict[str, str] = {}  # by expert: the kernel that ran in this call
         self.workers: dict[str, Any] = {}  # where several worked: who, what each did, and losses
-        uploads = _uploads(self.path)
         self._call_file = new_call_file(run)
         self._made_for = {"recipe": _digest(recipe), "experts": _digest(experts)}
         self._values = {
@@ -58,7 +57,7 @@ class RunRecord:
             "checkpoints": checkpoints,
             "code": describe_code(),
             "libraries": versions(),
-        } | ({"uploads": uploads} if uploads else {})
+        }
         self.save()
 
     def save(self, **results: Any) -> None:
@@ -76,6 +75,8 @@ class RunRecord:
         )
         write_json(self._call_file, call)
         calls = read_calls(self.path.parent)
+        if uploads := _uploads(self.path):  # an upload may have ended meanwhile
+            self._values["uploads"] = uploads
         self._values |= {
             "seconds": sum_seconds(calls, call),
             "attention": join_attention(calls, call),

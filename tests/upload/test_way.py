@@ -6,6 +6,7 @@ import pytest
 
 from submission.cli import main
 from submission.errors import FaultyInput, FaultyResult, InputError
+from submission.run.record import RunRecord
 from submission.upload.credentials import VARIABLE
 
 from .codabench_server import PASSWORD, TOKEN
@@ -274,3 +275,13 @@ def test_a_storage_in_the_clear_gets_no_zip(desk, monkeypatch):
     )  # fmt: skip
     with pytest.raises(InputError, match="only https://"):
         desk.send()
+
+
+def test_a_call_that_worked_on_the_run_meanwhile_keeps_its_upload(desk):
+    recorded = json.loads((desk.run / "run.json").read_text())
+    record = RunRecord(desk.run, recipe=recorded["recipe"], data=recorded["data"], experts={})
+    desk.send()
+    record.save(warnings=[])
+    kept = json.loads((desk.run / "run.json").read_text())
+    assert [one["submission"] for one in kept["uploads"]] == [1]
+    assert kept["warnings"] == []
