@@ -8,7 +8,7 @@ import struct
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
@@ -24,6 +24,7 @@ from submission.masks.track import Track
 from submission.output.layout import file_name
 from submission.output.png_files import read_mask
 
+Folder = tuple[int, int]  # device and number of a folder: what it is, whatever it is called
 READERS = min(16, os.cpu_count() or 1)  # threads; decoding runs outside the interpreter lock
 _ENCRYPTED = 0x1  # flag bit of a zip entry
 # Of other methods zipfile unpacks all that is in a member, 64 MB of 50 bytes, whatever it states.
@@ -99,14 +100,27 @@ class MaskFiles(ABC):
 
 
 class MaskFolder(MaskFiles):
-    """A submission as a folder."""
+    """A submission as a folder; links to folders are followed where `links` says so."""
+
+    def __init__(self, path: Path, *, links: bool = False) -> None:
+        super().__init__(path)
+        self._links = links
 
     def names(self) -> list[str]:
-        found: list[str] = []
-        for folder, _, files in os.walk(self.path):
-            inside = Path(folder).relative_to(self.path).as_posix()
-            found += [file if inside == "." else f"{inside}/{file}" for file in files]
-        return sorted(found)
+        return sorted(self._names_in(self.path, "", frozenset())) if self.path.is_dir() else []
+
+    def _names_in(self, folder: Path, inside: str, around: frozenset[Folder]) -> Iterator[str]:
+        """Names of files in a folder; one that is `around` itself is not entered again."""
+        stat = folder.stat()
+        if (own := (stat.st_dev, stat.st_ino)) in around:
+            return
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = f"{inside}{entry.name}"
+                if not entry.is_dir():
+                    yield name
+                elif self._links or not entry.is_symlink():
+                    yield from self._names_in(Path(entry.path), f"{name}/", around | {own})
 
     def read(self, name: str, most: int = SMALL) -> bytes:
         try:
@@ -172,7 +186,7 @@ class MaskArchive(MaskFiles):
 def open_submission(path: Path) -> MaskFolder | MaskArchive:
     """Open a folder or a zip; raise InputError when it is neither."""
     if path.is_dir():
-        return MaskFolder(path)
+        return MaskFolder(path, links=True)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; pass a submission zip or its folder")
     if not path.is_file():

@@ -305,6 +305,15 @@ def test_only_ordinary_files_are_read(answer, split):
     ]
 
 
+def test_folders_that_are_links_are_looked_into_and_loops_are_not(answer, split, tmp_path):
+    (answer / "dogs").rename(tmp_path / "elsewhere")
+    (answer / "dogs").symlink_to(tmp_path / "elsewhere")
+    assert faults_of(answer, split) == []
+    (answer / "dogs/2/again").symlink_to("../..")
+    (tmp_path / "elsewhere/back").symlink_to(answer)
+    assert all("dogs" in fault for fault in faults_of(answer, split))
+
+
 @pytest.mark.parametrize("side", [5_000, 10_000, 60_000])
 def test_a_picture_is_measured_before_it_is_decoded(answer, split, side, monkeypatch):
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: pytest.fail("decoded"))
