@@ -65,7 +65,7 @@ class MaskFiles(Expert):
             return [Fault("masks", str(error))]
         found = [*given.faults, *size_faults(self._files, split, given.members)]
         faults = [Fault(f"{self.path}: {fault.where}", fault.what) for fault in found]
-        if given.faults and not self.may_lack:
+        if given.members and given.faults and not self.may_lack:
             hint = 'masks may lack whole expressions with [vote] missing = "skip"'
             faults.append(Fault(str(self.path), hint))
         return faults

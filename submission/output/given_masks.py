@@ -13,7 +13,7 @@ from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault
 from submission.output.layout import file_name, missing_faults, sort_out
 from submission.output.mask_files import READERS, MaskArchive, MaskFolder, UnreadableFile
-from submission.output.name_faults import as_one, nearly_right
+from submission.output.name_faults import as_one, nearly_right, other_split_fault
 from submission.output.png_files import PNG_HEAD, png_size
 
 
@@ -35,7 +35,8 @@ def look_at_masks(
     listing = sort_out(files.names(), split)
     near, renamed = nearly_right(listing.members.keys(), split)
     settled = {renamed.get(name, name) for name in listing.members}
-    missing = missing_faults(settled, split)
+    other = other_split_fault(sorted(settled), split)
+    missing = [other] if other else missing_faults(settled, split)
     wanted = {
         file_name(video.name, expression.id, frame): video.size
         for video, expression in split.sentences()

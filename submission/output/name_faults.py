@@ -1,7 +1,8 @@
 """Compare the names of a submission with those that a split asks for.
 
 Pure: plain names in, faults out. What lies there under a nearly right name is one fault of its
-video, and is then taken for what it stands for; what is missing or too much comes after that.
+video, and is then taken for what it stands for; what is missing or too much comes after that. A
+submission without any video of the split is one fault: it answers another.
 """
 
 from collections import defaultdict
@@ -19,7 +20,9 @@ _Tree = dict[str, dict[str, _Files]]  # video -> expression -> files
 def name_faults(names: Collection[str], split: Split) -> list[Fault]:
     """Return everything that is wrong with the names of a submission, in plain form."""
     near, renamed = nearly_right(names, split)
-    settled = {renamed.get(name, name) for name in names}
+    settled = dict.fromkeys(sorted(renamed.get(name, name) for name in names))
+    if fault := other_split_fault(settled, split):
+        return [fault]
     return [*near, *missing_faults(settled, split), *extra_faults(settled, split)]
 
 
@@ -44,6 +47,20 @@ def nearly_right(names: Collection[str], split: Split) -> tuple[list[Fault], dic
     return faults, renamed
 
 
+def other_split_fault(names: Collection[str], split: Split) -> Fault | None:
+    """Return the fault of masks none of which lies in the folder of a video of the split."""
+    videos = dict.fromkeys(name.partition("/")[0] for name in names if name.count("/") == 2)
+    if not videos or any(video.name in videos for video in split.videos):
+        return None
+    first = ascii(next(iter(videos)))[1:-1]
+    what = (
+        f"none of its {len(split.videos)} videos lies there, but {len(videos)} others ({first}"
+        f"{', ...' * (len(videos) > 1)}), which belong to another split or another year's data; "
+        "pass --data and --split of those, or masks of this one"
+    )
+    return Fault(f"split {split.name}", what)
+
+
 def as_one(faults: list[Fault], folder: str, total: int) -> list[Fault]:
     """Return one fault in place of the same one for each of all frames."""
     if len({fault.what for fault in faults}) == 1 and len(faults) == total > 1:
@@ -65,7 +82,7 @@ def _video_faults(video: Video, own: dict[str, _Files], renamed: dict[str, str])
     by_kind: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for id in expressions:
         found = own.get(folders.found_for.get(id, id) if folders else id, {})
-        files = _stand_ins(frames, found)
+        files = _numbered_one_higher(frames, found) or _stand_ins(frames, found)
         pairs = files.found_for if files else {}
         for frame in frames:
             if (there := pairs.get(frame, frame)) in found:
@@ -85,6 +102,16 @@ def _stand_ins(wanted: Collection[str], there: Mapping[str, object]) -> Near | N
     missing = [name for name in wanted if name not in there]
     asked = set(wanted)
     return pair_up(missing, [name for name in there if name not in asked]) if missing else None
+
+
+def _numbered_one_higher(frames: list[str], there: Collection[str]) -> Near | None:
+    """Pair frames with files that were counted from 1 where the split counts from 0."""
+    stems = [frame.removesuffix(".png") for frame in frames]
+    if frames[0] in there or not all(stem.isdecimal() for stem in stems):
+        return None
+    higher = [f"{int(stem) + 1:0{len(stem)}}.png" for stem in stems]
+    pairs = dict(zip(frames, higher, strict=True))
+    return Near(pairs, "numbered one higher") if set(higher) <= set(there) else None
 
 
 def _tree(names: Iterable[str]) -> _Tree:

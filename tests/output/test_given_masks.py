@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from submission.experts.mask_files import MaskFiles
 from submission.output.given_masks import look_at_masks, size_faults
 from submission.output.mask_files import open_submission
 from submission.output.png_files import encode_png
@@ -45,6 +46,16 @@ def test_a_folder_around_all_videos_is_looked_through(answer, split, tmp_path):
         track = files.read_track(split.videos[0], "2", members)
     with open_submission(answer) as files:
         assert track == files.read_track(split.videos[0], "2")
+
+
+def test_masks_of_another_split_are_one_fault_without_a_hint_that_does_not_help(answer, split):
+    (answer / "dogs").rename(answer / "kites")
+    expert = MaskFiles("other", answer)
+    hint = 'masks may lack whole expressions with [vote] missing = "skip"'
+    assert hint in expert.faults(split)[-1].what  # the cups are there: it may help
+    (answer / "cups").rename(answer / "boats")
+    (fault,) = expert.faults(split)
+    assert "none of its 2 videos lies there, but 2 others (boats, ...)" in fault.what
 
 
 def test_what_is_missing_is_told_by_the_largest_part(answer, split):

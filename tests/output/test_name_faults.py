@@ -29,6 +29,37 @@ def test_masks_with_nearly_right_names(answer, split, new, words):
     assert faults_of(answer, split) == [f"dogs: 9 files lie there {words} for 0/00000.png, ..."]
 
 
+def test_masks_counted_from_one(answer, split):
+    for path in sorted((answer / "dogs").rglob("*.png"), reverse=True):
+        path.rename(path.with_name(f"{int(path.stem) + 1:05}.png"))
+    assert faults_of(answer, split) == [
+        "dogs: 9 files lie there numbered one higher: 0/00001.png for 0/00000.png, ..."
+    ]
+    (answer / "dogs/0/00002.png").unlink()  # now a hole and a file too many, not a shift
+    assert "dogs/0/00000.png: the frame is missing" in faults_of(answer, split)
+
+
+def test_masks_of_another_split_are_one_fault(answer, split):
+    others = ["kites", "boats", "apples"]
+    for video, other in zip(split.videos, others, strict=False):
+        (answer / video.name).rename(answer / other)
+    (fault,) = faults_of(answer, split)
+    assert fault.startswith(
+        f"split {split.name}: none of its {len(split.videos)} videos lies there, but 2 others "
+        "(boats, ...), which belong to another split"
+    )
+    (answer / "kites").rename(answer / split.videos[0].name)  # one fits: told video by video
+    assert "boats: the video is not in the split" in "\n".join(faults_of(answer, split))
+
+
+def test_what_is_too_many_is_told_in_the_order_of_names(answer, split):
+    more = [f"extra_{number}" for number in range(8)]
+    for name in reversed(more):
+        (answer / name / "0").mkdir(parents=True)
+        (answer / name / "0/00000.png").write_bytes(b"")
+    assert [fault.partition(":")[0] for fault in faults_of(answer, split)] == more
+
+
 def test_folders_with_nearly_right_names(answer, split):
     (answer / "dogs").rename(answer / "Dogs")
     for id in ("0", "2", "10"):
