@@ -66,6 +66,9 @@ SHAPES = (
     Shape("a frame to itself, 16 objects", 16, 1, 4096, 4096, 256),
     Shape("a frame to itself, one object", 1, 1, 4096, 4096, 256),
     Shape("image encoder, global, 8 frames", 8, 8, 4096, 4096, 72),
+    Shape("image encoder, windows of stage 1, 8 frames", 8192, 2, 64, 64, 72),
+    Shape("image encoder, windows of stage 2, 8 frames", 8192, 4, 16, 16, 72),
+    Shape("image encoder, windows of stage 3, 8 frames", 128, 8, 256, 256, 72),
     Shape("InternViT-6B, 20 frames", 20, 25, 1025, 1025, 128),
 )
 REHEARSED = (

@@ -19,8 +19,6 @@ from transformers import DynamicCache, PreTrainedModel
 from submission.models.finite import FiniteOutputs
 from submission.models.sam2.attention_kernel import UNPLANNED
 
-FORCED_ANSWER_ENDS = -1  # never a token id
-
 
 @dataclass(frozen=True)
 class Decoding:

@@ -60,7 +60,7 @@ class MemoryReader:
         self.rotations = [cross.freqs_cis.to(device) for cross in self.crosses]
         slots = network.maskmem_tpos_enc[:, 0]  # (slots, 1, K)
         self.times = [  # per layer (slots, S*S, C): what a slot adds to the keys
-            _rotate(
+            rotate(
                 F.linear(slots, cross.k_proj.weight).expand(-1, self.place.shape[1], -1), rotation
             )
             for cross, rotation in zip(self.crosses, self.rotations, strict=True)
@@ -71,7 +71,7 @@ class MemoryReader:
         """Turn a memory map (B, K, S, S) into each layer's keys, not yet placed in time."""
         placed = self._tokens(memory) + self.place
         return tuple(
-            _rotate(cross.k_proj(placed), rotation)
+            rotate(cross.k_proj(placed), rotation)
             for cross, rotation in zip(self.crosses, self.rotations, strict=True)
         )
 
@@ -135,12 +135,12 @@ class MemoryReader:
     def _ask(self, index: int, state: Tensor) -> _Asking:
         layer, cross = self.layers[index], self.crosses[index]
         state = state + self._attend_to_itself(index, layer.norm1(state))
-        return _Asking(state, _rotate(cross.q_proj(layer.norm2(state)), self.rotations[index]))
+        return _Asking(state, rotate(cross.q_proj(layer.norm2(state)), self.rotations[index]))
 
     def _attend_to_itself(self, index: int, tokens: Tensor) -> Tensor:
         """Self-attention of a layer over the places of a frame, (1 or B, S*S, C)."""
         own, rotation = self.layers[index].self_attn, self.rotations[index]
-        query, key = (_rotate(turn(tokens), rotation) for turn in (own.q_proj, own.k_proj))
+        query, key = (rotate(turn(tokens), rotation) for turn in (own.q_proj, own.k_proj))
         attend = self.kernels.of(len(tokens)).within
         seen: Tensor = own.out_proj(attend(query, key, own.v_proj(tokens)))
         return seen
@@ -157,7 +157,7 @@ def as_tokens(maps: Tensor) -> Tensor:
     return maps.flatten(2).transpose(1, 2)
 
 
-def _rotate(tokens: Tensor, rotation: Tensor) -> Tensor:
+def rotate(tokens: Tensor, rotation: Tensor) -> Tensor:
     """Apply 2-D rotary encoding: tokens (..., S*S, C), rotation (S*S, C/2) complex, in float32."""
     pairs = torch.view_as_complex(tokens.float().view(*tokens.shape[:-1], -1, 2))
     return torch.view_as_real(pairs * rotation).flatten(-2).to(tokens.dtype)
