@@ -81,10 +81,13 @@ class _MetaReader:
             self.fault("the video has no frames", video)
         usable: list[str] = []
         seen: set[str] = set()
+        if strange := [frame for frame in value if not isinstance(frame, str)]:
+            what = f"must be text such as 00000, not {_kind(strange[0])}"
+            self.fault(f"{len(strange)} of {len(value)} frame names {what}", video)
         for frame in value:
             if not isinstance(frame, str):
-                self.fault(f"a frame name must be text, not {_kind(frame)}", video)
-            elif reason := name_fault(frame):
+                continue
+            if reason := name_fault(frame):
                 self.fault(f"frame: {reason}", video)
             elif frame in seen:
                 self.fault(f"frame {frame} is listed more than once", video)

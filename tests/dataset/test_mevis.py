@@ -165,7 +165,7 @@ def test_repeated_keys_are_found_although_json_would_hide_them(split_folder):
         (lambda videos: videos.update(dogs=[]), "video dogs: it must be an object"),
         (lambda videos: videos["dogs"].update(frames=[]), "video dogs: the video has no frames"),
         (lambda videos: videos["dogs"].pop("frames"), '"frames" must be a list'),
-        (lambda videos: videos["dogs"].update(frames=[0]), "a frame name must be text"),
+        (lambda videos: videos["dogs"].update(frames=[0, 1]), "2 of 2 frame names must be text"),
         (lambda videos: videos["dogs"]["frames"].append("00000"), "listed more than once"),
         (lambda videos: videos["dogs"].update(expressions={}), "the video has no expressions"),
         (lambda videos: videos["dogs"].update(expressions=[]), '"expressions" must be an object'),
