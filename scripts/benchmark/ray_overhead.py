@@ -20,7 +20,8 @@ from statistics import median
 from submission.dataset.frames import open_frames
 from submission.dataset.mevis import read_split
 from submission.masks.store import PredictionStore
-from submission.pipeline.predict import claim_all, predict
+from submission.pipeline.claim import claim_all
+from submission.pipeline.predict import predict
 from submission.pipeline.predict_together import predict_together
 from submission.pipeline.prepare import Prepared, prepare
 from submission.pipeline.team import open_team

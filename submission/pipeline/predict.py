@@ -60,36 +60,6 @@ class Predicted:
             )
 
 
-def claim_all(
-    prepared: Prepared, store: PredictionStore, reporter: Reporter, *, mend: bool = False
-) -> int:
-    """Refuse, before any work, a store that was filled by other settings, weights, code or data.
-
-    Answers that cost nothing to make again are thrown away instead, with a line. With `mend`
-    damaged records are made again; returns how many answers had to go for it.
-
-    An expert that reads what others have stored is asked after them: their identity is part of its
-    own.
-    """
-    lost = 0
-    asked = {expert.name: expert for expert in prepared.experts}
-    while asked:
-        ready = [one for one in asked.values() if not asked.keys() & set(one.after())]
-        for expert in ready:
-            if expert.name in prepared.outdated:
-                reporter.say(f"expert {expert.name}: its files have changed and are read again")
-                store.forget(expert.name, prepared.outdated[expert.name])
-            if gone := len(store.claim(expert.name, expert.identity(), mend=mend)):
-                reporter.warn(
-                    f"expert {expert.name}: its record was damaged, and {gone} predictions do not "
-                    "say what made them: they are made again"
-                )
-                lost += gone
-            store.unanswered(expert.name, prepared.split)
-            del asked[expert.name]
-    return lost
-
-
 def predict(
     prepared: Prepared, source: FrameSource, store: PredictionStore, reporter: Reporter
 ) -> Predicted:

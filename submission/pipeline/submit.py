@@ -15,10 +15,11 @@ from submission.files.removal import remove_others
 from submission.gate.lines import gate_lines, gate_warnings
 from submission.output.check import Verdict
 from submission.pipeline.check import CHECK_UNITS, check_run
+from submission.pipeline.claim import answers_to_take, claim_all
 from submission.pipeline.mend import drop_damaged
 from submission.pipeline.pack import PACK_UNITS, pack
 from submission.pipeline.plan import NO_GRAPHS, Plan, make_plan
-from submission.pipeline.predict import claim_all, predict
+from submission.pipeline.predict import predict
 from submission.pipeline.predict_together import predict_together
 from submission.pipeline.prepare import NOT_KNOWN_YET, Prepared, Site, prepare
 from submission.pipeline.report import report
@@ -88,6 +89,8 @@ class Run:
         if self.mend:
             drop_damaged(self.recipe, self.split, self.folder.store, self.reporter, dry=True)
         prepared = self._prepare()
+        for words in answers_to_take(prepared, self.folder.store):
+            self.reporter.say(words)
         named = dict.fromkeys(n for expert in prepared.experts for n in expert.checkpoints())
         locked = [name for name in named if self.weights.lock.find(name)]
         plan = make_plan(prepared, self.recipe.png)
@@ -140,7 +143,7 @@ class Run:
         if prepared.compute.compile != "off" and prepared.gpu is None:
             self.reporter.warn(NO_GRAPHS)
         if claim_all(prepared, store, self.reporter, mend=self.mend):
-            prepared = self._prepare(site, to_run=True)  # with what had to go
+            prepared = self._prepare(site, to_run=True)  # with what came or went
         self.reporter.plan(prepared.num_masks)
         with self._timed("predict") as record:
             if team is None:

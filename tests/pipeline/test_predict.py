@@ -13,7 +13,8 @@ from submission.experts.model_cache import ModelCache
 from submission.experts.scheduling import Pass, Schedule
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
-from submission.pipeline.predict import Predicted, claim_all, predict
+from submission.pipeline.claim import claim_all
+from submission.pipeline.predict import Predicted, predict
 from submission.pipeline.prepare import Prepared
 from submission.terminal.progress import Reporter
 from submission.video.transforms import FrameRequest, Squash
@@ -191,6 +192,20 @@ class Reader(Watcher):
     def predict(self, video, session):
         stored = [self.store.read(self.source, video, one) for one in video.expressions]
         return iter(list(zip(video.expressions, stored, strict=True)))
+
+
+def test_what_is_wrong_with_all_experts_is_told_at_once(store, split):
+    for name in ("a", "c"):
+        store.claim(name, {"settings": "others"})
+        store.write(name, "dogs", "2", Prediction("", Track.empty(split.videos[0].size, 1)))
+    experts = [Watcher("a"), Watcher("b"), Watcher("c")]
+    run = prepared([[(one, split.videos) for one in experts]], split)
+    with pytest.raises(InputError) as told:
+        claim_all(run, store, Reporter("quiet"))
+    text = str(told.value)
+    assert f"{store.folder / 'a'}: these predictions" in text
+    assert f"{store.folder / 'c'}: these predictions" in text
+    assert str(store.folder / "b") not in text
 
 
 def test_an_expert_reads_what_another_has_stored(store, split):

@@ -18,7 +18,8 @@ from submission.experts import registry
 from submission.experts.expert import Expert
 from submission.masks.store import PredictionStore
 from submission.pipeline.agreement import agreement, difference_in_words
-from submission.pipeline.predict import claim_all, predict
+from submission.pipeline.claim import claim_all
+from submission.pipeline.predict import predict
 from submission.pipeline.predict_together import predict_together
 from submission.pipeline.prepare import Site, prepare
 from submission.pipeline.submit import Run
