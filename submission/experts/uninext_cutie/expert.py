@@ -4,62 +4,44 @@ The second expert of the paper's ensemble, built from public parts (docs/uninext
 weights that the paper tuned on MeViS were never published, so its 58.93 J&F is out of reach.
 """
 
-import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field
 
 from submission.code_digest import prediction_code
-from submission.compute import Count
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.experts.opened import faults_of_opening
-from submission.experts.out_of_memory import with_less
-from submission.experts.propagate.by_cutie import BASE, KeyFrame, Propagator
+from submission.experts.propagate.by_cutie import KeyFrame, Propagator
 from submission.experts.uninext_cutie.cost import UninextCost
-from submission.experts.uninext_cutie.key_frames import Fusion, best_frames, fuse
+from submission.experts.uninext_cutie.finding import Found, find
+from submission.experts.uninext_cutie.key_frames import best_frames, fuse
+from submission.experts.uninext_cutie.settings import Settings
 from submission.masks.store import Prediction
 from submission.masks.track import Track
-from submission.models.cutie.settings import STRIDE, CutieSettings
+from submission.models.cutie.settings import CutieSettings
 from submission.models.single_file import weights_file
 from submission.models.uninext.config import FRAME_SIZE, UninextConfig, read_config
 from submission.models.uninext.released import RELEASED
 from submission.models.uninext.tokenizer import BESIDE, VOCABULARY, find_vocabulary
 from submission.models.workload import Limits, Stages
 from submission.video.session import VideoSession
-from submission.video.transforms import Frame, FrameRequest
+from submission.video.transforms import FrameRequest
 from submission.weights.converted import as_safetensors
 from submission.weights.hashes import hash_files
 
 if TYPE_CHECKING:
     from submission.models.cutie.model import Cutie
-    from submission.models.uninext.model import Detection, Sentences, Uninext
+    from submission.models.uninext.model import Uninext
 
-SCORE_DIGITS = 4  # of a frame's score in the stored prediction
 AT_ONCE = 16  # sentences that look at a frame together, at most, on a GPU
-WIDER = 'set dtype = "float32" in [compute]'
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """The keys of its [[expert]], beside name, kind and weight."""
-
-    uninext: Annotated[str, Field(min_length=1)]  # a file, a folder, or a name in weights.lock
-    cutie: Annotated[str, Field(min_length=1)] = BASE  # the same
-    short_side: Annotated[int, Field(ge=STRIDE)] = 480  # pixels; Cutie shrinks larger frames to it
-    mem_every: Count = CutieSettings.mem_every
-    max_mem_frames: Count = CutieSettings.max_mem_frames
-    key_frames: Annotated[int, Field(ge=1, le=15)] = 1  # so many of the best are carried
-    fusion: Fusion = "majority"
 
 
 def build(name: str, settings: Settings, tools: Tools) -> Expert:
@@ -73,14 +55,6 @@ class Models:
 
     uninext: "Uninext"
     cutie: "Cutie"
-
-
-@dataclass(frozen=True)
-class Found:
-    """What UNINEXT found of one expression: a mask and a score for each frame."""
-
-    bits: NDArray[np.uint8]  # (T, H, ceil(W / 8)), packed
-    scores: list[float]
 
 
 class UninextCutie(Expert):
@@ -134,46 +108,10 @@ class UninextCutie(Expert):
         """Answer all expressions of a video; frames, and what is seen of them, are shared."""
         models = self.tools.models.get(self._key, self._load)
         sentences = [expression.sentence for expression in video.expressions]
-        found = self._find(session, models.uninext, sentences, video.name)
+        found = find(session, models.uninext, sentences, video.name, self.tools.reporter)
         keys = [best_frames(one.bits, one.scores, self.settings.key_frames) for one in found]
         carried = self._carry(video, session, models.cutie, found, keys)
         return self._answers(video, found, keys, carried)
-
-    def _find(
-        self, session: VideoSession, model: "Uninext", sentences: Sequence[str], video: str
-    ) -> list[Found]:
-        """Look for every sentence in every frame; a frame is encoded once, a sentence read once."""
-        length, height, width = session.shape
-        read = model.read(sentences)
-        bits = np.zeros((len(sentences), length, height, -(-width // 8)), np.uint8)
-        scores: list[list[float]] = [[] for _ in sentences]
-        for time in range(length):
-            image = session.frames(FrameRequest((time,), FRAME_SIZE))[0]
-            for number, one in enumerate(self._detect(model, image, read, (height, width), video)):
-                if not math.isfinite(one.score):
-                    raise InputError(f"frame {time}: UNINEXT's score is no finite number; {WIDER}")
-                bits[number, time] = np.packbits(one.mask, axis=-1)
-                scores[number].append(round(one.score, SCORE_DIGITS))
-        return [Found(*one) for one in zip(bits, scores, strict=True)]
-
-    def _detect(
-        self, model: "Uninext", image: Frame, read: "Sentences", size: tuple[int, int], video: str
-    ) -> list["Detection"]:
-        """Find what each sentence means on a frame, fewer together where memory is short."""
-
-        def less() -> str:
-            if model.sentences_at_once == 1:
-                raise InputError(
-                    "the GPU's memory does not hold a frame and one sentence; take a smaller "
-                    "checkpoint of UNINEXT"
-                )
-            model.sentences_at_once = -(-model.sentences_at_once // 2)
-            return f"{model.sentences_at_once} sentences at once"
-
-        return with_less(
-            lambda: model.detect(model.encode_image(image), read, size), less, lambda: None,
-            video, self.tools.reporter,
-        )  # fmt: skip
 
     def _carry(
         self, video: Video, session: VideoSession, model: "Cutie", found: Sequence[Found],
