@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -157,6 +157,26 @@ def test_work_beside_begins_after_what_was_before_and_is_joined_before_what_foll
     assert told[-2:] == ["second waits for main", work]
 
 
+def test_a_batch_that_found_no_memory_is_waited_for_too(watch, monkeypatch):
+    told: list[str] = []
+    main, second = Stream("main", told), Stream("second", told)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: main)
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+    monkeypatch.setattr("submission.models.sam2.image_features._second_stream", lambda _: second)
+    monkeypatch.setattr(FrameFeatures, "_stay", lambda self: True)
+    features = watch()
+    features._beside = Beside(torch.device("cuda"))
+
+    def full(group):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(features, "_levels", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        features.begin(range(8))
+    features.close()
+    assert told == ["second waits for main", "main waits for second"]
+
+
 @pytest.fixture
 def watch_ahead(watch, monkeypatch):
     """The features of a video whose first batches are encoded ahead."""
@@ -195,3 +215,18 @@ def test_without_a_second_stream_images_are_made_ahead_and_nothing_else(watch):
     features.begin(range(8))
     assert features.encoded == 0
     assert features.loader.held > 0
+
+
+def test_a_call_that_fails_ends_what_it_began(sa2va, frames, monkeypatch):
+    closed = []
+    monkeypatch.setattr(FrameFeatures, "close", lambda self: closed.append(self))
+
+    def fail(*arguments, **named):
+        named["meanwhile"]()
+        raise RuntimeError
+
+    model = Sa2VA(sa2va.backbone)
+    monkeypatch.setattr(model, "ask", fail)
+    with pytest.raises(RuntimeError):
+        model.segment(frames, ["the dog"])
+    assert len(closed) == 1

@@ -11,7 +11,7 @@ then differ in single pixels, because memory is rounded to bfloat16 (tests bound
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -223,8 +223,11 @@ class Sa2VA:
             raise InputError(
                 f"frames must be uint8 of shape (T, H, W, 3), not {frames.dtype} {frames.shape}"
             )
-        with ThreadPoolExecutor(RESIZERS) as pool:
-            yield self.watch(FrameLoader(frames.__getitem__, frames.shape[:3], pool))
+        with (
+            ThreadPoolExecutor(RESIZERS) as pool,
+            closing(self.watch(FrameLoader(frames.__getitem__, frames.shape[:3], pool))) as video,
+        ):
+            yield video
 
     def _refuse_contradictions(self, settings: Settings) -> None:
         faults = [

@@ -120,9 +120,12 @@ class FrameFeatures:
             self._begun[start] = self._beside.run(partial(self._levels, self._group(start)))
 
     def join(self) -> None:
-        """What the device is given from here on runs after all that was begun."""
-        if self._begun:
-            self._beside.join(level for one in self._begun.values() for level in _levels(one))
+        """What the device is given from here on runs after all that was begun.
+
+        Also where nothing of it is here, because memory ran out in the middle of a batch: a part of
+        it that was recorded is in memory that is replayed into next.
+        """
+        self._beside.join(level for one in self._begun.values() for level in _levels(one))
 
     def each(self, times: Sequence[int], *, again: bool) -> Iterator[tuple[int, ImageFeatures]]:
         """Give the features of the frames at `times`, in this order.
