@@ -7,11 +7,18 @@ SubmissionError            everything the command line turns into one sentence
 └── FaultyResult           the work was done, but its result has faults           exit status 1
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 FAULTS_SHOWN = 50  # lines on the terminal; the complete list is kept in `faults`
+# How libraries say that a GPU's memory is used up where it is not torch's: the driver, cuBLAS and
+# cuDNN for handles, kernels, workspaces and pinned host memory.
+_SAID_OTHERWISE = re.compile(
+    r"CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED"
+    r"|CUDNN_STATUS_(ALLOC_FAILED|INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)"
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -74,3 +81,10 @@ def list_faults(summary: str, faults: Sequence[Fault], advice: str = "") -> str:
     if len(faults) > FAULTS_SHOWN:
         lines.append(f"  ... and {len(faults) - FAULTS_SHOWN} more")
     return "\n".join([*lines, *([advice] if advice else [])])
+
+
+def lacks_gpu_memory(error: BaseException) -> bool:
+    """Tell whether an error says that a GPU's memory is used up, in torch's words or others'."""
+    if not isinstance(error, RuntimeError):
+        return False
+    return type(error).__name__ == "OutOfMemoryError" or bool(_SAID_OTHERWISE.search(str(error)))

@@ -1,18 +1,12 @@
 """Where a GPU runs out of memory: what was under way is let go, and done again with less."""
 
-import re
 from collections.abc import Callable
 from typing import TypeVar
 
+from submission.errors import lacks_gpu_memory
 from submission.terminal.progress import Reporter
 
 Result = TypeVar("Result")
-# How libraries say it whose memory is not torch's: the driver, cuBLAS and cuDNN for handles,
-# workspaces and pinned host memory. Without words like these an error is a real one.
-SAID_OTHERWISE = re.compile(
-    r"CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED"
-    r"|CUDNN_STATUS_(ALLOC_FAILED|INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)"
-)
 
 
 def with_less(
@@ -30,7 +24,7 @@ def with_less(
         try:
             return attempt()
         except RuntimeError as error:
-            if not (isinstance(error, torch.OutOfMemoryError) or SAID_OTHERWISE.search(str(error))):
+            if not lacks_gpu_memory(error):
                 raise
             words = less()
         # Outside the handler: the error holds on to tensors.

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from submission.errors import InputError, SubmissionError
+from submission.errors import InputError, SubmissionError, lacks_gpu_memory
 from submission.files.whole import write_bytes
 from submission.terminal.progress import Reporter
 
@@ -31,7 +31,7 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_THREADS = "can't start new thread"
 # As torch says it, which is not loaded here.
-_NO_GPU_MEMORY, _NO_CPU_MEMORY = "OutOfMemoryError", "DefaultCPUAllocator: can't allocate memory"
+_NO_CPU_MEMORY = "DefaultCPUAllocator: can't allocate memory"
 _SHOW_CURSOR = b"\x1b[?25h"  # a live bar hides it
 
 
@@ -134,7 +134,7 @@ def _about_file(error: OSError) -> str:
 
 
 def _want_of_means(error: BaseException) -> str | None:
-    if type(error).__name__ == _NO_GPU_MEMORY:
+    if lacks_gpu_memory(error):
         return (
             "the memory of the GPU is used up, most likely by another process beside this one: "
             "look at nvidia-smi. What is finished is kept: run the same command where more is free"

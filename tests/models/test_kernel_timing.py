@@ -114,6 +114,9 @@ def test_a_kernel_that_refuses_is_left_out_and_a_full_gpu_ends_the_timing(clock)
     clock.seconds["wide"] = few_only
     assert choose_by_time([WIDE, NARROW], KEYS, SIZES).name == "wide"
     assert clock.asked[-1] == ("wide", 4)
+    known = len(clock.asked)
+    choose_by_time([WIDE, NARROW], KEYS, SIZES)
+    assert len(clock.asked) == 2 * known  # the next may find more room
     clock.seconds["narrow"] = lambda objects: float("inf")
     other = AttentionKernel("other", False, attend_fused, attend_fused)
     clock.seconds["other"] = lambda objects: 9.0 * objects
@@ -142,3 +145,11 @@ def test_a_real_clock_times_real_kernels(monkeypatch, tmp_path):
         count: {"wide", "narrow"} for count in kernel_timing.OBJECTS
     }
     assert choose_by_time([WIDE, NARROW], KEYS, SIZES).few in (WIDE, NARROW)
+
+
+def test_a_kernel_that_finds_no_memory_of_the_driver_has_not_refused():
+    def full(queries, keys, values):
+        raise RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be")
+
+    full_kernel = AttentionKernel("full", False, full, full)
+    assert kernel_timing.time_kernels([WIDE, full_kernel], KEYS, SIZES) == {}

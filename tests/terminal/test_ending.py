@@ -78,6 +78,7 @@ def test_the_traceback_goes_elsewhere_where_no_run_is(check_words, tmp_path, mon
             "the memory of this machine",
         ),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), "look at nvidia-smi"),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors"), "look at nvidia-smi"),
     ],
 )
 def test_want_of_means_is_named(check_words, monkeypatch, capsys, error, words):

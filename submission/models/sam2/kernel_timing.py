@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from submission.errors import lacks_gpu_memory
 from submission.files.user_cache import cache_folder, keep, read_memory
 from submission.models.sam2.attention import AttentionKernel, Kernels, for_any_number
 from submission.models.sam2.sizes import GroundingConfig
@@ -33,7 +34,7 @@ def choose_by_time(
     """Choose the quickest of `kernels` for keys like `like` (..., C), for few objects and for many.
 
     A single kernel is taken as it is. So is the first one where nothing can be timed, because the
-    GPU's memory is full; that is not remembered.
+    GPU's memory is full; that is not remembered, nor is what could be timed in part.
     """
     if len(kernels) == 1:
         return for_any_number(kernels[0])
@@ -47,7 +48,8 @@ def choose_by_time(
         times = _recall(file, key, order) or fresh
         if not times:
             return for_any_number(kernels[0])
-        keep(file, {key: times})
+        if len(times) == len(OBJECTS):  # else a full GPU would decide for an empty one
+            keep(file, {key: times})
     few, many, many_from = pick(times, order)
     return Kernels(named[few], named[many], many_from)
 
@@ -84,7 +86,9 @@ def time_kernels(kernels: Sequence[AttentionKernel], like: Tensor, sizes: Ground
     for objects in OBJECTS:
         try:
             times[objects] = {one.name: _seconds(one, objects, like, sizes) for one in kernels}
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not lacks_gpu_memory(error):
+                raise
             break
     willing = {
         one.name for one in kernels if all(found[one.name] < inf for found in times.values())
@@ -112,9 +116,9 @@ def _seconds(kernel: AttentionKernel, objects: int, like: Tensor, sizes: Groundi
 
     try:
         return min(_clock(look, like.device) for _ in range(WARM_UP + ROUNDS))
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError:
+    except RuntimeError as error:
+        if lacks_gpu_memory(error):  # the driver's, too, which loads a kernel when it is first run
+            raise
         return inf
 
 
