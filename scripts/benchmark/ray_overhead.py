@@ -25,7 +25,8 @@ from submission.pipeline.predict import predict
 from submission.pipeline.predict_together import predict_together
 from submission.pipeline.prepare import Prepared, prepare
 from submission.pipeline.team import open_team
-from submission.pipeline.worker import Order, make_worker, words_for
+from submission.pipeline.wire import Order, words_for
+from submission.pipeline.worker import make_worker
 from submission.recipes.find import read_recipe
 from submission.recipes.parse import parse_recipe
 from submission.recipes.recipe import Recipe

@@ -19,7 +19,7 @@ from submission.masks.writer import PredictionWriter
 from submission.pipeline.predict import Predicted, listed, rounds_of, tell_faults
 from submission.pipeline.prepare import Prepared
 from submission.pipeline.team import Team
-from submission.pipeline.worker import ByExpert, Done, Order
+from submission.pipeline.wire import ByExpert, Done, Order
 from submission.terminal.progress import Reporter
 
 

@@ -16,7 +16,7 @@ from submission.errors import InputError
 from submission.experts.expert import Expert
 from submission.pipeline.agreement import agreement, difference_in_words
 from submission.pipeline.prepare import Site
-from submission.pipeline.worker import Done, site_from_json, words_for
+from submission.pipeline.wire import Done, site_from_json, words_for
 from submission.recipes.recipe import Recipe
 from submission.terminal.progress import Reporter
 from submission.weights.folders import Weights

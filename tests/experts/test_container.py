@@ -17,7 +17,8 @@ from submission.errors import FaultyInput, InputError
 from submission.experts.container import one_pass
 from submission.experts.container.expert import Settings, gpus_of
 from submission.experts.container.job import read_scores
-from submission.pipeline.worker import Order, Worker, words_for
+from submission.pipeline.wire import Order, words_for
+from submission.pipeline.worker import Worker
 from submission.recipes.find import read_recipe
 from submission.weights.folders import Weights
 

@@ -24,14 +24,8 @@ from submission.pipeline.predict_together import predict_together
 from submission.pipeline.prepare import Site, prepare
 from submission.pipeline.submit import Run
 from submission.pipeline.team import Team, refuse_one_gpu
-from submission.pipeline.worker import (
-    SentAnswers,
-    make_worker,
-    site_from_json,
-    site_of_share,
-    site_to_json,
-    words_for,
-)
+from submission.pipeline.wire import site_from_json, site_to_json, words_for
+from submission.pipeline.worker import SentAnswers, make_worker, site_of_share
 from submission.recipes.find import read_recipe
 from submission.terminal.progress import Reporter
 from submission.weights.folders import Weights
