@@ -273,3 +273,25 @@ def test_folders_whose_names_are_no_unicode_are_worked_in(answer, split, tmp_pat
 def test_a_key_set_to_no_unicode_is_a_sentence(submit_words, capsys):
     assert main([*submit_words, "--set", os.fsdecode(b"expert.given.masks=f\xfcr mich")]) == 2
     assert "the recipe has faults" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "last"),
+    [
+        ("KeyboardInterrupt", INTERRUPTED, "Stopped before anything was done."),
+        ("ZeroDivisionError", 1, "ZeroDivisionError"),  # of the kit's own making: it must be seen
+    ],
+)
+def test_a_signal_while_modules_load_is_no_traceback(error, status, last):
+    code = (
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == 'submission.cli': raise {error}\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from submission.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (status, last)
+    assert ("Traceback" in done.stderr) == (status == 1)
