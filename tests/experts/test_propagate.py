@@ -21,7 +21,8 @@ from submission.dataset.frames import open_frames
 from submission.dataset.mevis import read_split
 from submission.errors import InputError
 from submission.experts.expert import ExpertEntry, Tools
-from submission.experts.propagate.by_cutie import KeyFrame, Propagator, _SessionFrames
+from submission.experts.propagate.by_cutie import Propagator
+from submission.experts.propagate.carried import KeyFrame, SessionFrames
 from submission.experts.propagate.expert import Settings, build, choose_key_frames
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.track import Track
@@ -79,7 +80,7 @@ class Session:
 
 
 def test_a_mask_is_shrunk_as_frames_are_and_does_not_vanish():
-    frames = _SessionFrames(Session(), ShortSide(24))
+    frames = SessionFrames(Session(), ShortSide(24))
     mask = np.zeros((60, 100), bool)
     mask[20:40, 50:80] = True
     small = frames.shrink(mask)

@@ -12,7 +12,8 @@ from submission.dataset.records import Video
 from submission.errors import Fault, InputError
 from submission.experts.expert import Resources, Tools
 from submission.experts.opened import faults_of_opening
-from submission.experts.propagate.by_cutie import KeyFrame, Propagated, Propagator
+from submission.experts.propagate.by_cutie import Propagator
+from submission.experts.propagate.carried import KeyFrame, Propagated
 from submission.experts.propagate.sam2_cost import Sam2Cost
 from submission.masks.store import CONFIDENCE_DIGITS
 from submission.models.cutie.settings import CutieSettings

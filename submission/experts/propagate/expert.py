@@ -12,8 +12,9 @@ from submission.compute import Count
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, FaultyInput, InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
-from submission.experts.propagate.by_cutie import BASE, KeyFrame, Propagated, Propagator
+from submission.experts.propagate.by_cutie import BASE, Propagator
 from submission.experts.propagate.by_sam2 import RELEASED, Sam2Propagator
+from submission.experts.propagate.carried import KeyFrame, Propagated
 from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
 from submission.masks.voting import MOST_MEMBERS, vote_tracks

@@ -19,7 +19,8 @@ from submission.dataset.records import Split, Video
 from submission.errors import Fault, InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
 from submission.experts.opened import faults_of_opening
-from submission.experts.propagate.by_cutie import KeyFrame, Propagator
+from submission.experts.propagate.by_cutie import Propagator
+from submission.experts.propagate.carried import KeyFrame
 from submission.experts.uninext_cutie.cost import UninextCost
 from submission.experts.uninext_cutie.finding import Found, find
 from submission.experts.uninext_cutie.key_frames import best_frames, fuse
