@@ -88,13 +88,13 @@ def parts(
 
     def ours(
         size: str, *, key_frames: int, sentences: str, frame: tuple[int, int] = HD,
-        compile: str = "off", traced: int = 0,
+        compile: str = "off", traced: int = 0, first: bool = False,
     ) -> Part:  # fmt: skip
         """Ours alone, the first cases with where their time goes."""
         words = [*case(size, key_frames, sentences, frame), "--repeats", "2"]
         recorded = "" if compile == "off" else ", and with parts recorded"
         name = f"{size}, M = {key_frames}, {frame[0]} x {frame[1]}{recorded}"
-        words += ["--compile", compile, "--traced", str(traced)]
+        words += ["--compile", compile, "--traced", str(traced), *["--first"] * first]
         return Part(name, _python("scripts.benchmark.trace", *words))
 
     def beside_the_plain_loop(size: str) -> Part:
@@ -117,7 +117,7 @@ def parts(
         ours("Sa2VA-8B", key_frames=5, sentences="16,5,1", compile="off,parts", traced=1),
         *(against_public_code("Sa2VA-8B") if checkout else ()),
         ours("Sa2VA-26B", key_frames=20, sentences="16", frame=FULL_HD),
-        ours("Sa2VA-1B", key_frames=5, sentences="16,1"),
+        ours("Sa2VA-1B", key_frames=5, sentences="16,1", first=True),
         beside_the_plain_loop("Sa2VA-8B"),
         script("feeding", "Feeding: JPEG files to stored answers"),
         script("submit_twice", "`submit` of the sample on GPU and CPU"),

@@ -92,6 +92,11 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=REPEATS)
     parser.add_argument("--traced", type=int, default=1000, metavar="N",
                         help="trace the first N cases; a trace takes ten seconds")  # fmt: skip
+    parser.add_argument(
+        "--first",
+        action="store_true",
+        help="trace the first run of each case, too: what a new shape takes",
+    )
     arguments = parser.parse_args(words)
     device = torch.device(settle_device("auto"))
     on_gpu = device.type == "cuda"
@@ -107,6 +112,8 @@ def main(words: Sequence[str] | None = None) -> int:
                 load = Load(clip, sentences(count), arguments.key_frames)
                 case = f"{arguments.size}, M = {arguments.key_frames}, E = {count}"
                 print(f"\n### {case}, {model.attention}, compile {compile}")
+                if arguments.first:
+                    tell_stages(model, load, by_host=True)
                 tell(model, load, arguments.repeats, estimate_of(arguments, count, model))
                 if traced > 0:
                     tell_stages(model, load)
@@ -134,20 +141,34 @@ def tell(model: Sa2VA, load: Load, repeats: int, estimate: float) -> None:
     print(f"\n{times}; peak {size_of(peak.held)}, estimated {size_of(estimate)}", flush=True)
 
 
-def tell_stages(model: Sa2VA, load: Load) -> None:
-    """Trace a case and print what each stage took of the GPU."""
+def tell_stages(model: Sa2VA, load: Load, *, by_host: bool = False) -> None:
+    """Trace a case and print what each stage took, of the GPU and of the host."""
     with named_stages(model), recorded(model.device) as events:
-        _seconds(model, load)
+        taken = _seconds(model, load)
     stages = by_stage(events)
     busy = sum(stage.seconds for stage in stages.values())
-    print(f"\nGPU at work {busy:.3f} s, {sum(s.kernels for s in stages.values())} kernels\n")
-    order = sorted(stages, key=lambda name: -stages[name].seconds)
+    kernels = sum(stage.kernels for stage in stages.values())
+    print(f"\ntraced {taken:.3f} s; GPU at work {busy:.3f} s, {kernels} kernels\n")
+    order = sorted(
+        stages, key=lambda name: -(stages[name].host if by_host else stages[name].seconds)
+    )
     print_table(
         ["stage", "kernels", "s", "host, s", "largest kernels, ms"],
         ([name, str(one.kernels), f"{one.seconds:.3f}", f"{one.host:.3f}", largest(one)]
          for name in order for one in [stages[name]]),
     )  # fmt: skip
+    print(f"\nCalls of the driver that took longest, s (calls): {driver_calls(events)}")
     sys.stdout.flush()
+
+
+def driver_calls(events: Sequence[dict[str, Any]]) -> str:
+    """What the host spent in the driver: memory, modules, launches, waiting."""
+    taken: dict[str, list[float]] = defaultdict(list)
+    for event in events:
+        if event.get("cat") in ("cuda_runtime", "cuda_driver"):
+            taken[event["name"]].append(event["dur"] / 1e6)
+    order = sorted(taken, key=lambda name: -sum(taken[name]))[:SHOWN]
+    return "; ".join(f"{name} {sum(taken[name]):.3f} ({len(taken[name])})" for name in order)
 
 
 def largest(stage: Stage) -> str:
