@@ -122,6 +122,10 @@ def _about_file(error: OSError) -> str:
     what = f"{where}: {error.strerror or error}"
     if error.errno == errno.EISDIR and error.filename:
         what += "; a file of the kit belongs there: move that folder away, or delete it"
+    if error.errno == errno.EROFS:
+        what += "; nothing can be written there: name another place with --run or --out"
+    if error.errno == errno.EACCES:
+        what += "; this user may not: ls -l shows who may. Change that, or name another place"
     if error.errno in _NO_ROOM and error.filename:
         folder = Path(where).absolute()
         there = next(place for place in (folder, *folder.parents) if place.is_dir())

@@ -61,11 +61,12 @@ class Reporter:
 
     def __enter__(self) -> Self:
         if self.mode == "bar":
+            plain = self._console.options.ascii_only
             self._bar = Progress(
-                TextColumn("{task.description}", markup=False, table_column=_yielding(5)),
-                BarColumn(None, table_column=_yielding(1)), TaskProgressColumn(),
+                TextColumn("{task.description}", markup=False, table_column=_yielding(5, plain)),
+                BarColumn(None, table_column=_yielding(1, plain)), TaskProgressColumn(),
                 TimeElapsedColumn(), TextColumn("eta"), TimeRemainingColumn(),
-                TextColumn("{task.fields[facts]}", markup=False, table_column=_yielding(6)),
+                TextColumn("{task.fields[facts]}", markup=False, table_column=_yielding(6, plain)),
                 console=self._console, transient=True, expand=True, speed_estimate_period=120,
             )  # fmt: skip
             self._bar.start()
@@ -251,9 +252,12 @@ def stopwatch(seconds: dict[str, float], stage: str) -> Iterator[None]:
         seconds[stage] = round(seconds.get(stage, 0.0) + time.perf_counter() - started, 3)
 
 
-def _yielding(ratio: int) -> Column:
-    """A column that takes its share of what is left, and is cut where that is too little."""
-    return Column(ratio=ratio, no_wrap=True, overflow="ellipsis")
+def _yielding(ratio: int, ascii_only: bool) -> Column:
+    """A column that takes its share of what is left, and is cut where that is too little.
+
+    A terminal that knows ASCII only would show the dots of the cut as a code of six letters.
+    """
+    return Column(ratio=ratio, no_wrap=True, overflow="crop" if ascii_only else "ellipsis")
 
 
 def _duration(seconds: float) -> str:

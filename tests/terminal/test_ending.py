@@ -105,6 +105,23 @@ def test_a_full_disk_names_file_folder_and_what_to_do(submit_words, tmp_path, mo
     assert "make room and run the same command again" in said
 
 
+@pytest.mark.parametrize(
+    ("code", "cure"),
+    [(errno.EROFS, "name another place with --run"), (errno.EACCES, "ls -l shows who may")],
+)
+def test_what_may_not_be_written_names_the_file_and_a_cure(
+    submit_words, tmp_path, monkeypatch, capsys, code, cure
+):
+    def refuse(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    assert main(submit_words) == 2
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if os.strerror(code) in one]
+    assert line.startswith(f"{tmp_path}/out/")
+    assert cure in line
+
+
 def test_a_reader_that_has_enough_is_no_error():
     words = [sys.executable, "-m", "submission", "recipes"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

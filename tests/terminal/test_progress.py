@@ -1,5 +1,6 @@
 """What a run says while it works, in each of its modes."""
 
+import io
 import json
 import os
 import re
@@ -83,6 +84,24 @@ def test_times_never_give_way_to_names(monkeypatch, capsys, columns):
             line.startswith("loading Sa2VA-26B ") and line.endswith("52 GB") for line in lines
         )
         assert any("answers 24/120" in line for line in lines)
+
+
+@pytest.mark.parametrize(("encoding", "dots"), [("ascii", False), ("utf-8", True)])
+def test_a_terminal_that_knows_only_ascii_gets_only_that(monkeypatch, encoding, dots):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace")
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with Reporter("bar") as reporter:
+        reporter.plan(100)
+        reporter.stage("predict 1/2 sa2va-8b-uniform20, sa2va-8b-uniform8")
+        reporter.advance(25, "answers 24/120, video 3/20, 12.5 masks/s")
+        reporter._bar.refresh()
+    terminal.flush()
+    shown = terminal.buffer.getvalue().decode(encoding)
+    assert "predict 1/2" in shown
+    assert "\\u" not in shown
+    assert ("\N{HORIZONTAL ELLIPSIS}" in shown) is dots
 
 
 def test_a_stage_that_failed_has_its_seconds_too():
