@@ -8,11 +8,12 @@ SubmissionError            everything the command line turns into one sentence
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 FAULTS_SHOWN = 50  # lines on the terminal; the complete list is kept in `faults`
+_NUMBER = re.compile(r"\d+")
 # How libraries say that a GPU's memory is used up where it is not torch's: the driver, cuBLAS and
 # cuDNN for handles, kernels, workspaces and pinned host memory.
 _SAID_OTHERWISE = re.compile(
@@ -76,11 +77,28 @@ def faults_of(error: InputError) -> list[Fault]:
 
 
 def list_faults(summary: str, faults: Sequence[Fault], advice: str = "") -> str:
-    """Return a summary line, one line for each of the first faults, and what to do next."""
-    lines = [summary, *(f"  {fault}" for fault in faults[:FAULTS_SHOWN])]
-    if len(faults) > FAULTS_SHOWN:
-        lines.append(f"  ... and {len(faults) - FAULTS_SHOWN} more")
-    return "\n".join([*lines, *([advice] if advice else [])])
+    """Return a summary line, one line for each of the first faults, and what to do next.
+
+    Where there are too many, some of each kind are told: none hides behind a hundred of another.
+    """
+    told = [f"  {line}" for line in _first_of_each(faults)]
+    return "\n".join([summary, *told, *([advice] if advice else [])])
+
+
+def _first_of_each(faults: Sequence[Fault]) -> Iterator[str]:
+    if len(faults) <= FAULTS_SHOWN:
+        yield from map(str, faults)
+        return
+    kinds: dict[str, list[Fault]] = {}  # alike but for numbers
+    for fault in faults:
+        kinds.setdefault(_NUMBER.sub("0", fault.what), []).append(fault)
+    share = max(1, FAULTS_SHOWN // len(kinds))
+    for alike in list(kinds.values())[:FAULTS_SHOWN]:
+        yield from map(str, alike[:share])
+        if more := len(alike[share:]):
+            yield f"... and {more} more like this, up to {alike[-1].where}"
+    if len(kinds) > FAULTS_SHOWN:
+        yield f"... and {len(kinds) - FAULTS_SHOWN} more kinds of faults"
 
 
 def lacks_gpu_memory(error: BaseException) -> bool:

@@ -209,4 +209,8 @@ def test_compare_says_what_moved_between_experts_of_one_run(run, capsys):
     assert "+0.00 points of J&F over 4 sentences, 0 better and 0 worse" in capsys.readouterr().out
     assert main([*words, "--result", "third"]) == 2
     assert main(["compare", str(run.path / "none"), str(run.path)]) == 2
-    assert "no such score" in capsys.readouterr().err
+    assert f"{run.path / 'none'}: no such run" in capsys.readouterr().err
+    run.score.unlink()
+    assert main(["compare", str(run.path), str(run.path)]) == 2
+    made = f"no such score; make it with: mevis-submission score {run.path}"
+    assert capsys.readouterr().err.rstrip().endswith(made)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from submission.dataset.records import DataNames, Split
 from submission.dataset.selection import Selection
-from submission.errors import Fault, FaultyResult, InputError
+from submission.errors import Fault, FaultyInput, FaultyResult, InputError
 from submission.files.strict_json import read_json
 from submission.pipeline.bring_back import HandedIn, bring_back
 from submission.pipeline.check import CHECK_UNITS, check_files, check_run, keep_verdict
@@ -18,12 +18,9 @@ from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
 from submission.terminal.progress import Reporter
 from submission.upload import preflight
-from submission.upload.answers import (
-    Competition,
-    Phase,
-)
+from submission.upload.answers import Competition, Phase
 from submission.upload.codabench import Codabench
-from submission.upload.competitions import SERVER, misfits, profiles
+from submission.upload.competitions import SERVER, Profile, misfits, profiles
 from submission.upload.credentials import sign_in
 from submission.upload.journal import NAME as JOURNAL
 from submission.upload.journal import Attempt, Journal, Target, ZipFile, read_zip
@@ -79,7 +76,12 @@ class Upload:
         if self.call.competition is None:
             raise InputError("--competition NUMBER is missing; known numbers are in docs/upload.md")
         file = read_zip(self.zip)
-        self._sign_in()
+        try:
+            self._sign_in()
+        except InputError as error:
+            if dry:
+                self._look_without_server(data, error)
+            raise
         competition = self.server.competition(self.call.competition)
         phase = preflight.choose_phase(competition, self.call.phase)
         target = Target(self.server.http.server, competition.id, phase.id)
@@ -171,15 +173,29 @@ class Upload:
             )
         return attempt
 
+    def _look_without_server(self, data: DataNames, error: InputError) -> NoReturn:
+        """Raise what is wrong with the zip itself, else that only the server was not asked."""
+        split = read_data(data, Selection(), self.reporter)
+        profile, faults = self._faults_here(split)
+        if faults:
+            raise FaultyInput(f"{self.zip}: not uploaded, nor asked about: {error}", faults)
+        self._check(split, require_team=profile is not None and profile.team)
+        raise InputError(f"{self.zip}: no faults, but the server was not asked: {error}") from error
+
+    def _faults_here(self, split: Split) -> tuple[Profile | None, list[Fault]]:
+        """What is known of the competition without asking, and what speaks against the split."""
+        is_known = self.server.http.server == SERVER
+        profile = profiles().get(self.call.competition or 0) if is_known else None
+        faults = misfits(profile, split) if profile else []
+        faults += [Fault(str(self.zip), "the run is a part of the split")] * self._is_part()
+        return profile, faults
+
     def _prepare(
         self, data: DataNames, competition: Competition, phase: Phase, file: ZipFile
     ) -> list[str]:
         """Check everything; return what will be done."""
-        is_known = self.server.http.server == SERVER
-        profile = profiles().get(competition.id) if is_known else None
         self.split = split = read_data(data, Selection(), self.reporter)
-        faults = misfits(profile, split) if profile else []
-        faults += [Fault(str(self.zip), "the run is a part of the split")] * self._is_part()
+        profile, faults = self._faults_here(split)
         standing = preflight.look(self.server, self.account, competition, phase)
         preflight.refuse_faults(standing, file, self.call.answers, faults)
         self._check(split, require_team=profile is not None and profile.team)

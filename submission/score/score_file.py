@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,7 +129,11 @@ def _as_value(split: Split, results: Mapping[str, Score], official: bool) -> dic
 def read_scores(path: Path) -> Scores:
     """Read a score.json; raise InputError when there is none or it is none."""
     if not path.is_file():
-        raise InputError(f"{path}: no such score; make it with: mevis-submission score")
+        run = path.parent if path.suffix else path
+        if not run.is_dir():
+            raise InputError(f"{run}: no such run; give the folder of a scored run")
+        command = shlex.join(["mevis-submission", "score", str(run)])
+        raise InputError(f"{path}: no such score; make it with: {command}")
     try:
         return _parse(read_json(path))
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -329,6 +329,10 @@ def test_the_terminal_gets_the_first_faults_and_the_json_all(answer, split):
     verdict = check(answer, split)
     assert "... and 150 more" in verdict.summary()
     assert len(verdict.to_json()["faults"]) == 200
+    (answer / FRAME).write_bytes(b"")  # the last fault of all, and of a kind of its own
+    told = check(answer, split).summary().splitlines()
+    assert f"{FRAME}: the file is empty" in told[-1]
+    assert "... and 175 more like this, up to " in told[-2]
 
 
 def test_an_archive_that_was_cut_off_or_is_none(archive, split, tmp_path):

@@ -93,6 +93,18 @@ def test_a_zip_with_faults_is_not_sent(desk):
     assert desk.server.calls("POST", ".") == []
 
 
+def test_a_dry_run_without_a_login_looks_at_the_zip(desk, monkeypatch):
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    with pytest.raises(InputError, match=r"no faults, but the server was not asked: no login"):
+        desk.send(dry=True)
+    (desk.run / "submission.zip").write_bytes(b"PK no zip at all")
+    with pytest.raises(FaultyResult, match="not a zip"):
+        desk.send(dry=True)
+    with pytest.raises(InputError, match=r"^no login"):  # without --dry-run nothing goes before it
+        desk.send()
+
+
 @pytest.mark.parametrize("ending", ["", "/"])
 def test_a_v2_zip_is_not_sent_to_a_v1_competition(desk, monkeypatch, ending):
     from submission.upload.competitions import profiles
