@@ -149,15 +149,15 @@ def tell_stages(model: Sa2VA, load: Load, *, by_host: bool = False) -> None:
     busy = sum(stage.seconds for stage in stages.values())
     kernels = sum(stage.kernels for stage in stages.values())
     print(f"\ntraced {taken:.3f} s; GPU at work {busy:.3f} s, {kernels} kernels\n")
-    order = sorted(
-        stages, key=lambda name: -(stages[name].host if by_host else stages[name].seconds)
-    )
+    taken_by = {name: one.host if by_host else one.seconds for name, one in stages.items()}
+    order = sorted(stages, key=lambda name: -taken_by[name])
     print_table(
         ["stage", "kernels", "s", "host, s", "largest kernels, ms"],
         ([name, str(one.kernels), f"{one.seconds:.3f}", f"{one.host:.3f}", largest(one)]
          for name in order for one in [stages[name]]),
     )  # fmt: skip
-    print(f"\nCalls of the driver that took longest, s (calls): {driver_calls(events)}")
+    if calls := driver_calls(events):
+        print(f"\nCalls of the driver that took longest, s (calls): {calls}")
     sys.stdout.flush()
 
 

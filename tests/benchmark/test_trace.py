@@ -1,6 +1,6 @@
 """Kernels of a trace count for the innermost stage that launched them."""
 
-from scripts.benchmark.trace import ELSEWHERE, by_stage, largest
+from scripts.benchmark.trace import ELSEWHERE, by_stage, driver_calls, largest
 
 
 def launch(correlation: int, at: float, thread: int = 1) -> dict:
@@ -45,6 +45,14 @@ def test_the_host_s_seconds_leave_out_what_lies_within():
 def test_the_largest_kernels_come_first():
     events = [launch(1, 5), launch(2, 6), kernel(1, 1000, "small"), kernel(2, 3000, "large")]
     assert largest(by_stage(events)[ELSEWHERE]) == "large 3.0; small 1.0"
+
+
+def test_what_the_driver_was_asked_is_added_up():
+    names = ("cudaMalloc", "cudaLaunchKernel", "cudaMalloc")
+    events = [{"cat": "cuda_runtime", "name": name, "dur": 1e6} for name in names]
+    assert driver_calls([*events, kernel(1, 5)]) == (
+        "cudaMalloc 2.000 (2); cudaLaunchKernel 1.000 (1)"
+    )
 
 
 def test_a_trace_without_events_has_no_stages():
