@@ -47,17 +47,28 @@ class Program:
             "shm_size": TEMPORARY,  # where the workers of a data loader meet
             "volumes": [*volumes, f"{self.output.resolve()}:/output:rw"],
             "environment": {"HOME": "/tmp", **self.environment},
-            "labels": {LABEL: self._owner()},
+            "labels": {LABEL: _owner_of(self.output)},
         }
 
-    def remove_left_behind(self, client: Any) -> None:
-        """Remove containers that write to the same folder: their kit was killed, they were not."""
-        mine = {"label": f"{LABEL}={self._owner()}"}
+
+def remove_left_behind(client: Any, output: Path) -> None:
+    """Remove containers that write to a folder: their kit was killed, they were not.
+
+    Raises InputError where the engine does not do it: what appears there may be of another image.
+    """
+    mine = {"label": f"{LABEL}={_owner_of(output)}"}
+    try:
         for container in client.containers.list(all=True, filters=mine):
             container.remove(force=True)
+    except NOT_ANSWERING as error:
+        raise InputError(
+            f"a container that was left behind may write to {output}, and the engine does not "
+            f"remove it: {error}"
+        ) from error
 
-    def _owner(self) -> str:
-        return f"{platform.node()}:{self.output.resolve()}"
+
+def _owner_of(output: Path) -> str:
+    return f"{platform.node()}:{output.resolve()}"
 
 
 class Running:
@@ -71,7 +82,7 @@ class Running:
         self._lost = ""  # why nobody knows how it ended
         self._container: Any = None
         try:
-            program.remove_left_behind(client)
+            remove_left_behind(client, program.output)
             user = user_for(client, program.output, is_new=True)
             self._container = client.containers.create(**program.options(user))
             output = self._container.attach(stream=True, logs=True)

@@ -16,7 +16,7 @@ from submission.cli import main
 from submission.errors import FaultyInput, InputError
 from submission.experts.container import one_pass
 from submission.experts.container.expert import Settings, gpus_of
-from submission.experts.container.job import read_scores
+from submission.experts.container.job import JobFolder, read_scores
 from submission.pipeline.wire import Order, words_for
 from submission.pipeline.worker import Worker
 from submission.recipes.find import read_recipe
@@ -228,9 +228,25 @@ def test_an_interrupt_stops_the_container_and_its_finished_videos_are_taken_up(
     assert log.read_text() == "asked cups\nasked dogs\n"
 
 
-def test_a_container_that_outlived_its_kit_is_removed(engine, call):
+def test_a_container_that_outlived_its_kit_is_removed_before_it_is_seen_what_lies_there(
+    engine, call, monkeypatch
+):
     removed = []
-    engine.left_behind = [type("Old", (), {"remove": lambda self, force: removed.append(force)})()]
+
+    class Old:
+        def remove(self, force):
+            removed.append(force)
+            engine.left_behind = []
+
+    engine.left_behind = [Old()]
+    begin = JobFolder.begin
+
+    def begin_slowly(self, *arguments):
+        begin(self, *arguments)
+        if engine.left_behind:  # it goes on writing, as another image or another command has it
+            (self.output / "Annotations/cups/0").mkdir(parents=True)
+
+    monkeypatch.setattr(JobFolder, "begin", begin_slowly)
     assert main(call(ALL)) == 0
     assert removed == [True]
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from submission.compute import Gigabytes
 from submission.container import engine
 from submission.container.hardening import request_gpus
-from submission.container.program import Program, Running
+from submission.container.program import Program, Running, remove_left_behind
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, FaultyInput, InputError
 from submission.experts.container.job import SCORES as SCORES_FILE
@@ -119,6 +119,8 @@ class ContainerExpert(Expert):
         with ExitStack() as stack:
             place = stack.enter_context(self._place())
             folder = stack.enter_context(job_folder(place, self._split))
+            if asked:  # before it is seen what lies there
+                remove_left_behind(engine.connect(), folder.output)
             folder.begin(self.identity(), asked)
             self._pass = one = ContainerPass(
                 f"expert {self.name}", asked, folder, lambda some: self._start(folder, some),
