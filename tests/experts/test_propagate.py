@@ -67,6 +67,11 @@ def test_without_a_stored_confidence_the_largest_mask_is_chosen_and_it_is_record
     assert choice.by == "area"
 
 
+def test_masks_in_frames_without_a_confidence_are_not_taken_for_none():
+    choice = choose_key_frames(prediction((3, 9, 0), confidence=[None, None, 0.9]), 2, "confidence")
+    assert ([key.time for key in choice.keys], choice.by) == ([1, 0], "area")
+
+
 # --- what is handed to Cutie ---------------------------------------------------------------------
 class Session:
     """Frames of 60 x 100 pixels."""

@@ -190,19 +190,19 @@ def _propagator(settings: Settings, tools: Tools) -> Propagator:
 def choose_key_frames(prediction: Prediction, count: int, by: Choose) -> Choice:
     """Return the `count` best frames that have a mask, by confidence or by the mask's area.
 
-    Where no confidence is stored, area decides. Of equal frames the earlier one is better.
+    Where none of them has a confidence, area decides. Of equal frames the earlier one is better.
     """
     track = prediction.track
     confidence = prediction.details.get("confidence") if by == "confidence" else None
-    if confidence is None:
-        areas = [int(np.count_nonzero(mask)) for mask in track]
-        ranked = [time for time in _best_first(areas) if areas[time]]
-        return Choice(tuple(KeyFrame(t, track.frame(t)) for t in ranked[:count]), "area")
     keys: list[KeyFrame] = []
-    for time in _best_first(confidence):
+    for time in _best_first(confidence or ()):
         if len(keys) < count and (mask := track.frame(time)).any():
             keys.append(KeyFrame(time, mask))
-    return Choice(tuple(keys), "confidence")
+    if keys or (confidence is not None and track.is_empty):
+        return Choice(tuple(keys), "confidence")
+    areas = [int(np.count_nonzero(mask)) for mask in track]
+    ranked = [time for time in _best_first(areas) if areas[time]]
+    return Choice(tuple(KeyFrame(t, track.frame(t)) for t in ranked[:count]), "area")
 
 
 def _best_first(scores: Sequence[float | None]) -> list[int]:
