@@ -1,10 +1,7 @@
-"""Time the public procedure and ours, in turn, in one process: a case, or a grid of them.
+"""Time the public procedure and ours, in turn, in one process.
 
-    python -m scripts.benchmark --size small --sentences 1,4,16 --frames 40 --key-frames 5
-    python -m scripts.benchmark --size Sa2VA-8B --device cuda --height 720 --width 1280
-    python -m scripts.benchmark --grid size=Sa2VA-1B,Sa2VA-8B M=5,20 --rows rows.jsonl
-
-Rows are appended to a JSON-lines file as they are finished; called again, a run goes on there.
+python -m scripts.benchmark --size small --sentences 1,4,16 --frames 40 --key-frames 5
+python -m scripts.benchmark --size Sa2VA-8B --device cuda --height 720 --width 1280
 """
 
 import argparse
@@ -14,19 +11,16 @@ from pathlib import Path
 
 import torch
 
-from scripts.benchmark.bench import DTYPES, ModelBench
-from scripts.benchmark.cases import Case, cases_of, parse_grid
+from scripts.benchmark.bench import DTYPES, ModelBench, Outcome
+from scripts.benchmark.cases import Case
 from scripts.benchmark.clips import clip_size
 from scripts.benchmark.measure import Method
 from scripts.benchmark.public_code import compare
-from scripts.benchmark.run import Outcome, work_through
 from scripts.benchmark.sizes import NAMES, known_size
 from scripts.benchmark.tables import CLOCKS, comparison, machine_line, peaks, stages, utilisation
 from submission.errors import SubmissionError
 from submission.models.sam2 import fixed_parts
 from submission.models.sam2.attention_kernel import WANTED
-
-ROWS = Path("build/benchmark/rows.jsonl")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -53,7 +47,7 @@ def run(arguments: argparse.Namespace) -> tuple[Outcome, str]:
         cpu_stages=arguments.clock == "cpu",
     )  # fmt: skip
     bench = ModelBench(arguments.device, arguments.dtype, method)
-    outcome = work_through(cases, bench, arguments.rows, say)
+    outcome = bench.work_through(cases, say)
     return outcome, "\n".join(f"- left out: {line}" for line in outcome.skipped)
 
 
@@ -66,19 +60,17 @@ def against_public_code(arguments: argparse.Namespace) -> str:
 
 
 def make_cases(arguments: argparse.Namespace) -> list[Case]:
-    """The cases of a call. Raises InputError for a wrong clip or grid."""
+    """The cases of a call. Raises InputError for a wrong clip."""
     height, width = arguments.height, arguments.width
     if arguments.clip:
         height, width = clip_size(arguments.clip)
-    like = Case(
-        arguments.size, arguments.frames, arguments.key_frames, 1, height, width,
-        arguments.procedure, clip=str(arguments.clip or ""), attention=arguments.attention,
-        compile=arguments.compile,
-    )  # fmt: skip
-    if arguments.grid is not None:
-        return cases_of(parse_grid(arguments.grid), like)
     return [
-        Case(**{**like.values(), "sentences": count}) for count in arguments.sentences
+        Case(
+            arguments.size, arguments.frames, arguments.key_frames, count, height, width,
+            arguments.procedure, clip=str(arguments.clip or ""), attention=arguments.attention,
+            compile=arguments.compile,
+        )
+        for count in arguments.sentences
     ]  # fmt: skip
 
 
@@ -115,12 +107,6 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sentences", type=counts, default=[1, 4, 16], metavar="E,E,...")
     parser.add_argument("--frames", type=int, default=40, metavar="T")
     parser.add_argument("--key-frames", type=int, default=5, metavar="M")
-    parser.add_argument(
-        "--grid",
-        nargs="*",
-        metavar="AXIS=VALUES",
-        help="size=..., M=..., E=..., T=...; an axis left out has all its values",
-    )
     parser.add_argument("--height", type=int, default=240)
     parser.add_argument("--width", type=int, default=320)
     parser.add_argument("--clip", type=Path, metavar="FOLDER", help="pictures instead of noise")
@@ -145,7 +131,6 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--public-python", default=sys.executable, metavar="PYTHON",
                         help="the interpreter of an environment with its versions")  # fmt: skip
     parser.add_argument("--no-stages", action="store_true", help="no extra run for the stages")
-    parser.add_argument("--rows", type=Path, default=ROWS, help=f"JSON lines ({ROWS})")
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall",
                         help="cpu: seconds of all threads, for a machine that is busy")  # fmt: skip
     return parser.parse_args(words)

@@ -1,5 +1,7 @@
-"""The real bench: models of this machine, one at a time, and what they cost."""
+"""Measure cases with the models of this machine, one at a time, and say what they cost."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -9,13 +11,21 @@ from scripts.benchmark.cost import cost_of, limit_of, peak_of
 from scripts.benchmark.measure import Method, measure
 from scripts.benchmark.random_model import make_model
 from scripts.benchmark.resources import available_bytes, describe_machine, revision
-from scripts.benchmark.tables import size_of
+from scripts.benchmark.tables import Row, size_of
 from submission.compute import Compute
 from submission.device import settle_device, settle_dtype
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sam2.fixed_parts import fixed_parts
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass
+class Outcome:
+    """What became of the cases."""
+
+    rows: list[Row] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)  # in words, with the reason
 
 
 class ModelBench:
@@ -32,6 +42,19 @@ class ModelBench:
         self.revision = revision()
         self._name = ""
         self._model: Sa2VA | None = None
+
+    def work_through(self, cases: Sequence[Case], say: Callable[[str], None]) -> Outcome:
+        """Measure the cases in order; those that do not fit into memory are left out."""
+        outcome = Outcome()
+        for number, case in enumerate(cases, 1):
+            if reason := self.shortage(case):
+                outcome.skipped.append(f"{case}: {reason}")
+                say(f"{number}/{len(cases)} {case}: skipped, {reason}")
+                continue
+            say(f"{number}/{len(cases)} {case}")
+            head = {"case": case.values(), "machine": self.machine, "revision": self.revision}
+            outcome.rows.append({**head, **self.measure(case)})
+        return outcome
 
     def shortage(self, case: Case) -> str:
         """Compare the peak that the cost model expects with the memory that is free."""

@@ -17,15 +17,12 @@ from scripts.benchmark.bench import ModelBench
 from scripts.benchmark.cases import Case
 from scripts.benchmark.flop_table import FRAMES, KEY_FRAMES, SENTENCES, SIZES, count, table
 from scripts.benchmark.measure import Method
-from scripts.benchmark.records import Row
-from scripts.benchmark.run import work_through
-from scripts.benchmark.tables import CLOCKS, comparison, machine_line, stages
+from scripts.benchmark.tables import CLOCKS, Row, comparison, machine_line, stages
 from submission.errors import InputError, SubmissionError
 from submission.files.whole import write_bytes
 
 PAGE = Path("docs/performance.md")
 PICTURE = Path("docs/images/growth.svg")
-ROWS = SMALL, GROWTH = "small.jsonl", "growth.jsonl"
 REPEATS = 2
 CASES = (
     Case("sample", 40, 5, 1),
@@ -49,13 +46,6 @@ def main(words: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument(
-        "--rows",
-        type=Path,
-        default=Path("build/benchmark"),
-        metavar="DIR",
-        help="where rows are kept; a call that was interrupted goes on there",
-    )
-    parser.add_argument(
         "--clock",
         choices=tuple(CLOCKS),
         default="wall",
@@ -75,8 +65,6 @@ def main(words: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.exit_status
     write_bytes(arguments.page, text.encode())
-    for name in ROWS:  # kept for a call that is interrupted; the next one measures again
-        (arguments.rows / name).unlink()
     print(f"written: {arguments.page}, {arguments.picture}")
     return 0
 
@@ -84,10 +72,10 @@ def main(words: Sequence[str] | None = None) -> int:
 def sections(arguments: argparse.Namespace) -> dict[str, str]:
     """Measure everything; return the body of each section by its title."""
     bench = ModelBench("cpu", "float32", Method(REPEATS))
-    rows = work_through(CASES, bench, arguments.rows / SMALL, say).rows
+    rows = bench.work_through(CASES, say).rows
     said = ["--size", "sample", "--device", "cpu", "--clock", arguments.clock]
     said += ["--threads", str(arguments.threads)]
-    said += ["--rows", str(arguments.rows / GROWTH), "--out", str(arguments.picture)]
+    said += ["--out", str(arguments.picture)]
     if growth.main(said):
         raise InputError("the picture of growth was not drawn; what went wrong stands above")
     say("counting FLOP")

@@ -59,8 +59,7 @@ def main(words: Sequence[str] | None = None) -> int:
     end = None if arguments.minutes is None else time.monotonic() + 60 * arguments.minutes
     results: list[Result] = []
     for part in parts(
-        arguments.out, rehearse=arguments.rehearse, checkout=arguments.public,
-        python=arguments.public_python,
+        rehearse=arguments.rehearse, checkout=arguments.public, python=arguments.public_python
     ):  # fmt: skip
         if end is not None and time.monotonic() >= end:
             break
@@ -71,8 +70,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def parts(
-    out: Path, *, rehearse: bool, checkout: Path | None = None, python: str = sys.executable
-) -> list[Part]:  # fmt: skip
+    *, rehearse: bool, checkout: Path | None = None, python: str = sys.executable
+) -> list[Part]:
     """Everything that is worth knowing of a GPU, the most valuable first."""
 
     def script(name: str, title: str) -> Part:
@@ -100,7 +99,6 @@ def parts(
     def beside_the_plain_loop(size: str) -> Part:
         """Ours and the public procedure re-created, which is timed on one sentence."""
         words = [*case(size, 5, "16,1", HD), "--public-sentences", "1"]
-        words += ["--rows", str(out / "rows.jsonl")]
         return Part(f"{size}, beside the plain loop", _python("scripts.benchmark", *words))
 
     def against_public_code(size: str) -> Iterator[Part]:

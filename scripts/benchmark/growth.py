@@ -18,10 +18,8 @@ from matplotlib.figure import Figure
 from scripts.benchmark.bench import DTYPES, ModelBench
 from scripts.benchmark.cases import Case
 from scripts.benchmark.measure import Method
-from scripts.benchmark.records import Row
-from scripts.benchmark.run import work_through
 from scripts.benchmark.sizes import NAMES
-from scripts.benchmark.tables import CLOCKS, machine_line
+from scripts.benchmark.tables import CLOCKS, Row, machine_line
 from submission.errors import SubmissionError
 from submission.files.whole import write_bytes
 
@@ -42,7 +40,7 @@ class Line:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Measure what is not yet in the rows, draw; return 0, 1 when points are missing, or 2."""
+    """Measure and draw; return 0, 1 when points are missing, or 2."""
     arguments = parse(words)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -57,9 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure and draw."""
     bench = ModelBench(arguments.device, arguments.dtype, Method(repeats=arguments.repeats))
     cases = growth_cases(Case(arguments.size, 1, arguments.key_frames, 1))
-    outcome = work_through(
-        cases, bench, arguments.rows, lambda text: print(text, file=sys.stderr, flush=True)
-    )
+    outcome = bench.work_through(cases, lambda text: print(text, file=sys.stderr, flush=True))
     for line in outcome.skipped:
         print(f"left out: {line}", file=sys.stderr)
     if not outcome.rows:
@@ -138,7 +134,6 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dtype", choices=("auto", *DTYPES), default="auto")
     parser.add_argument("--threads", type=int, default=0, help="0: torch's own choice")
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--rows", type=Path, default=Path("build/benchmark/growth.jsonl"))
     parser.add_argument("--out", type=Path, default=Path("docs/images/growth.svg"))
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall")
     return parser.parse_args(words)

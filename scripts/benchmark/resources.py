@@ -14,7 +14,6 @@ from typing import Any
 import torch
 import transformers
 
-from submission.code_digest import prediction_code
 from submission.run.record import cpu_name
 
 SAMPLE_EVERY = 100  # milliseconds between two looks at the GPU
@@ -22,7 +21,7 @@ QUERY = "--query-gpu=utilization.gpu,power.draw"
 
 
 def describe_machine(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
-    """Hardware, versions and model code: rows with equal descriptions can be compared."""
+    """Hardware and versions, by name."""
     if device.type == "cuda":
         place = torch.cuda.get_device_name(device)
     else:
@@ -33,7 +32,6 @@ def describe_machine(device: torch.device, dtype: torch.dtype) -> dict[str, Any]
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
-        "model_code": prediction_code("submission.experts.sa2va"),
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from scripts.benchmark.records import Row
+Row = dict[str, Any]  # of one case: what was measured, as JSON values
 
 CLOCKS = {"wall": "seconds", "cpu": "cpu_seconds"}
 
@@ -39,8 +39,6 @@ def comparison(rows: Sequence[Row], clock: str = "wall") -> str:
     lines = [_comparison_line(row, key) for row in rows]
     if not any("limit" in row for row in rows):
         header, lines = header[:-1], [line[:-1] for line in lines]
-    if not any("tokens" in row for row in rows):  # an older version measured them
-        header, *lines = ([*line[:2], *line[3:]] for line in (header, *lines))
     return markdown(header, lines)
 
 
@@ -51,7 +49,7 @@ def _comparison_line(row: Row, key: str) -> list[str]:
     scaled = "" if timed == case["sentences"] else f" ({timed} timed)"
     asked = case["sentences"]
     return [
-        describe_model(case), str(case["key_frames"]), str(row.get("tokens", "")), str(asked),
+        describe_model(case), str(case["key_frames"]), str(row["tokens"]), str(asked),
         str(case["frames"]),
         f"{public:.2f}{scaled}", f"{ours:.2f}", f"{public / ours:.1f}",
         f"{asked / ours:.2f}", f"{asked * case['frames'] / ours:.1f}",
@@ -63,9 +61,8 @@ def _comparison_line(row: Row, key: str) -> list[str]:
 def describe_model(case: Mapping[str, Any]) -> str:
     """`Sa2VA-8B, 720 x 1280`; procedure and attention where they are not the usual ones."""
     name = case["size"] if case["procedure"] == "sa2va" else f"{case['size']} {case['procedure']}"
-    kernel = case.get("attention", "auto")
-    shown = "" if kernel == "auto" else f", {kernel}"
-    shown += f", compile = {case['compile']}" if case.get("compile", "off") != "off" else ""
+    shown = "" if case["attention"] == "auto" else f", {case['attention']}"
+    shown += "" if case["compile"] == "off" else f", compile = {case['compile']}"
     return f"{name}, {case['height']} x {case['width']}{shown}"
 
 
@@ -75,7 +72,7 @@ def peaks(rows: Sequence[Row]) -> str:
         [describe_model(row["case"]), str(row["case"]["sentences"]),
          size_of(row["ours"]["peak"]["held"]), size_of(row["estimated_peak"])]
         for row in rows
-        if row["ours"]["peak"]["reserved"] and "estimated_peak" in row
+        if row["ours"]["peak"]["reserved"]
     ]  # fmt: skip
     return markdown(["model", "E", "peak of ours", "estimated"], lines) if lines else ""
 
@@ -119,7 +116,7 @@ def machine_line(row: Row) -> str:
     return (
         f"{machine['device']}, {machine['dtype']}, Python {machine['python']}, "
         f"torch {machine['torch']}, transformers {machine['transformers']}, "
-        f"memory attention by {row['memory_attention']}, compile {row.get('compile', 'off')}, "
+        f"memory attention by {row['memory_attention']}, compile {row['compile']}, "
         f"revision {row['revision']}"
     )
 

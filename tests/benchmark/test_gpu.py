@@ -35,19 +35,19 @@ def test_the_page_has_every_part_and_the_command_to_repeat_it():
     assert "## x\n`python -c" in text
 
 
-def test_a_rehearsal_has_the_same_parts_with_small_models(tmp_path):
-    real, rehearsed = (parts(tmp_path, rehearse=flag) for flag in (False, True))
+def test_a_rehearsal_has_the_same_parts_with_small_models():
+    real, rehearsed = (parts(rehearse=flag) for flag in (False, True))
     assert [part.name for part in real] == [part.name for part in rehearsed]
     assert "Sa2VA-26B" in " ".join(word for part in real for word in part.words)
     assert "Sa2VA-" not in " ".join(word for part in rehearsed for word in part.words)
 
 
 def test_masks_come_first_and_the_public_code_where_a_checkout_is_carried(tmp_path):
-    names = [part.name for part in parts(tmp_path, rehearse=True)]
+    names = [part.name for part in parts(rehearse=True)]
     assert names.index("Same masks as on the CPU") < names.index("Attention kernels")
     assert not any("public code" in name for name in names)
     assert any("parts recorded" in name for name in names)
-    carried = parts(tmp_path, rehearse=True, checkout=tmp_path / "Sa2VA", python="other")
+    carried = parts(rehearse=True, checkout=tmp_path / "Sa2VA", python="other")
     (public,) = (part for part in carried if "public code" in part.name)
     assert {"--public", str(tmp_path / "Sa2VA"), "other"} < set(public.words)
 

@@ -27,22 +27,24 @@ def row(**changes):
         "ours": {"seconds": 2.0, "cpu_seconds": 1.0, **used,
                  "stages": {"vision encoder": 0.0, "image encoder": 1.0, "memory attention": 0.5,
                             "rest": 0.5}},
+        "tokens": 97,
+        "estimated_peak": 3e9,
         "agreement": {"lowest_iou": 1.0, "equal_pixels": 0.9999995},
         **changes,
     }  # fmt: skip
 
 
 def test_the_peak_of_a_gpu_stands_beside_the_estimate():
-    assert peaks([row(estimated_peak=3e9)]) == ""  # nothing is reserved on a CPU
+    assert peaks([row()]) == ""  # nothing is reserved on a CPU
     ours = {**row()["ours"], "peak": {"held": 2e9, "reserved": 4e9, "kind": ""}}
-    line = peaks([row(ours=ours, estimated_peak=3e9)]).splitlines()[-1]
+    line = peaks([row(ours=ours)]).splitlines()[-1]
     assert line == "| small, 240 x 320 | 4 | 2.0 GB | 3.0 GB |"
 
 
 def test_the_comparison_says_what_was_scaled_up_and_the_share_of_the_limit():
     cells = comparison([row(limit={"seconds": 0.5})]).splitlines()[-1].strip("| ").split(" | ")
-    assert cells[:5] == ["small, 240 x 320", "5", "4", "40", "8.00 (2 timed)"]
-    assert cells[5:9] == ["2.00", "4.0", "2.00", "80.0"]
+    assert cells[:6] == ["small, 240 x 320", "5", "97", "4", "40", "8.00 (2 timed)"]
+    assert cells[6:10] == ["2.00", "4.0", "2.00", "80.0"]
     assert cells[-1] == "25%"
     by_cpu = comparison([row()], "cpu").splitlines()[-1]
     assert "| 9.0 |" in by_cpu
