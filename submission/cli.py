@@ -33,7 +33,10 @@ def main(words: Sequence[str] | None = None) -> int:
     parser, words = build_parser(), sys.argv[1:] if words is None else words
     if empty := _empty(words):  # it would mean a default, or the folder where one stands
         parser.error(f"{empty} is empty; is a variable of the shell not set?")
-    arguments = parser.parse_args(words)
+    try:
+        arguments = parser.parse_args(words)
+    except OSError as error:  # --print-completion writes: to a reader that has enough, a full disk
+        return end_with(error, Reporter("plain"))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be Unicode
     with stoppable():

@@ -122,8 +122,9 @@ def test_what_may_not_be_written_names_the_file_and_a_cure(
     assert cure in line
 
 
-def test_a_reader_that_has_enough_is_no_error():
-    words = [sys.executable, "-m", "submission", "recipes"]
+@pytest.mark.parametrize("call", [["recipes"], ["--print-completion", "bash"]])
+def test_a_reader_that_has_enough_is_no_error(call):
+    words = [sys.executable, "-m", "submission", *call]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
