@@ -134,6 +134,18 @@ def test_official_leaves_out_what_lacks_a_frame_and_keeps_the_strict_score_apart
     assert "1 sentence left out" in capsys.readouterr().out
 
 
+def test_official_stays_apart_also_where_the_folder_of_the_run_is_named_for_it(run):
+    (run.annotations / "dogs/2/00001.png").unlink()
+    run.zip.unlink()
+    out = ["--out", f"{run.path}/../{run.path.name}", "--quiet"]
+    assert main(["score", str(run.path), *out, "--official"]) == 1
+    assert not run.score.exists()
+    content = json.loads((run.path / "score-official.json").read_text())
+    assert content["official"]["vote"]["left_out"] == ["dogs/2"]
+    assert main(["score", str(run.path), *out]) == 1
+    assert "official" not in json.loads(run.score.read_text())
+
+
 def test_an_expert_that_lacks_a_sentence_is_a_warning_where_the_vote_is_whole(run, capsys):
     run.store.path("far", "dogs", "2").unlink()
     run.store.path("far", "dogs", "10").write_text("{")

@@ -78,13 +78,12 @@ def _data_of(path: Path, arguments: Arguments) -> DataNames:
 
 
 def _score_file(path: Path, arguments: Arguments) -> Path:
-    if arguments.out is not None:
-        return Path(arguments.out) / "score.json"
     # The score of a run is always the strict one; the other goes beside it.
     name = "score-official.json" if arguments.official else "score.json"
-    if is_run(path):
+    out: Path | None = arguments.out
+    if is_run(path) and (out is None or out.resolve() == path.resolve()):
         return path / name
-    return path.parent / f"{path.resolve().name}.{name}"
+    return out / "score.json" if out else path.parent / f"{path.resolve().name}.{name}"
 
 
 def _report_missing(scores: Scores, reporter: Reporter) -> None:
