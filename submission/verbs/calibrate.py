@@ -2,7 +2,6 @@
 
 import argparse
 from dataclasses import asdict
-from pathlib import Path
 
 from submission.errors import InputError
 from submission.gate.calibration_file import write_calibration
@@ -15,18 +14,18 @@ from submission.run.record import describe_data
 from submission.run.results import recipe_of_run
 from submission.terminal.progress import Reporter
 from submission.verbs.data import add_data, selection
-from submission.verbs.verb import Arguments, Verb
+from submission.verbs.verb import Arguments, Verb, user_path
 
 
 def _add_words(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--run", type=Path, required=True, metavar="DIR",
+    verb.add_argument("--run", type=user_path, required=True, metavar="DIR",
                       help="a run on a split with labels")  # fmt: skip
     verb.add_argument("--share", type=float, required=True, metavar="S",
                       help="expected share of no-target sentences where the gate will be used: "
                       "0.04 as in valid_u of v2, 0.09 as in the test of LSVOS 2026")  # fmt: skip
     verb.add_argument("--evidence", metavar="A,B,...", default="",
                       help=f"only of these kinds: {', '.join(KINDS)}")  # fmt: skip
-    verb.add_argument("--out", type=Path, metavar="FILE.json",
+    verb.add_argument("--out", type=user_path, metavar="FILE.json",
                       help="what `[gate] calibration` reads (default: RUN/gate.json)")  # fmt: skip
     add_data(verb)
 

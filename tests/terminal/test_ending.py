@@ -14,7 +14,7 @@ import pytest
 import torch
 from waiting import LIMIT
 
-from submission.cli import main
+from submission.cli import build_parser, main
 from submission.errors import InputError
 from submission.files import whole
 from submission.files.user_cache import cache_folder
@@ -202,6 +202,12 @@ def test_a_user_without_a_home_goes_on_without_a_cache(no_home, submit_words, ca
     assert main(["weights", "fetch", "Sa2VA-4B"]) == 2
     said = capsys.readouterr().err
     assert "MEVIS_WEIGHTS" in said or "nothing was fetched" in said
+
+
+def test_a_home_that_no_shell_has_replaced_is_found_by_every_verb():
+    words = ["calibrate", "--run=~/runs/a", "--share=0.1", "--out=~/gate.json"]
+    found = build_parser().parse_args(words)
+    assert (found.run, found.out) == (Path.home() / "runs/a", Path.home() / "gate.json")
 
 
 def test_the_home_of_an_unknown_user_is_a_fault_of_the_call(capsys):
