@@ -24,7 +24,7 @@ def _add_words(verb: argparse.ArgumentParser) -> None:
                       help="expected share of no-target sentences where the gate will be used: "
                       "0.04 as in valid_u of v2, 0.09 as in the test of LSVOS 2026")  # fmt: skip
     verb.add_argument("--evidence", metavar="A,B,...", default="",
-                      help=f"only of these kinds: {', '.join(KINDS)}")  # fmt: skip
+                      help=f"only of these kinds (docs/gate.md): {', '.join(KINDS)}")  # fmt: skip
     verb.add_argument("--out", type=user_path, metavar="FILE.json",
                       help="what `[gate] calibration` reads (default: RUN/gate.json)")  # fmt: skip
     add_data(verb)

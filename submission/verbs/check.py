@@ -13,8 +13,10 @@ from submission.verbs.verb import Arguments, Verb, user_path
 
 
 def _add_words(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("path", type=user_path, metavar="ZIP_OR_FOLDER")
-    verb.add_argument("--team", action="store_true", help="team.json must be there")
+    verb.add_argument("path", type=user_path, metavar="ZIP_OR_FOLDER",
+                      help="of masks, VIDEO/EXPRESSION/FRAME.png")  # fmt: skip
+    verb.add_argument("--team", action="store_true",
+                      help="team.json, which some challenges ask for, must be there")  # fmt: skip
     add_data(verb)
     add_out(verb)
 

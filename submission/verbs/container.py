@@ -67,7 +67,8 @@ def _add_run(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_image(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--image", default=IMAGE, help="its name (default: %(default)s)")
+    verb.add_argument("--image", default=IMAGE, metavar="NAME",
+                      help="its name (default: %(default)s)")  # fmt: skip
 
 
 # Docker's client is imported where it is used: no other verb shall wait for it.

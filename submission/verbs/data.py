@@ -27,7 +27,11 @@ def add_data(verb: argparse.ArgumentParser) -> None:
                       help="the folder that holds the splits (default: that of the recipe or run, "
                       "else the sample's)")  # fmt: skip
     verb.add_argument("--split", metavar="NAME", help="such as valid_u, valid or test")
-    verb.add_argument("--meta", metavar="FILE", help="the meta file, where a split has several")
+    verb.add_argument(
+        "--meta",
+        metavar="FILE",
+        help="name of the JSON with the sentences, where a split has several",
+    )
     verb.add_argument("--videos", metavar="A,B,...", help="only these videos")
     verb.add_argument("--limit", type=int, metavar="N", help="only the first N videos")
 
@@ -35,7 +39,10 @@ def add_data(verb: argparse.ArgumentParser) -> None:
 def add_out(verb: argparse.ArgumentParser) -> None:
     """Add --out."""
     verb.add_argument(
-        "--out", type=user_path, metavar="DIR", help="for the JSON (default: beside PATH)"
+        "--out",
+        type=user_path,
+        metavar="DIR",
+        help="folder for the result as JSON (default: beside the zip or folder)",
     )
 
 

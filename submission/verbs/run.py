@@ -22,16 +22,17 @@ def add_words(verb: argparse.ArgumentParser) -> None:
     add_run(verb)
     verb.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                       help="another value for a key of the recipe: vote.rule=paper, "
-                      "expert.NAME.frames=8; again for more")  # fmt: skip
+                      "expert.NAME.frames=8; may be repeated")  # fmt: skip
 
 
 def add_prediction(verb: argparse.ArgumentParser) -> None:
     """Add what names a run whose experts answer, and how they do."""
     add_words(verb)
     verb.add_argument("--shard", metavar="I/N",
-                      help="only part I of N balanced parts, for several machines "
+                      help="only part I of N balanced parts of the videos, for several machines "
                       "(submit takes it with --dry-run alone)")  # fmt: skip
-    verb.add_argument("--device", help="auto, cpu, cuda or cuda:1 (default: the recipe's)")
+    verb.add_argument("--device", metavar="NAME",
+                      help="auto, cpu, cuda or cuda:1 (default: the recipe's)")  # fmt: skip
     verb.add_argument("--dtype", choices=["auto", "float32", "bfloat16"],
                       help="precision (default: the recipe's)")  # fmt: skip
     verb.add_argument("--workers", metavar="N|auto", type=_workers,

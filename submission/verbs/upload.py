@@ -19,7 +19,8 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def _add_words(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("path", type=user_path, metavar="RUN_OR_ZIP")
+    verb.add_argument("path", type=user_path, metavar="RUN_OR_ZIP",
+                      help="a run, whose submission.zip is meant, or any zip of masks")  # fmt: skip
     verb.add_argument("--competition", type=int, metavar="NUMBER",
                       help="its number, such as 12222 (v1) or 11420 (v2)")  # fmt: skip
     verb.add_argument("--phase", metavar="NAME",
@@ -38,9 +39,10 @@ def _add_words(verb: argparse.ArgumentParser) -> None:
     instead.add_argument("--status", action="store_true", help="look at the last upload, once")
     instead.add_argument("--cancel", action="store_true", help="take the last upload back")
     instead.add_argument("--leaderboard", action="store_true", help="print place and neighbours")
-    for name, what in (("--data", "the folder that holds the splits"), ("--split", "its name"),
-                       ("--meta", "its meta file, where there are several")):  # fmt: skip
-        verb.add_argument(name, type=user_path if name == "--data" else str,
+    for name, what, word in (("--data", "the folder that holds the splits", "DIR"),
+                             ("--split", "the split that the zip answers", "NAME"),
+                             ("--meta", "the JSON with its sentences", "FILE")):  # fmt: skip
+        verb.add_argument(name, type=user_path if name == "--data" else str, metavar=word,
                           help=f"{what} (default: what the run records)")  # fmt: skip
 
 

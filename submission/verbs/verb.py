@@ -79,7 +79,9 @@ def add_common(parser: argparse.ArgumentParser, default: Any) -> None:
     for names, words in {
         ("-v", "--verbose"): "say more",
         ("--quiet",): "no progress: only the answer, and what goes wrong",
-        ("--json",): "the answer as a JSON object on stdout, progress as one a line on stderr",
+        (
+            "--json",
+        ): "the answer as a JSON object on stdout, progress as a JSON object a line on stderr",
         ("--debug",): "show where an error comes from",
     }.items():
         parser.add_argument(*names, action="store_true", default=default, help=words)
