@@ -12,6 +12,13 @@ def test_data_may_be_the_folder_of_one_split(answer, split, named, capsys):
     assert "no faults (2 videos" in capsys.readouterr().out
 
 
+def test_names_of_videos_may_have_spaces_between_them(answer, split, capsys):
+    words = ["check", str(answer), "--data", str(split.folder), "--quiet", "--videos"]
+    assert main([*words, "dogs, cups"]) == 0
+    assert "no faults (2 videos" in capsys.readouterr().out
+    assert main([*words, "do gs"]) == 2
+
+
 def test_a_check_without_data_says_what_it_was_held_against(answer, capsys):
     assert main(["check", str(answer), "--quiet"]) == 1
     said = capsys.readouterr().err

@@ -83,9 +83,9 @@ def refuse_missing(recipe: Recipe, split: Split, store: PredictionStore) -> None
     if recipe.missing == "error":
         said = {judge.name: store.unanswered(judge.name, split) for judge in recipe.judges}
         faults = [
-            Fault(f"expert {name}, video {video.name}, expression {expression.id}", "no prediction")
+            fault
             for name, sentences in (unanswered | said).items()
-            for video, expression in sentences
+            for fault in _missing(name, sentences, split)
         ]
         advice = 'Run predict first, or leave members out there: [vote] missing = "skip".'
     else:
@@ -101,7 +101,17 @@ def refuse_missing(recipe: Recipe, split: Split, store: PredictionStore) -> None
         ]
         advice = "Run predict first: at least one member has to answer each sentence."
     if faults:
-        raise FaultyInput(f"{len(faults)} predictions are missing for the vote:", faults, advice)
+        raise FaultyInput("Predictions are missing for the vote:", faults, advice)
+
+
+def _missing(name: str, sentences: Sequence[tuple[Video, Expression]], split: Split) -> list[Fault]:
+    """A fault for each sentence that an expert has not answered; one where it answered none."""
+    if len(sentences) == split.num_sentences:
+        return [Fault(f"expert {name}", f"no prediction of {len(sentences)} sentences")]
+    return [
+        Fault(f"expert {name}, video {video.name}, expression {expression.id}", "no prediction")
+        for video, expression in sentences
+    ]
 
 
 def refuse_other_judge(recipe: Recipe, store: PredictionStore) -> None:

@@ -40,6 +40,16 @@ def data_of_run(path: Path) -> DataNames | None:
     )
 
 
+def run_of(path: Path) -> Path | None:
+    """Return the run that `path` is, or whose zip, PNGs or answers of an expert it is."""
+    for folder in (path, path.parent, path.parent.parent):
+        run = RunFolder(folder)
+        parts = (folder, run.zip, run.annotations)
+        if is_run(folder) and (path in parts or path.parent == run.store.folder):
+            return folder
+    return None
+
+
 def recipe_of_run(path: Path) -> Recipe | None:
     """Return the recipe that a run was made with, None when it has no record.
 

@@ -3,10 +3,13 @@
 import argparse
 from pathlib import Path
 
+from submission.dataset.records import DataNames
 from submission.errors import FaultyResult
 from submission.output.check import Verdict
 from submission.pipeline.check import CHECK_UNITS, check_files, keep_verdict
 from submission.pipeline.submit import read_data
+from submission.run.folder import RunFolder
+from submission.run.results import data_of_run, is_run, run_of
 from submission.terminal.progress import Reporter
 from submission.verbs.data import add_data, add_out, data_only, names_no_data, selection
 from submission.verbs.verb import Arguments, Verb, user_path
@@ -22,13 +25,15 @@ def _add_words(verb: argparse.ArgumentParser) -> None:
 
 
 def _check(arguments: Arguments, reporter: Reporter) -> None:
-    split = read_data(data_only(arguments), selection(arguments), reporter)
+    path = RunFolder(arguments.path).zip if is_run(arguments.path) else arguments.path
+    recorded = _recorded(path, arguments)
+    split = read_data(recorded or data_only(arguments), selection(arguments), reporter)
     reporter.plan(split.num_masks * CHECK_UNITS)
-    out = _beside(arguments, "check.json")
-    verdict = check_files(arguments.path, split, require_team=arguments.team, reporter=reporter)
+    out = _beside(path, arguments.out, "check.json")
+    verdict = check_files(path, split, require_team=arguments.team, reporter=reporter)
     reporter.answer(verdict=verdict.to_json())
     told = verdict.summary()
-    if names_no_data(arguments):
+    if recorded is None and names_no_data(arguments):
         told = _against_sample(verdict, told)
     if keep_verdict(verdict, out, reporter):
         told += f"\nThe {'verdict' if verdict.ok else 'list'} as JSON: {out}"
@@ -49,10 +54,16 @@ def _against_sample(verdict: Verdict, told: str) -> str:
     return f"held against the sample split (for another: --data DIR --split NAME)\n{told}"
 
 
-def _beside(arguments: Arguments, name: str) -> Path:
-    path: Path = arguments.path
-    if arguments.out is not None:
-        return Path(arguments.out) / name
+def _recorded(path: Path, arguments: Arguments) -> DataNames | None:
+    """Where the data of a run lie, for its zip or PNGs; None where the call names others."""
+    run = run_of(path) if arguments.data is None and arguments.split is None else None
+    recorded = data_of_run(run) if run else None
+    return DataNames(None, None, arguments.meta).or_else(recorded) if recorded else None
+
+
+def _beside(path: Path, out: Path | None, name: str) -> Path:
+    if out is not None:
+        return out / name
     return path.parent / f"{path.name}.{name}"
 
 

@@ -80,7 +80,9 @@ def selection(arguments: Arguments) -> Selection:
     """Return the part of the split that the call asks for."""
     shard = getattr(arguments, "shard", None)
     return Selection(
-        videos=tuple(arguments.videos.split(",")) if arguments.videos else None,
+        videos=tuple(name.strip() for name in arguments.videos.split(","))
+        if arguments.videos
+        else None,
         limit=arguments.limit,
         shard=parse_shard(shard) if shard else None,
     )

@@ -1,8 +1,10 @@
 """The words of `report`; no logic of their own."""
 
+from submission.did_you_mean import did_you_mean
 from submission.errors import InputError
 from submission.report.writing import REPORT_UNITS
-from submission.run.results import recipe_of_run
+from submission.run.record import NAME as RECORD
+from submission.run.results import is_run, recipe_of_run
 from submission.terminal.progress import Reporter
 from submission.verbs.run import add_words, make_run
 from submission.verbs.verb import Arguments, Verb
@@ -13,6 +15,10 @@ def _report(arguments: Arguments, reporter: Reporter) -> None:
     alone = arguments.run is not None and not any(told)
     if alone and arguments.set:
         raise InputError("--set changes a recipe: name it with --recipe")
+    if alone and not is_run(arguments.run):
+        others = [path.parent.name for path in arguments.run.parent.glob(f"*/{RECORD}")]
+        meant = did_you_mean(arguments.run.name, others)
+        raise InputError(f"{arguments.run}: no run is there, it has no {RECORD}{meant}")
     run = make_run(arguments, reporter, recipe_of_run(arguments.run) if alone else None)
     reporter.plan(run.split.num_masks * REPORT_UNITS)
     page = run.report()

@@ -9,7 +9,7 @@ from submission.errors import FaultyResult
 from submission.pipeline.score import SCORE_UNITS, score_results, score_run
 from submission.pipeline.submit import read_data
 from submission.run.folder import RunFolder
-from submission.run.results import data_of_run, find_results, is_run
+from submission.run.results import data_of_run, find_results, is_run, run_of
 from submission.score.score_file import Scores, unwritten_scores, write_scores
 from submission.score.scoring import Score
 from submission.score.table import (
@@ -70,8 +70,9 @@ def _keep(
 
 
 def _data_of(path: Path, arguments: Arguments) -> DataNames:
-    """Where the data lie: for a run without other words, as its record says."""
-    recorded = data_of_run(path) if is_run(path) and arguments.recipe is None else None
+    """Where the data lie: for a run, or a part of one, without other words as its record says."""
+    run = run_of(path) if arguments.recipe is None else None
+    recorded = data_of_run(run) if run else None
     if recorded is None or arguments.split is not None:
         return data_only(arguments)
     return DataNames(arguments.data, None, arguments.meta).or_else(recorded)

@@ -183,11 +183,44 @@ def test_predictions_of_other_model_code_are_refused(run, monkeypatch, capsys):
     assert "model_code" in capsys.readouterr().err
 
 
-def test_a_vote_without_predictions_lists_them(tmp_path, capsys):
+def test_a_vote_without_predictions_lists_them(run, tmp_path, capsys):
+    assert main(["vote", "--run", str(tmp_path), "--limit", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "expert first5: no prediction of 4 sentences" in said
+    assert "Run predict first" in said
+    answered = tmp_path / "predictions/first5/clip_00/1.json"
+    answered.parent.mkdir(parents=True)
+    shutil.copy(run / answered.relative_to(tmp_path), answered)
     assert main(["vote", "--run", str(tmp_path), "--limit", "1"]) == 2
     said = capsys.readouterr().err
     assert "expert first5, video clip_00, expression 0: no prediction" in said
-    assert "Run predict first" in said
+    assert "expert first5, video clip_00, expression 1" not in said
+    assert "expert uniform5: no prediction of 4 sentences" in said
+
+
+@pytest.mark.parametrize("part", ["", "submission.zip", "Annotations"])
+def test_a_run_or_a_part_of_it_is_checked_and_scored_with_its_own_data(
+    part, answer, split, tmp_path, capsys
+):
+    recipe = tmp_path / "given.toml"
+    recipe.write_text(f'[[expert]]\nname = "given"\nmasks = "{answer}"\n')
+    words = ["--data", str(split.root), "--split", split.name, "--run", str(tmp_path / "out")]
+    assert main(["submit", "--recipe", str(recipe), *words, "--quiet"]) == 0
+    for verb in ("check", "score"):
+        assert main([verb, str(tmp_path / "out" / part), "--quiet"]) == 0
+    assert "no faults (2 videos, 4 sentences" in capsys.readouterr().out
+    elsewhere = shutil.copy(tmp_path / "out/submission.zip", tmp_path / "elsewhere.zip")
+    assert main(["check", str(elsewhere), "--quiet"]) == 1  # held against the sample
+    assert "no mask of the sample split" in capsys.readouterr().err
+
+
+def test_a_report_of_no_run_names_the_nearest_and_makes_nothing(run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "runs/first")
+    assert main(["report", "--run", str(tmp_path / "runs/frist")]) == 2
+    said = capsys.readouterr().err
+    assert "frist: no run is there, it has no run.json" in said
+    assert 'did you mean "first"?' in said
+    assert not (tmp_path / "runs/frist").exists()
 
 
 def test_given_masks_vote_like_any_other(run, tmp_path):
