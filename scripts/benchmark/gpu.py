@@ -111,11 +111,14 @@ def parts(
         script("same_masks", "Same masks as on the CPU"),
         Part("Tests that need a GPU", _python("pytest", "-m", "gpu", "tests")),
         script("kernels", "Attention kernels"),
+        script("operations", "Small operations, as they run and as they might"),
         ours("Sa2VA-8B", key_frames=5, sentences="16,5,1", compile="off,parts", traced=1),
         *(against_public_code("Sa2VA-8B") if checkout else ()),
         ours("Sa2VA-26B", key_frames=20, sentences="16", frame=FULL_HD),
         ours("Sa2VA-1B", key_frames=5, sentences="16,1", first=True),
         beside_the_plain_loop("Sa2VA-8B"),
+        script("feeding", "Feeding: JPEG files to stored answers"),
+        script("submit_twice", "`submit` of the sample on GPU and CPU"),
     ]
 
 

@@ -3,7 +3,12 @@
 import sys
 import time
 
+import numpy as np
+import pytest
+from PIL import Image
+
 from scripts.benchmark.gpu import Part, page, parts, run_part
+from scripts.benchmark.submit_twice import compare, usual_devices
 
 
 def python(code):
@@ -45,3 +50,26 @@ def test_masks_come_first_and_the_public_code_where_a_checkout_is_carried(tmp_pa
     carried = parts(rehearse=True, checkout=tmp_path / "Sa2VA", python="other")
     (public,) = (part for part in carried if "public code" in part.name)
     assert {"--public", str(tmp_path / "Sa2VA"), "other"} < set(public.words)
+
+
+def test_only_a_rehearsal_goes_without_a_gpu(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert usual_devices(rehearse=True) == ("cpu", "cpu")
+    assert usual_devices(rehearse=False) == ("cuda", "cpu")  # and is refused there
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert usual_devices(rehearse=True) == ("cuda", "cpu")
+
+
+def test_two_folders_of_masks_are_compared(tmp_path):
+    for folder, height in (("a", 2), ("b", 4)):
+        for sentence, drawn in (("0", height), ("1", 0)):
+            mask = np.zeros((8, 8), np.uint8)
+            mask[:drawn] = 255
+            path = tmp_path / folder / "clip" / sentence
+            path.mkdir(parents=True)
+            Image.fromarray(mask).save(path / "00000.png")
+    table = compare(tmp_path / "a", tmp_path / "b")
+    assert table.splitlines()[-1] == "| 2 | 0.50000 | 0.75000 | 1 of 2 |"
+    (tmp_path / "b" / "clip" / "0" / "00001.png").touch()
+    with pytest.raises(ValueError, match="different files"):
+        compare(tmp_path / "a", tmp_path / "b")
