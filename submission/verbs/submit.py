@@ -27,7 +27,8 @@ def _submit(arguments: Arguments, reporter: Reporter) -> None:
         scores=outcome.scores and outcome.scores.means, is_part=run.selection.is_part,
     )  # fmt: skip
     reporter.result(f"zip      {folder.zip} ({size:.2f} MB)")
-    reporter.result(f"verdict  {folder.check}: {outcome.verdict.summary().partition(': ')[2]}")
+    found = outcome.verdict.summary().removeprefix(f"{outcome.verdict.path}: ")
+    reporter.result(f"verdict  {folder.check}: {found}")
     if outcome.scores is not None:
         reporter.result(f"score    {folder.score}")
         reporter.result("\n".join(score_lines(outcome.scores, drawing(aligned, LEAST))))

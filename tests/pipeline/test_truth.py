@@ -45,6 +45,13 @@ def test_a_run_with_a_damaged_truth_has_a_zip_a_verdict_and_a_page(words, split,
     assert "the ground truth has 1 fault" in page
 
 
+def test_the_verdict_is_told_whole_whatever_the_folder_is_called(words, tmp_path, capsys):
+    run = tmp_path / "Lauf 2: mit ü"
+    words[words.index("--run") + 1] = str(run)
+    assert main(words) == 0
+    assert f"verdict  {run}/check.json: no faults (" in capsys.readouterr().out
+
+
 def test_a_dry_run_opens_the_truth_and_leaves_nothing(words, split, tmp_path, capsys):
     damage(split)
     assert main([*words, "--dry-run"]) == 0
