@@ -27,6 +27,15 @@ def test_a_check_without_data_says_what_it_was_held_against(answer, capsys):
     assert "the video is missing" not in said
 
 
+def test_a_check_without_data_of_what_is_no_zip_says_that(tmp_path, capsys):
+    path = tmp_path / "broken.zip"
+    path.write_bytes(b"PK no zip at all")
+    assert main(["check", str(path), "--quiet"]) == 1
+    said = capsys.readouterr().err
+    assert "not a zip, or one that was cut off" in said
+    assert "no mask of the sample split" not in said
+
+
 @pytest.mark.parametrize(
     "option", ["--recipe", "--run", "--data", "--split", "--videos", "--shard"]
 )

@@ -31,7 +31,7 @@ from submission.recipes.recipe import Recipe
 from submission.recipes.stored import as_json
 from submission.report.writing import REPORT_UNITS
 from submission.run.folder import RunFolder
-from submission.run.holding import hold
+from submission.run.holding import hold, refuse_no_run
 from submission.run.record import (
     RunRecord,
     describe_checkpoints,
@@ -168,6 +168,7 @@ class Run:
 
     def vote(self) -> None:
         """Join the experts' masks and write the PNGs."""
+        refuse_no_run(self.folder.path)
         with self._held():
             self._vote()
 
@@ -186,6 +187,7 @@ class Run:
 
     def pack(self) -> None:
         """Pack the PNGs into the zip."""
+        refuse_no_run(self.folder.path)
         with self._held(), self._timed("pack"):
             pack(self.recipe, self.split, self.folder, self.reporter)
 
@@ -206,6 +208,7 @@ class Run:
 
     def report(self) -> Path:
         """Write the page about the run and return its path; run.json stays as the work left it."""
+        refuse_no_run(self.folder.path)
         with self._held():
             self.split = settle_truth(self.split, self.folder, self.reporter)
             return report(self.recipe, self.split, self.folder, self.reporter)

@@ -65,6 +65,15 @@ def hold(run: Path, reporter: Reporter, *, together: bool = False) -> Iterator[N
                 file.truncate(0)
 
 
+def refuse_no_run(run: Path) -> None:
+    """Raise InputError where no folder is, for what goes on with a run and begins none."""
+    if not run.exists():
+        raise InputError(
+            f"{run}: no such run; name the folder of one with --run, or begin it with submit or "
+            "predict"
+        )
+
+
 def _lock(file: BinaryIO, run: Path, reporter: Reporter, together: bool) -> None:
     wanted = fcntl.LOCK_SH if together else fcntl.LOCK_EX
     try:

@@ -45,8 +45,9 @@ def _check(arguments: Arguments, reporter: Reporter) -> None:
 
 
 def _against_sample(verdict: Verdict, told: str) -> str:
-    """Say that no data was named; where nothing fits the sample, only that."""
-    if verdict.counts["files"] == 0:
+    """Say that no data was named; where nothing in a readable zip fits the sample, only that."""
+    is_unread = any(fault.where == verdict.path.name for fault in verdict.faults)
+    if verdict.counts["files"] == 0 and not is_unread:
         return (
             f"{verdict.path}: it has no mask of the sample split, which it was held against "
             "because no data was named; give --data DIR --split NAME"

@@ -223,6 +223,17 @@ def test_a_report_of_no_run_names_the_nearest_and_makes_nothing(run, tmp_path, c
     assert not (tmp_path / "runs/frist").exists()
 
 
+@pytest.mark.parametrize("verb", ["vote", "pack", "report"])
+def test_a_run_whose_name_is_wrong_is_not_begun(tmp_path, verb, capsys):
+    words = [verb, "--recipe", "sample", "--run", str(tmp_path / "tpyo"), "--limit", "1"]
+    assert main(words) == 2
+    assert "tpyo: no such run; name the folder of one with --run" in capsys.readouterr().err
+    assert not (tmp_path / "tpyo").exists()
+    (tmp_path / "tpyo").mkdir()  # the folder of a run, though an empty one
+    assert main(words) == 2
+    assert "no such run" not in capsys.readouterr().err
+
+
 def test_given_masks_vote_like_any_other(run, tmp_path):
     recipe = tmp_path / "given.toml"
     zips = f'masks = "{run / "submission.zip"}"'
