@@ -73,3 +73,18 @@ def answers_to_take(prepared: Prepared, store: PredictionStore) -> Iterator[str]
         with suppress(InputError):  # a checkpoint that is still to come, as the plan says
             if old := same_maker(store, expert.identity(), names):
                 yield f"expert {expert.name}: answers of {old} were made alike and are taken over"
+
+
+def refusals(prepared: Prepared, store: PredictionStore) -> Iterator[str]:
+    """Say, before a run, which stored answers it would refuse on this machine, and why."""
+    for expert in prepared.experts:
+        if expert.after() or expert.name in prepared.outdated or not prepared.done[expert.name]:
+            continue
+        with suppress(InputError):  # a checkpoint that is still to come, as the plan says
+            identity = expert.identity()
+            try:
+                if store.identity(expert.name) is not None:  # else a claim would write one
+                    store.claim(expert.name, identity)
+                store.unanswered(expert.name, prepared.split)
+            except InputError as error:
+                yield f"on this machine the run would be refused: {error}"

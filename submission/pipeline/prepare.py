@@ -77,7 +77,7 @@ def prepare(
 
     Every expert opens its files, but no values of weights; `to_run` also wants all checkpoints
     there and as the lock says.
-    Whatever is stored counts as answered; that it belongs to this recipe is seen when work starts.
+    Whatever is stored counts as answered; whether it belongs to this recipe is seen by `claim`.
     Raises FaultyInput with what all experts find wrong with their files, InputError for a device
     that is not there, and where the weights of one expert alone do not fit; says which limits were
     chosen, and warns of what may not fit.

@@ -15,7 +15,7 @@ from submission.files.removal import remove_others
 from submission.gate.lines import gate_lines, gate_warnings
 from submission.output.check import Verdict
 from submission.pipeline.check import CHECK_UNITS, check_run
-from submission.pipeline.claim import answers_to_take, claim_all
+from submission.pipeline.claim import answers_to_take, claim_all, refusals
 from submission.pipeline.mend import drop_damaged
 from submission.pipeline.pack import PACK_UNITS, pack
 from submission.pipeline.plan import NO_GRAPHS, Plan, make_plan
@@ -91,6 +91,8 @@ class Run:
         prepared = self._prepare()
         for words in answers_to_take(prepared, self.folder.store):
             self.reporter.say(words)
+        for words in () if self.mend else refusals(prepared, self.folder.store):
+            self.reporter.warn(words)
         named = dict.fromkeys(n for expert in prepared.experts for n in expert.checkpoints())
         locked = [name for name in named if self.weights.lock.find(name)]
         plan = make_plan(prepared, self.recipe.png)

@@ -63,3 +63,18 @@ def test_what_is_damaged_or_of_another_sentence_is_made_anew(first, tmp_path, sp
     assert f"{split.num_sentences - 1} answers taken over" in capsys.readouterr().err
     assert contents(first.parent / "second") == before
     assert read_sealed(first.parent / "second/dogs/2.json")["sentence"]
+
+
+def test_a_dry_run_says_what_would_be_refused(first, tmp_path, split, capsys):
+    assert main(["predict", *recipe_of(tmp_path, split, "first"), "--dry-run"]) == 0
+    assert "refused" not in capsys.readouterr().err
+    before = contents(first)
+    assert main(["predict", *recipe_of(tmp_path, split, "first", threshold=99), "--dry-run"]) == 0
+    said = capsys.readouterr().err
+    assert "the run would be refused" in said
+    assert "threshold: 128 then, 99 now" in said
+    (first / "dogs/2.json").write_bytes(b"{")
+    assert main(["predict", *recipe_of(tmp_path, split, "first"), "--dry-run"]) == 0
+    assert "damaged" in capsys.readouterr().err
+    (first / "dogs/2.json").write_bytes(before["dogs/2.json"])
+    assert contents(first) == before
