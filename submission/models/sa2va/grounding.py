@@ -1,6 +1,7 @@
 """What answers name becomes a mask in every frame: prompted in some, tracked in the others."""
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -93,15 +94,19 @@ def join_objects(
     shape: tuple[int, int, int], owners: Sequence[int], found: Sequence[FoundObject], replies: int
 ) -> list[FoundObject]:
     """The masks (T, H, W) of each of so many replies: what any of its objects has."""
-    joined = [PackedMasks.empty(shape) for _ in range(replies)]
-    sure: list[list[Confidence]] = [[] for _ in range(replies)]
-    for owner, (masks, confidence) in zip(owners, found, strict=True):
-        joined[owner] = joined[owner].union(masks)
-        sure[owner].append(confidence)
+    several: list[list[FoundObject]] = [[] for _ in range(replies)]
+    for owner, one in zip(owners, found, strict=True):
+        several[owner].append(one)
     return [
-        (masks, _mean_confidence(several, shape[0]))
-        for masks, several in zip(joined, sure, strict=True)
-    ]
+        (_union(shape, [masks for masks, _ in objects]),
+         _mean_confidence([confidence for _, confidence in objects], shape[0]))
+        for objects in several
+    ]  # fmt: skip
+
+
+def _union(shape: tuple[int, int, int], masks: Sequence[PackedMasks]) -> PackedMasks:
+    """The pixels of any; of one object, which is the rule, its own, without a copy."""
+    return reduce(PackedMasks.union, masks) if masks else PackedMasks.empty(shape)
 
 
 def _mean(looks: Sequence[tuple[Found, int]]) -> Found:
