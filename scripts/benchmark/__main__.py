@@ -43,9 +43,8 @@ def run(arguments: argparse.Namespace) -> tuple[Outcome, str]:
         torch.set_num_threads(arguments.threads)
     cases = make_cases(arguments)
     method = Method(
-        arguments.repeats, arguments.public_sentences, not arguments.no_stages,
-        cpu_stages=arguments.clock == "cpu",
-    )  # fmt: skip
+        arguments.repeats, arguments.public_sentences, cpu_stages=arguments.clock == "cpu"
+    )
     bench = ModelBench(arguments.device, arguments.dtype, method)
     outcome = bench.work_through(cases, say)
     return outcome, "\n".join(f"- left out: {line}" for line in outcome.skipped)
@@ -79,8 +78,7 @@ def report(outcome: Outcome, left_out: str, clock: str) -> None:
     if outcome.rows:
         print(f"{machine_line(outcome.rows[-1])}\n\n{comparison(outcome.rows, clock)}")
         last = outcome.rows[-1]
-        if "stages" in last["ours"]:
-            print(f"\nSeconds per stage, E = {last['case']['sentences']}:\n\n{stages(last)}")
+        print(f"\nSeconds per stage, E = {last['case']['sentences']}:\n\n{stages(last)}")
         if memory := peaks(outcome.rows):
             print(f"\n{memory}")
         if busy := utilisation(outcome.rows):
@@ -130,7 +128,6 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
                         help="a checkout of bytedance/Sa2VA: time its code itself")  # fmt: skip
     parser.add_argument("--public-python", default=sys.executable, metavar="PYTHON",
                         help="the interpreter of an environment with its versions")  # fmt: skip
-    parser.add_argument("--no-stages", action="store_true", help="no extra run for the stages")
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall",
                         help="cpu: seconds of all threads, for a machine that is busy")  # fmt: skip
     return parser.parse_args(words)

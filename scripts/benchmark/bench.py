@@ -83,12 +83,7 @@ class ModelBench:
         on_gpu = self.device.type == "cuda"
         model.parts = fixed_parts(case.compile, self.device)
         found = measure(model, case, self.method)
-        limit = limit_of(case, self.machine["device"], self.limits, self.precision)
-        if limit is not None:
-            found["limit"] = {
-                "seconds": limit.seconds.at_best, "expected": limit.seconds.expected,
-                "flop": limit.flop, "public_flop": limit.public_flop,
-            }  # fmt: skip
+        found["limit"] = limit_of(case, self.machine["device"], self.limits, self.precision)
         capacity = torch.cuda.get_device_properties(self.device).total_memory if on_gpu else 0.0
         found["estimated_peak"] = peak_of(
             case, self.limits, gpu_bytes=capacity, value_bytes=self.dtype.itemsize

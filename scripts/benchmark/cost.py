@@ -1,26 +1,16 @@
 """What a case costs by the cost model: work, limit of the hardware, and peak memory."""
 
-from dataclasses import dataclass
 from functools import cache
 
 from scripts.benchmark.cases import Case
 from scripts.benchmark.sizes import config_values
 from submission.compute import Precision
-from submission.cost.estimate import Seconds, seconds_of_all
+from submission.cost.estimate import seconds_of_all
 from submission.cost.hardware import find_gpu
 from submission.experts.sa2va.cost import Cost
 from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.settings import Settings
-from submission.models.workload import Clip, Limits, Stages, total
-
-
-@dataclass(frozen=True)
-class Limit:
-    """What the cost model says of one video: for `share of the limit` in a benchmark."""
-
-    flop: float  # ours
-    public_flop: float
-    seconds: Seconds  # ours
+from submission.models.workload import Clip, Limits, Stages
 
 
 @cache
@@ -37,17 +27,17 @@ def works_of(case: Case, limits: Limits) -> tuple[Stages, Stages]:
 
 def limit_of(
     case: Case, device_name: str, limits: Limits, precision: Precision = "bfloat16"
-) -> Limit | None:
-    """Return work and time of a case, None for a device that is not in the table of GPUs.
+) -> float | None:
+    """Return the seconds below which no hardware of this name answers a case.
 
-    `device_name` is as `torch.cuda.get_device_name` has it. `limit.seconds.at_best / measured` is
-    the share of what the hardware allows.
+    None for a device that is not in the table of GPUs; `device_name` is as
+    `torch.cuda.get_device_name` has it.
     """
     gpu = find_gpu(device_name)
     if gpu is None:
         return None
-    shared, alone = works_of(case, limits)
-    return Limit(total(shared).flop, total(alone).flop, seconds_of_all(shared, gpu, precision))
+    ours = cost_of(case.size, case.procedure).ours([_call(case)], limits)
+    return seconds_of_all(ours, gpu, precision).at_best
 
 
 def peak_of(case: Case, limits: Limits, *, gpu_bytes: float, value_bytes: int) -> float:

@@ -27,8 +27,7 @@ class Method:
 
     repeats: int = 2  # of each procedure, in turn; the faster time counts
     public_sentences: int = 0  # how many the public loop is timed on; 0: all
-    stages: bool = True  # one more run of each, with seconds per organ
-    cpu_stages: bool = False  # these by the process's time, where others use the machine too
+    cpu_stages: bool = False  # seconds per organ by the process's time: others use the machine too
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,8 @@ def measure(model: Sa2VA, case: Case, method: Method) -> dict[str, Any]:
         "agreement": asdict(same),
         "tokens": _tokens(model, case),
     }  # fmt: skip
-    if method.stages:
-        rows["public"]["stages"] = _stages(model, load.part(1), public, case.sentences, method)
-        rows["ours"]["stages"] = _stages(model, load, ours, 1, method)
+    rows["public"]["stages"] = _stages(model, load.part(1), public, case.sentences, method)
+    rows["ours"]["stages"] = _stages(model, load, ours, 1, method)
     return rows
 
 
@@ -112,7 +110,6 @@ def _times(runs: list[Run], scale: float) -> dict[str, float]:
     return {
         "seconds": scale * min(run.seconds for run in runs),
         "cpu_seconds": scale * min(run.cpu_seconds for run in runs),
-        "first_seconds": scale * runs[0].seconds,  # with whatever is prepared at first use
     }
 
 

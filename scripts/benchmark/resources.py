@@ -5,7 +5,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -50,8 +50,7 @@ def revision() -> str:
 class Peak:
     """The most memory that was held, in bytes."""
 
-    kind: str  # "allocated on the GPU", "resident", or "resident since the start"
-    held: int = 0
+    held: int = 0  # on a CPU since the start, where the sandbox does not let it begin anew
     reserved: int = 0  # by PyTorch's allocator, on a GPU
 
 
@@ -61,26 +60,18 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
 
     PyTorch's cache on a GPU is emptied first, so what runs inside allocates anew.
     """
+    peak = Peak()
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-        peak = Peak("allocated on the GPU")
         yield peak
         peak.held = torch.cuda.max_memory_allocated(device)
         peak.reserved = torch.cuda.max_memory_reserved(device)
     else:
-        peak = Peak("resident" if _forget_resident_peak() else "resident since the start")
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         yield peak
         peak.held = _status_bytes("VmHWM")
-
-
-def _forget_resident_peak() -> bool:
-    """Start the kernel's high-water mark anew; some sandboxes do not let a process do so."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return False
-    return True
 
 
 def _status_bytes(key: str) -> int:

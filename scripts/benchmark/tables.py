@@ -37,7 +37,7 @@ def comparison(rows: Sequence[Row], clock: str = "wall") -> str:
     ]  # fmt: skip
     key = CLOCKS[clock]
     lines = [_comparison_line(row, key) for row in rows]
-    if not any("limit" in row for row in rows):
+    if not any(row["limit"] for row in rows):
         header, lines = header[:-1], [line[:-1] for line in lines]
     return markdown(header, lines)
 
@@ -54,7 +54,7 @@ def _comparison_line(row: Row, key: str) -> list[str]:
         f"{public:.2f}{scaled}", f"{ours:.2f}", f"{public / ours:.1f}",
         f"{asked / ours:.2f}", f"{asked * case['frames'] / ours:.1f}",
         f"{same['lowest_iou']:.5f}", f"{same['equal_pixels']:.6f}",
-        _peak(row["public"]["peak"]), _peak(row["ours"]["peak"]), _share(row.get("limit"), ours),
+        _peak(row["public"]["peak"]), _peak(row["ours"]["peak"]), _share(row["limit"], ours),
     ]  # fmt: skip
 
 
@@ -132,6 +132,6 @@ def _peak(peak: Mapping[str, Any]) -> str:
     return size_of(peak["held"])
 
 
-def _share(limit: Mapping[str, float] | None, seconds: float) -> str:
+def _share(limit: float | None, seconds: float) -> str:
     """What share of the measured time the hardware's limit is; empty where no limit is known."""
-    return "" if limit is None else f"{limit['seconds'] / seconds:.0%}"
+    return "" if limit is None else f"{limit / seconds:.0%}"

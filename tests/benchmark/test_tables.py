@@ -19,7 +19,7 @@ CASE = Case("small", frames=40, key_frames=5, sentences=4)
 
 
 def row(**changes):
-    used = {"peak": {"held": 2e9, "reserved": 0, "kind": ""}, "utilisation": {"busy": None}}
+    used = {"peak": {"held": 2e9, "reserved": 0}, "utilisation": {"busy": None}}
     return {
         "case": CASE.values(),
         "public": {"seconds": 8.0, "cpu_seconds": 9.0, "sentences_timed": 2, **used,
@@ -29,6 +29,7 @@ def row(**changes):
                             "rest": 0.5}},
         "tokens": 97,
         "estimated_peak": 3e9,
+        "limit": None,
         "agreement": {"lowest_iou": 1.0, "equal_pixels": 0.9999995},
         **changes,
     }  # fmt: skip
@@ -36,13 +37,13 @@ def row(**changes):
 
 def test_the_peak_of_a_gpu_stands_beside_the_estimate():
     assert peaks([row()]) == ""  # nothing is reserved on a CPU
-    ours = {**row()["ours"], "peak": {"held": 2e9, "reserved": 4e9, "kind": ""}}
+    ours = {**row()["ours"], "peak": {"held": 2e9, "reserved": 4e9}}
     line = peaks([row(ours=ours)]).splitlines()[-1]
     assert line == "| small, 240 x 320 | 4 | 2.0 GB | 3.0 GB |"
 
 
 def test_the_comparison_says_what_was_scaled_up_and_the_share_of_the_limit():
-    cells = comparison([row(limit={"seconds": 0.5})]).splitlines()[-1].strip("| ").split(" | ")
+    cells = comparison([row(limit=0.5)]).splitlines()[-1].strip("| ").split(" | ")
     assert cells[:6] == ["small, 240 x 320", "5", "97", "4", "40", "8.00 (2 timed)"]
     assert cells[6:10] == ["2.00", "4.0", "2.00", "80.0"]
     assert cells[-1] == "25%"
