@@ -28,8 +28,6 @@ class Profile:
     source: str
     videos: int | None = None
     sentences: int | None = None
-    per_day: int | None = None
-    in_all: int | None = None
     ends: str = ""
 
 

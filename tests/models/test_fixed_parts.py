@@ -110,9 +110,9 @@ def test_recordings_are_bounded_and_forgotten(sa2va, frames, monkeypatch):
     recorded = with_parts(sa2va, FixedParts(StandIn()))
     wanted = masks(sa2va, frames)
     assert same(masks(recorded, frames), wanted)
-    assert recorded.parts.recorded == 4
+    assert len(recorded.parts._recorded) == 4
     recorded.parts.forget()
-    assert recorded.parts.recorded == 0
+    assert len(recorded.parts._recorded) == 0
     assert same(masks(recorded, frames), wanted)
 
 
@@ -202,7 +202,7 @@ def test_a_model_that_is_dropped_frees_its_memory_at_once(frames):
 
 def test_where_it_cannot_be_it_says_why(sa2va):
     parts = fixed_parts("parts", torch.device("cpu"))
-    assert parts.why_not == "CUDA graphs need a GPU, and the device is cpu"
+    assert parts.words == "off: CUDA graphs need a GPU, and the device is cpu"
     assert fixed_parts("off", torch.device("cpu")).words == "off"
     with pytest.raises(InputError, match="compile is 'all'; known: off, parts"):
         load(REFERENCE / "models" / "tiny_qwen2", compile="all")

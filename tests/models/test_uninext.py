@@ -68,12 +68,10 @@ def test_a_detection_has_the_size_of_the_frame(model, frame):
 
 
 def test_padding_of_the_text_changes_nothing(model, frame):
-    ids = model.tokenizer.encode(SENTENCES[1])
-    padded = ids + [0] * 9
-    real = [1] * len(ids) + [0] * 9
-    image = FRAME_SIZE(frame)
-    resized = model.segment_resized(image, padded, real, (40, 70))
-    assert_same([resized], [model.segment_image(frame, SENTENCES[1])])
+    image = model.encode_image(FRAME_SIZE(frame))
+    longer = f"{SENTENCES[1]} and all that moves beside it"  # the shorter one is padded to it
+    together = model.detect(image, model.read([SENTENCES[1], longer]), (40, 70))
+    assert_same(together[:1], [model.segment_image(frame, SENTENCES[1])])
 
 
 @pytest.mark.parametrize("backbone", ["convnext", "vit"])

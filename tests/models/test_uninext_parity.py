@@ -108,6 +108,6 @@ def test_image_and_token_ids_give_the_recorded_mask(name, folder):
     sentences = model.read_ids([ids[: sum(real)]])
     assert np.abs(sentences.states.numpy() - case.recorded["bert"]).max() < CLOSE
     final, score = compare(case, model, sentences)
-    detection = model.segment_resized(case.image, ids, real, case.size)
+    (detection,) = model.detect(model.encode_image(case.image), sentences, case.size)
     assert (detection.mask == final).all()
     assert detection.score == pytest.approx(score)

@@ -50,10 +50,6 @@ class Candidate:
             probabilities: Tensor = self._core.step(image, mask, objects, end=last)
         return probabilities
 
-    def memory_tokens(self) -> int:
-        """How many tokens the fullest memory has, working and long-term together."""
-        return max(self._tokens_of_buckets(), default=0)
-
     def _in_order(self, mask: Tensor) -> list[int]:
         """The objects of a mask as the package wants them: known ones first, in their order."""
         there = torch.unique(mask).tolist()

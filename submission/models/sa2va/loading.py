@@ -56,7 +56,7 @@ def load(
     (quantized.py).
     `attention` names the kernel of memory attention on a GPU: "auto", "flash", "cudnn" or "fa3".
     `compile` "parts" records parts of fixed shape as CUDA graphs (fixed_parts.py); where that
-    cannot be, the model's `parts.why_not` says why, and they run as they are called.
+    cannot be, the model's `parts.words` say why, and they run as they are called.
     `template` names the chat template of a checkpoint whose config.json states none.
     Raises InputError when the folder is not a complete, consistent checkpoint, or the device has
     no such kernel.

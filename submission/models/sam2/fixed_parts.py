@@ -61,16 +61,6 @@ class FixedParts:
             return "parts: CUDA graphs"
         return f"off: {self._why_not}" if self._why_not else "off"
 
-    @property
-    def recorded(self) -> int:
-        """How many recordings there are now."""
-        return len(self._recorded)
-
-    @property
-    def why_not(self) -> str:
-        """Why nothing is recorded although it was wanted; empty for no reason."""
-        return self._why_not
-
     def run(
         self,
         function: Callable[Arguments, Result],

@@ -45,11 +45,6 @@ class MemoryBank:
         self._prompted: dict[int, int] = {}  # time of a map -> its place among the prompted ones
         self._recent: dict[int, int] = {}  # time of a map in sight -> its place, behind those
 
-    @property
-    def num_bytes(self) -> int:
-        """What the bank holds, in bytes."""
-        return sum(block.numel() * block.element_size() for block in [*self.keys, *self.values])
-
     def show_prompted(self, maps: Mapping[int, Tensor], slot: int) -> None:
         """Hold exactly these prompted maps (B, K, S, S), by time, at a slot of the temporal table.
 

@@ -60,21 +60,6 @@ class Uninext:
         features = self.encode_image(FRAME_SIZE(image))
         return self.detect(features, self.read([sentence]), size)[0]
 
-    def segment_resized(
-        self,
-        image: NDArray[np.uint8],
-        input_ids: Sequence[int],
-        attention_mask: Sequence[int],
-        original_size: tuple[int, int],
-    ) -> Detection:
-        """The same for a frame uint8 (H, W, 3) that is resized already and token ids.
-
-        `attention_mask` has 1 for each real token and 0 for padding at the end; the mask comes out
-        at `original_size` (height, width).
-        """
-        real = list(input_ids)[: sum(attention_mask)]
-        return self.detect(self.encode_image(image), self.read_ids([real]), original_size)[0]
-
     def read(self, sentences: Sequence[str]) -> Sentences:
         """Read sentences once for all frames of a video."""
         return self.read_ids([self.tokenizer.encode(sentence) for sentence in sentences])
