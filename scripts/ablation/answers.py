@@ -1,6 +1,6 @@
 """Answer a video in every setting, vote, and score: the kit's own way, with nothing written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from submission.dataset.frames import open_frames
 from submission.dataset.ground_truth import GroundTruth
-from submission.dataset.records import Expression, Split, Video
+from submission.dataset.records import Split, Video
 from submission.masks.track import Track
 from submission.masks.voting import vote_tracks
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.settings import Settings
-from submission.score.answers import TrackAnswer
+from submission.score.answers import InMemory
 from submission.score.scoring import ExpressionScore, score_video
 
 
@@ -51,18 +51,6 @@ TOGETHER = (
 )  # fmt: skip
 SIZES = (3, 5)  # of votes
 RULES = ("majority", "paper")
-
-
-@dataclass(frozen=True)
-class InMemory:
-    """A result that was never written: a track for every sentence of one video."""
-
-    name: str
-    tracks: Mapping[str, Track]  # by expression id
-
-    def answer(self, video: Video, expression: Expression) -> TrackAnswer:
-        """The masks of a sentence."""
-        return TrackAnswer(self.tracks[expression.id])
 
 
 class Judge:

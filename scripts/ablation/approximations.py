@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scripts.ablation.answers import InMemory
 from submission.dataset.frames import open_frames
 from submission.dataset.ground_truth import GroundTruth, read_ground_truth
 from submission.dataset.mevis import read_split
@@ -28,6 +27,7 @@ from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.settings import Settings
 from submission.models.sam2.approximation import Approximation
+from submission.score.answers import InMemory
 from submission.score.scoring import ExpressionScore, Score, score_video
 
 SAMPLES = Path(__file__).parents[2] / "submission" / "samples"

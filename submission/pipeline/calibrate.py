@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from submission.dataset.ground_truth import GroundTruth, read_ground_truth
-from submission.dataset.records import Expression, Split, Video
+from submission.dataset.records import Split, Video
 from submission.errors import InputError
 from submission.gate.calibration import Calibration, calibrate
 from submission.gate.evidence import KINDS
@@ -23,7 +23,7 @@ from submission.pipeline.vote import evidence_of, read_odds, refuse_missing
 from submission.pool import open_pool, work_through
 from submission.recipes.recipe import Recipe
 from submission.run.folder import RunFolder
-from submission.score.answers import TrackAnswer
+from submission.score.answers import InMemory
 from submission.score.scoring import ExpressionScore, score_video
 from submission.terminal.progress import Reporter
 
@@ -127,17 +127,6 @@ class _Row:
     empty: ExpressionScore
 
 
-@dataclass(frozen=True)
-class _Tracks:
-    """A result in memory, as scoring asks for it."""
-
-    name: str
-    tracks: Mapping[str, Track]
-
-    def answer(self, video: Video, expression: Expression) -> TrackAnswer:
-        return TrackAnswer(self.tracks[expression.id])
-
-
 def _look(task: _Task) -> list[_Row]:
     store, video = PredictionStore(task.store), task.video
     evidence, votes = {}, {}
@@ -148,7 +137,7 @@ def _look(task: _Task) -> list[_Row]:
         evidence[one.id] = evidence_of(task.voting, answers, votes[one.id], odds)
     nothing = Track.empty(video.size, len(video.frame_names))
     empty = {one.id: nothing for one in video.expressions}
-    scores = score_video(video, task.truth, [_Tracks(VOTE, votes), _Tracks(EMPTY, empty)])
+    scores = score_video(video, task.truth, [InMemory(VOTE, votes), InMemory(EMPTY, empty)])
     return [
         _Row(evidence[one.id], vote, blank)
         for one, vote, blank in zip(video.expressions, scores[VOTE], scores[EMPTY], strict=True)

@@ -58,6 +58,18 @@ class StoreSource:
 
 
 @dataclass(frozen=True)
+class InMemory:
+    """A result of one video that was never written."""
+
+    name: str
+    tracks: Mapping[str, Track]  # by expression id
+
+    def answer(self, video: Video, expression: Expression) -> "TrackAnswer":
+        """Return the masks of a sentence."""
+        return TrackAnswer(self.tracks[expression.id])
+
+
+@dataclass(frozen=True)
 class _PngAnswer:
     files: MaskFiles
     members: Mapping[str, str] | None  # plain name -> name as stored; None: they are the same

@@ -85,7 +85,6 @@ class Sa2VA:
         settings: Settings = DEFAULTS,
         *,
         answers: Sequence[str] | None = None,
-        kept: KeptImages | None = None,
     ) -> list[Answer]:
         """Segment what each sentence refers to.
 
@@ -101,15 +100,13 @@ class Sa2VA:
             Procedure, key frames and all other choices.
         answers
             Texts to force token by token instead of the model's own, one for each sentence.
-        kept
-            What an equal vision encoder made of this video's images, so that calls share it.
 
         Raises InputError when the arguments contradict the checkpoint or each other, and when
         values arise that are no finite numbers, naming the module.
         """
         with self._video(frames) as video:
             replies = self.ask(
-                video.loader, sentences, settings, answers=answers, kept=kept,
+                video.loader, sentences, settings, answers=answers,
                 meanwhile=partial(self.begin, video, settings),
             )  # fmt: skip
             return self.ground(video, replies, settings)
@@ -132,7 +129,8 @@ class Sa2VA:
     ) -> list[Reply]:  # fmt: skip
         """Let the language model answer: the first half of `segment`, arguments as there.
 
-        `meanwhile` launches what a GPU can do beside it. Of the settings, replies hang on what
+        `kept` holds what an equal vision encoder made of this video's images, so that calls share
+        it; `meanwhile` launches what a GPU can do beside it. Of the settings, replies hang on what
         `asked_alike` (alike.py) returns, and no more.
         """
         procedure = PROCEDURES[settings.procedure]

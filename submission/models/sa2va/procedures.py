@@ -7,11 +7,14 @@ and the schema for editors take its name from there, and nobody tells one way fr
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from submission.errors import Fault, InputError
 from submission.models.sam2.policy import TrackerPolicy
-from submission.video.sampling import PromptFrames, Sampling, key_frames, prompted_frames
+from submission.video.sampling import key_frames, prompted_frames
+
+if TYPE_CHECKING:
+    from submission.models.sa2va.settings import Settings  # which takes its words from here
 
 TRACK = None  # in place of the number of an embedding
 
@@ -23,23 +26,6 @@ class Step:
     frame: int
     prompt: int | None = TRACK  # which of an object's embeddings prompts it; TRACK: memory does
     times: int = 1  # how often the step counts in the mean of the frame's logits
-
-
-class Chosen(Protocol):
-    """What procedures read of a call's settings; settings.py says what each means."""
-
-    @property
-    def sampling(self) -> Sampling: ...
-    @property
-    def frames(self) -> int: ...
-    @property
-    def prompt_frames(self) -> PromptFrames: ...
-    @property
-    def seg(self) -> str: ...
-    @property
-    def mode(self) -> str: ...
-    @property
-    def selected_frames(self) -> tuple[int, ...] | None: ...
 
 
 class Procedure(Protocol):
@@ -64,16 +50,16 @@ class Procedure(Protocol):
     def question(self, sentence: str) -> str:
         """Return the user's words after the images."""
 
-    def images(self, length: int, settings: Chosen) -> tuple[tuple[int, ...], ...]:
+    def images(self, length: int, settings: "Settings") -> tuple[tuple[int, ...], ...]:
         """Return the frames of each image that the language model sees, for a video of `length`."""
 
-    def objects(self, found: int, settings: Chosen) -> tuple[tuple[int, ...], ...]:
+    def objects(self, found: int, settings: "Settings") -> tuple[tuple[int, ...], ...]:
         """Return which of the `found` [SEG] of an answer prompt each object.
 
         All objects of a procedure have equally many; masks of several objects are joined.
         """
 
-    def steps(self, length: int, settings: Chosen) -> tuple[Step, ...]:
+    def steps(self, length: int, settings: "Settings") -> tuple[Step, ...]:
         """Return what SAM 2 does in a video of `length` frames: prompts first, then tracking.
 
         A frame with several steps gets the mean of their logits, one without a step an empty mask.
@@ -94,15 +80,15 @@ class KeyFrames:
     def question(self, sentence: str) -> str:
         return (self.asks_question if "?" in sentence else self.asks).format(sentence)
 
-    def images(self, length: int, settings: Chosen) -> tuple[tuple[int, ...], ...]:
+    def images(self, length: int, settings: "Settings") -> tuple[tuple[int, ...], ...]:
         shown = key_frames(length, settings.frames, settings.sampling)
         return tuple((time,) for time in shown)
 
-    def objects(self, found: int, settings: Chosen) -> tuple[tuple[int, ...], ...]:
+    def objects(self, found: int, settings: "Settings") -> tuple[tuple[int, ...], ...]:
         taken = {"first": min(found, 1), "union": found}
         return tuple((seg,) for seg in range(taken[settings.seg]))
 
-    def steps(self, length: int, settings: Chosen) -> tuple[Step, ...]:
+    def steps(self, length: int, settings: "Settings") -> tuple[Step, ...]:
         prompted = prompted_frames(
             length, settings.frames, settings.sampling, settings.prompt_frames
         )
@@ -133,16 +119,16 @@ class Clips:
     def question(self, sentence: str) -> str:
         return (self.asks_question if "?" in sentence else self.asks).format(sentence)
 
-    def images(self, length: int, settings: Chosen) -> tuple[tuple[int, ...], ...]:
+    def images(self, length: int, settings: "Settings") -> tuple[tuple[int, ...], ...]:
         shown = selected_frames(length, settings)
         clips = (shown[start : start + CLIP] for start in range(0, SELECTED, CLIP))
         return tuple(image for key, *others in clips for image in ((key,), tuple(others)))
 
-    def objects(self, found: int, settings: Chosen) -> tuple[tuple[int, ...], ...]:
+    def objects(self, found: int, settings: "Settings") -> tuple[tuple[int, ...], ...]:
         """One object with ten prompts: the last is repeated where there are fewer."""
         return (tuple(min(clip, found - 1) for clip in range(CLIPS)),) if found else ()
 
-    def steps(self, length: int, settings: Chosen) -> tuple[Step, ...]:
+    def steps(self, length: int, settings: "Settings") -> tuple[Step, ...]:
         mode, shown = MODES[settings.mode], selected_frames(length, settings)
         published = settings.prompt_frames == "first"
         first = {time: place // CLIP for place, time in reversed([*enumerate(shown)])}
@@ -178,7 +164,7 @@ MODES: Mapping[str, ClipMode] = {
 }
 
 
-def selected_frames(length: int, settings: Chosen) -> tuple[int, ...]:
+def selected_frames(length: int, settings: "Settings") -> tuple[int, ...]:
     """Return the 100 frames that SaSaSa2VA's language model sees in a video of `length`.
 
     Raises InputError when a frame is selected that the video has not.
