@@ -1,13 +1,14 @@
 """What every container that is started here may do: read, write to one folder, and nothing else."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from docker.types import DeviceRequest
 
 from submission.container.engine import is_rootless
-from submission.errors import InputError
+from submission.errors import Fault, InputError
 
 PROCESSES = 4096  # threads of torch and of decoding included
 ALL_GPUS = -1  # the API's word for "all"
@@ -48,6 +49,13 @@ def request_gpus(gpus: str) -> list[DeviceRequest]:
     if word == "device" and devices:
         return [DeviceRequest(device_ids=devices.split(","), capabilities=kind)]
     raise InputError(f"GPUs {gpus!r}: say none, all, a number such as 2, or device=0,1")
+
+
+def mount_faults(paths: Iterable[Path]) -> list[Fault]:
+    """Say which folders no engine can mount: it takes what follows a colon for another place."""
+    places = dict.fromkeys(str(path.resolve()) for path in paths)
+    what = "a container cannot see a place with a colon in its name: rename it, or name another"
+    return [Fault(place, what) for place in places if ":" in place]
 
 
 def user_for(client: Any, folder: Path, *, is_new: bool) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from docker.errors import APIError
 
 from submission.container.engine import explain
-from submission.container.hardening import TEMPORARY, hardened, user_for
+from submission.container.hardening import TEMPORARY, hardened, mount_faults, user_for
 from submission.errors import Fault, FaultyInput
 
 SECONDS_TO_STOP = 60  # a video that is under way is given up at once; a killed one costs no more
@@ -60,7 +60,7 @@ class ContainerRun:
                 faults.append(
                     Fault(str(path), "it would cover a place of the image: move it elsewhere")
                 )
-        return faults
+        return faults + mount_faults(Path(outside) for outside, _ in self.mounts().values())
 
     def mounts(self) -> dict[str, tuple[str, str]]:
         """Place inside to (path outside, "ro" or "rw")."""

@@ -189,6 +189,11 @@ def test_a_place_inside_is_no_file_of_this_machine(tmp_path):
     assert [fault.where for fault in unmounted.faults()] == ["/weights/small-5", "/data/valid"]
 
 
+def test_a_place_with_a_colon_is_refused_which_an_engine_would_take_for_two(tmp_path):
+    (fault,) = ContainerRun("kit", (), tmp_path / "at 10:30", data=tmp_path).faults()
+    assert (fault.where, "colon" in fault.what) == (f"{tmp_path}/at 10:30", True)
+
+
 def test_what_would_cover_the_image_is_refused(tmp_path):
     what = ContainerRun("kit", (), tmp_path, named=(Path("/usr/bin"),))
     assert "cover a place of the image" in str(what.faults()[0])

@@ -131,6 +131,16 @@ def test_frames_in_a_tar_are_unpacked_for_the_container(engine, call, split_fold
     assert (tmp_path / "out/containers/c/1/log.txt").read_text() == "5\n"
 
 
+def test_a_place_with_a_colon_which_no_engine_can_mount_is_told_before_the_work(
+    engine, call, tmp_path, capsys
+):
+    words = [*call(ALL)[:-1], str(tmp_path / "at 10:30")]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert f"expert c: {tmp_path}/at 10:30: a container cannot see a place with a colon" in said
+    assert engine.started == []
+
+
 # --- what is left --------------------------------------------------------------------------------
 CRASH = """
 for name, entry in asked.items():

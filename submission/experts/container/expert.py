@@ -14,7 +14,7 @@ from pydantic import Field
 
 from submission.compute import Gigabytes
 from submission.container import engine
-from submission.container.hardening import request_gpus
+from submission.container.hardening import mount_faults, request_gpus
 from submission.container.program import Program, Running, remove_left_behind
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, FaultyInput, InputError
@@ -107,6 +107,11 @@ class ContainerExpert(Expert):
             digest = digest or engine.digest_of(image, self.settings.image)
         env = dict(sorted(self.settings.env.items()))
         return {"image": digest, "command": list(self.settings.command), "env": env}
+
+    def faults(self, split: Split) -> Sequence[Fault]:
+        """The folders that it would have to see and cannot, where it has something left to do."""
+        run = self.tools.reporter.folder
+        return mount_faults([split.folder, *([run] if run else [])]) if self._has_work() else []
 
     def frames(self, video: Video) -> tuple[FrameRequest, ...]:
         """None: the container reads the files itself."""
