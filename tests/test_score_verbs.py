@@ -110,6 +110,15 @@ def test_what_is_missing_counts_zero_is_listed_and_ends_with_status_one(run, dat
     said = capsys.readouterr().err
     assert "Annotations: 5 things are missing or damaged, and counted 0:" in said
     assert "cups: the video is missing (1 sentence)" in said
+    assert f"mevis-submission check {run.annotations} --data {data[1]}" in said
+
+
+def test_what_a_store_lacks_is_nothing_that_check_could_read(run, data, capsys):
+    shutil.rmtree(run.store.folder / "near/dogs")
+    assert main(["score", str(run.store.folder / "near"), *data]) == 1
+    said = capsys.readouterr().err
+    assert "near: 1 thing is missing" in said
+    assert "mevis-submission check" not in said
 
 
 def test_the_same_is_listed_for_a_zip(run, data):

@@ -1,6 +1,7 @@
 """The words of `score`; no logic of their own."""
 
 import argparse
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from submission.pipeline.score import SCORE_UNITS, score_results, score_run
 from submission.pipeline.submit import read_data
 from submission.run.folder import RunFolder
 from submission.run.results import data_of_run, find_results, is_run, run_of
+from submission.score.answers import PngSource
 from submission.score.score_file import Scores, unwritten_scores, write_scores
 from submission.score.scoring import Score
 from submission.score.table import (
@@ -52,7 +54,9 @@ def _score(arguments: Arguments, reporter: Reporter) -> None:
     print("\n".join(score_lines(scores, drawing(aligned, LEAST)) + worst_lines(scores)))
     if written:
         print(f"\nevery sentence: {out} and {out.with_suffix('.csv').name}")
-    _report_missing(scores, reporter)
+    judged = results[-1]  # the vote, or what was given
+    pngs = judged.path if isinstance(judged, PngSource) else None
+    _report_missing(scores, reporter, _check_command(pngs, split) if pngs else "")
 
 
 def _keep(
@@ -87,7 +91,12 @@ def _score_file(path: Path, arguments: Arguments) -> Path:
     return out / "score.json" if out else path.parent / f"{path.resolve().name}.{name}"
 
 
-def _report_missing(scores: Scores, reporter: Reporter) -> None:
+def _check_command(path: Path, split: Split) -> str:
+    words = ["check", str(path), "--data", str(split.root), "--split", split.name]
+    return shlex.join(["mevis-submission", *words])
+
+
+def _report_missing(scores: Scores, reporter: Reporter, check: str) -> None:
     """Name what counted 0: a fault of the result that would be uploaded, else a warning."""
     judged = list(scores.results)[-1]  # the vote, or what was given
     for name in scores.results:
@@ -95,6 +104,8 @@ def _report_missing(scores: Scores, reporter: Reporter) -> None:
         if lines and name != judged:
             reporter.warn("\n".join(lines))
     if lines := fault_lines(scores, judged):
+        if check:  # which knows nearly right names, such as frames that are counted from 1
+            lines.append(f"What is wrong with its files, and their names, is told by: {check}")
         raise FaultyResult("\n".join(lines))
 
 
