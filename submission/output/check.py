@@ -4,6 +4,7 @@ Strict: what the judge forgives silently, or answers by leaving a sentence out o
 fault here. Every PNG is decoded to its end.
 """
 
+import shlex
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,12 +24,7 @@ from submission.dataset.images import (
 )
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, InputError, list_faults
-from submission.output.layout import (
-    TEAM_FILE,
-    Listing,
-    file_name,
-    sort_out,
-)
+from submission.output.layout import JUNK_PATTERNS, TEAM_FILE, Listing, file_name, sort_out
 from submission.output.mask_files import (
     READERS,
     MaskArchive,
@@ -119,7 +115,7 @@ def check(
         return Verdict(path, split.name, (fault,), counts)
     with files:
         listing = sort_out(files.names(), split)
-        faults = [*_wrapper_faults(path, listing), *listing.faults]
+        faults = [*_wrapper_faults(path, listing), *listing.harmful, *_junk_faults(path, listing)]
         faults += name_faults(listing.members.keys(), split)
         locked = files.encrypted() if isinstance(files, MaskArchive) else []
         if locked:
@@ -186,6 +182,13 @@ def _wrapper_faults(path: Path, listing: Listing) -> list[Fault]:
     else:
         advice = f"zip from inside: cd {listing.wrapper} && zip -r submission.zip *"
     return [Fault(f"{listing.wrapper}/", f"{what}; {advice}")]
+
+
+def _junk_faults(path: Path, listing: Listing) -> list[Fault]:
+    if path.is_dir():
+        return list(listing.junk)
+    command = shlex.join(["zip", "-d", str(path), *JUNK_PATTERNS])
+    return [Fault(fault.where, f"{fault.what}: {command}") for fault in listing.junk]
 
 
 def _team_faults(files: MaskFiles, listing: Listing, required: bool) -> list[Fault]:

@@ -13,6 +13,7 @@ from submission.errors import Fault
 
 TEAM_FILE = "team.json"
 _JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|\._[^/]*$|Thumbs\.db$|desktop\.ini$)")
+JUNK_PATTERNS = ("__MACOSX/*", "*.DS_Store", "*/._*", "*Thumbs.db", "*desktop.ini")  # for zip -d
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -38,11 +39,6 @@ class Listing:
     harmful: tuple[Fault, ...]
     junk: tuple[Fault, ...]  # what no judge wants and no reader minds
     wrapper: str | None  # a folder around everything, to be taken away
-
-    @property
-    def faults(self) -> tuple[Fault, ...]:
-        """All that is wrong before names are compared with a split."""
-        return (*self.harmful, *self.junk)
 
 
 def sort_out(names: Iterable[str], split: Split) -> Listing:

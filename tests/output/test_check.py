@@ -2,12 +2,14 @@
 
 import json
 import os
+import shlex
 import shutil
 import struct
 import tracemalloc
 import warnings
 import zipfile
 import zlib
+from fnmatch import fnmatch
 
 import numpy as np
 import pytest
@@ -160,9 +162,13 @@ def test_an_archive_full_of_backslashes_is_one_fault(archive, split):
 )
 def test_what_a_desktop_leaves_behind(archive, split, name):
     rewrite(archive, lambda entries: [*entries, (name, b"")])
-    assert faults_of(archive, split) == [
-        f"{name}: left by a desktop, not part of a submission; delete it"
-    ]
+    names = zipfile.ZipFile(archive).namelist()
+    (fault,) = faults_of(archive, split)
+    told, _, command = fault.partition(": zip -d ")
+    assert told == f"{name}: left by a desktop, not part of a submission; delete it"
+    path, *patterns = shlex.split(command)
+    assert path == str(archive)
+    assert [one for one in names if any(fnmatch(one, each) for each in patterns)] == [name]
 
 
 def save(image, answer):
