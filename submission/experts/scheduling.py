@@ -5,7 +5,7 @@ an image encoder made of them is there for all. An expert that reads what others
 in a later pass than they.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from submission.errors import InputError
@@ -57,7 +57,8 @@ def schedule(
     several = len({need.model for need in needs.values() if need.model}) > 1
     budget = MODELS_SHARE * free_bytes() if share and several else 0
     passes: list[Names] = []
-    for layer in _layers(named):
+    for waiting in in_turn(experts):
+        layer = [expert.name for expert in waiting]
         layer.sort(key=lambda name: bool(needs[name].model))  # what needs no model is told at once
         apart = [(name,) for name in layer]
         passes += make_passes({name: needs[name] for name in layer}, budget) if share else apart
@@ -94,17 +95,19 @@ def _fits(need: Resources, others: Sequence[Resources], budget_bytes: float) -> 
     return bool(mine and theirs and mine() and mine() == theirs())
 
 
-def _layers(experts: Mapping[str, Expert]) -> list[list[str]]:
-    """The experts' names, each in a later layer than those whose predictions it reads."""
-    layers: list[list[str]] = []
-    left = dict(experts)
+def in_turn(experts: Sequence[Expert]) -> Iterator[list[Expert]]:
+    """Give the experts in layers, each in a later one than those whose predictions it reads.
+
+    Raises InputError where some wait for one another.
+    """
+    left = {expert.name: expert for expert in experts}
     while left:
-        ready = [name for name, expert in left.items() if not left.keys() & set(expert.after())]
+        ready = [one for one in left.values() if not left.keys() & set(one.after())]
         if not ready:
             raise InputError(f"experts that wait for one another: {', '.join(left)}")
-        layers.append(ready)
-        left = {name: expert for name, expert in left.items() if name not in ready}
-    return layers
+        yield ready
+        for one in ready:
+            del left[one.name]
 
 
 def resources_of(expert: Expert) -> Resources:

@@ -52,7 +52,8 @@ def claim_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
     if stored is None and first is None:
         write_json(path, wanted)
     elif first is not None and _maker(first) == maker_of(wanted):
-        what = "missing" if stored is None else f"damaged: {_keys(stored, wanted)}"
+        keys = ", ".join(ascii(key) for key, *_ in differences(stored, wanted))[:200]
+        what = "missing" if stored is None else f"damaged: {keys}"
         raise InputError(
             f"{path}: {what}; its predictions were made by the expert of the recipe: {MEND} "
             "writes it again and keeps them"
@@ -105,21 +106,21 @@ def _maker(answer: Path) -> str | None:
 
 
 def _difference(folder: Path, stored: Any, wanted: Mapping[str, Any]) -> StoreMismatch:
-    before, now = _flatten(stored), _flatten(wanted)
-    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    found = differences(stored, wanted)
     return StoreMismatch(
         list_faults(
             f"{folder}: these predictions were made differently:",
-            [Fault(key, f"{_show(before, key)} then, {_show(now, key)} now") for key in keys],
+            [Fault(key, f"{then} then, {now} now") for key, then, now in found],
             f"Choose another folder with --run, or delete {folder} to predict again.",
         )
     )
 
 
-def _keys(stored: Any, wanted: Mapping[str, Any]) -> str:
-    before, now = _flatten(stored), _flatten(wanted)
-    keys = (key for key in {**before, **now} if before.get(key) != now.get(key))
-    return ", ".join(ascii(key) for key in keys)[:200]
+def differences(first: Any, second: Any) -> list[tuple[str, str, str]]:
+    """Return every value in which two records (JSON) differ: its key, and both in words."""
+    one, other = _flatten(first), _flatten(second)
+    keys = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+    return [(key, _show(one, key), _show(other, key)) for key in keys]
 
 
 def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:

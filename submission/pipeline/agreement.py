@@ -6,13 +6,16 @@ Paths, machines and limits may differ; code, libraries, data, and what decides a
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from submission import __version__
 from submission.code_digest import code_digest
 from submission.dataset.records import Split
 from submission.experts.expert import Expert
+from submission.experts.scheduling import in_turn
+from submission.masks.identity import differences
 from submission.run.record import versions
 
 SHOWN = 5  # differences that are told
@@ -23,10 +26,8 @@ def agreement(split: Split, experts: Sequence[Expert], known: dict[str, Any]) ->
 
     `known` has the identities that experts are told of those before them; it is filled here.
     """
-    waiting = {expert.name: expert for expert in experts}
-    while waiting:
-        for name in [n for n, e in waiting.items() if not waiting.keys() & set(e.after())]:
-            known[name] = json.loads(json.dumps(waiting.pop(name).identity()))
+    for expert in chain(*in_turn(experts)):
+        known[expert.name] = json.loads(json.dumps(expert.identity()))
     return {
         "kit": __version__,
         "code": worker_code(),
@@ -52,26 +53,7 @@ def data_digest(split: Split) -> str:
 
 def difference_in_words(here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
     """Say what differs between the driver and a worker; empty for nothing."""
-    before, now = dict(_flat(here)), dict(_flat(there))
-    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    words = [
-        f"{key} is {_show(now.get(key))} there and {_show(before.get(key))} here"
-        for key in keys[:SHOWN]
-    ]
-    more = [f"and {len(keys) - SHOWN} more"] if len(keys) > SHOWN else []
+    found = differences(here, there)
+    words = [f"{key} is {other} there and {own} here" for key, own, other in found[:SHOWN]]
+    more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
     return "; ".join([*words, *more])
-
-
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            yield from _flat(item, f"{prefix} {key}".strip())
-    elif prefix:
-        yield prefix, value
-
-
-def _show(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

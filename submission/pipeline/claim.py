@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 
 from submission.errors import InputError
 from submission.experts.expert import Expert
+from submission.experts.scheduling import in_turn
 from submission.masks.renamed import leftovers, same_maker, take_over
 from submission.masks.store import PredictionStore
 from submission.pipeline.prepare import Prepared
@@ -26,15 +28,11 @@ def claim_all(
     """
     changed = 0
     errors: list[InputError] = []
-    asked = {expert.name: expert for expert in prepared.experts}
-    while asked:
-        ready = [one for one in asked.values() if not asked.keys() & set(one.after())]
-        for expert in ready:
-            try:
-                changed += _claim(expert, prepared, store, reporter, mend=mend)
-            except InputError as error:
-                errors.append(error)
-            del asked[expert.name]
+    for expert in chain(*in_turn(prepared.experts)):
+        try:
+            changed += _claim(expert, prepared, store, reporter, mend=mend)
+        except InputError as error:
+            errors.append(error)
     if len(errors) > 1:
         raise InputError("\n".join(str(error) for error in errors))
     if errors:

@@ -12,6 +12,7 @@ from submission.experts.sharing import sharing_in_words, votes_in_vain
 from submission.output.zip_file import LARGE_ZIP
 from submission.pipeline.forecast import plan_cost
 from submission.pipeline.prepare import Prepared
+from submission.weights.sizes import in_words
 
 # Bytes of a two-blob 1-bit mask by frame size, measured with PIL on synthetic masks: 5.5 KB at
 # 1080p, 3.6 KB at 720p, so about 3.8 bytes for each pixel of the square root of the area. An
@@ -62,10 +63,10 @@ class Plan:
         lines = [
             f"split      {self.split}: {self.videos} videos, {self.sentences} sentences, "
             f"{self.frames} frames",
-            f"masks      {self.masks} PNG files, zip of about {_size(self.zip_bytes)}",
+            f"masks      {self.masks} PNG files, zip of about {in_words(self.zip_bytes)}",
         ]
         if self.disk:
-            lines.append(f"disk       {_size(self.run_bytes)} for masks and zip; {self.disk}")
+            lines.append(f"disk       {in_words(self.run_bytes)} for masks and zip; {self.disk}")
         for expert in self.experts:
             state = f"{expert.done} of {self.sentences} sentences done"
             words = ", ".join(filter(None, (expert.summary, state)))
@@ -78,7 +79,7 @@ class Plan:
         lines += [f"recorded   {self.compiled}"] if self.compiled else []
         if self.zip_bytes > LARGE_ZIP:
             lines.append(
-                f"warning    the zip will be above {_size(LARGE_ZIP)}; such uploads often fail. "
+                f"warning    the zip will be above {in_words(LARGE_ZIP)}; such uploads often fail. "
                 'Set png = "1bit" in [output] if it is not'
             )
         return [*lines, *self.cost]
@@ -119,11 +120,3 @@ def estimate_zip(split: Split, png: str) -> int:
     factor = BYTES_PER_SIDE * (1 if png == "1bit" else EIGHT_BIT_FACTOR)
     sides: Sequence[float] = [sqrt(v.size[0] * v.size[1]) * v.num_masks for v in split.videos]
     return round(factor * sum(sides) + ZIP_ENTRY_BYTES * split.num_masks)
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.2f} GB"

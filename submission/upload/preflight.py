@@ -11,9 +11,10 @@ from typing import Any
 from submission.errors import Fault, FaultyInput, InputError
 from submission.output.zip_file import LARGE_ZIP
 from submission.upload.answers import APPROVED, CURRENT, Competition, Phase, Question
-from submission.upload.codabench import GIGABYTE, Codabench
+from submission.upload.codabench import Codabench
 from submission.upload.competitions import Profile
 from submission.upload.journal import ZipFile
+from submission.weights.sizes import in_words
 
 HANGING_ZIP = 1_000_000_000  # bytes; from here on the public server was seen to hang, or score 0
 TRY_TAKES = 2  # times its size: the worker keeps a copy of the zip beside it
@@ -68,8 +69,8 @@ def refuse_faults(
         faults.append(Fault(f"phase {phase.name}", what))
     if TRY_TAKES * file.bytes > standing.free_bytes:
         what = (
-            f"a try takes twice the zip's {_size(file.bytes)}, and your storage there has "
-            f"{_size(standing.free_bytes)} left; delete old files on its Resources page"
+            f"a try takes twice the zip's {in_words(file.bytes)}, and your storage there has "
+            f"{in_words(standing.free_bytes)} left; delete old files on its Resources page"
         )
         faults.append(Fault("storage", what))
     faults += fact_sheet_faults(competition.questions, answers)
@@ -113,10 +114,10 @@ def plan_lines(standing: Standing, file: ZipFile, profile: Profile | None) -> li
     """Return what will be done, and what is worth knowing before."""
     competition, phase = standing.competition, standing.phase
     lines = [
-        f"zip          {file.path} ({_size(file.bytes)}, sha256 {file.sha256[:12]}...)",
+        f"zip          {file.path} ({in_words(file.bytes)}, sha256 {file.sha256[:12]}...)",
         f"competition  {competition.id}, {competition.title}",
         f"phase        {phase.name}, {_dates(phase)} (UTC)",
-        f"account      {standing.account}, {_size(standing.free_bytes)} of storage left",
+        f"account      {standing.account}, {in_words(standing.free_bytes)} of storage left",
         f"tries        {_limits(phase)}",
     ]
     if len(phase.tasks) > 1:
@@ -179,7 +180,3 @@ def _dates(phase: Phase) -> str:
 
 def _day(moment: str) -> str:
     return moment[:16].replace("T", " ")
-
-
-def _size(count: float) -> str:
-    return f"{count / GIGABYTE:.2f} GB" if count >= GIGABYTE else f"{count / 1e6:.2f} MB"

@@ -259,7 +259,7 @@ def test_a_worker_of_other_code_or_data_is_refused_before_it_works(recipe, split
     claim_all(prepared, store, said)
     predict_together(prepared, team, store, said)
     refused = [text for text in heard if "refused" in text]
-    assert refused == ["worker 1 is refused: expert brighter threshold is 151 there and 150 here"]
+    assert refused == ["worker 1 is refused: expert.brighter.threshold is 151 there and 150 here"]
     assert set(team.to_json()["workers"]) == {"0"}
 
 
@@ -268,10 +268,11 @@ def test_differences_are_told_up_to_a_few():
     assert difference_in_words(here, here) == ""
     there = {"kit": "2", "expert": {"a": {"files": {}}}}
     words = difference_in_words(here, there)
-    assert 'kit is 2 there and 1 here; expert a files x is nothing there and "' not in words
-    assert words.startswith("kit is 2 there and 1 here; expert a files x is nothing there and 000")
+    assert words.startswith(
+        'kit is "2" there and "1" here; expert.a.files.x is nothing there and "00'
+    )
     many = {str(number): number for number in range(9)}
-    assert difference_in_words(many, {}).endswith("; and 4 more")
+    assert difference_in_words({**many, "0": 1}, {"0": 1}).endswith("; and 3 more")
 
 
 def test_agreement_names_what_decides_results(recipe, split):
