@@ -31,7 +31,7 @@ from submission.recipes.recipe import Recipe
 from submission.recipes.stored import as_json
 from submission.report.writing import REPORT_UNITS
 from submission.run.folder import RunFolder
-from submission.run.holding import hold, refuse_no_run
+from submission.run.holding import hold, refuse_no_folder, refuse_no_run
 from submission.run.record import (
     RunRecord,
     describe_checkpoints,
@@ -84,6 +84,7 @@ class Run:
 
     def plan(self) -> Plan:
         """Count what is to do, without loading anything."""
+        refuse_no_folder(self.folder.path)
         refuse_other_data(self.folder.path, self.split)
         self.split = settle_truth(self.split, self.folder, self.reporter, keep=False)
         if self.mend:

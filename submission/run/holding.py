@@ -30,12 +30,9 @@ def hold(run: Path, reporter: Reporter, *, together: bool = False) -> Iterator[N
     warning.
     """
     try:
-        if run.is_symlink() and not run.exists():
-            raise InputError(f"{run}: a link to {run.readlink()}, which is not there")
+        refuse_no_folder(run)
         run.mkdir(parents=True, exist_ok=True)
         file = (run / LOCK).open("a+b", buffering=0)
-    except FileExistsError:
-        raise InputError(f"{run}: not a folder; name another place with --run") from None
     except OSError as error:
         if not run.is_dir():
             raise InputError(
@@ -72,6 +69,14 @@ def refuse_no_run(run: Path) -> None:
             f"{run}: no such run; name the folder of one with --run, or begin it with submit or "
             "predict"
         )
+
+
+def refuse_no_folder(run: Path) -> None:
+    """Raise InputError where something else than a folder lies in the place of a run."""
+    if run.is_symlink() and not run.exists():
+        raise InputError(f"{run}: a link to {run.readlink()}, which is not there")
+    if run.exists() and not run.is_dir():
+        raise InputError(f"{run}: not a folder; name another place with --run")
 
 
 def _lock(file: BinaryIO, run: Path, reporter: Reporter, together: bool) -> None:

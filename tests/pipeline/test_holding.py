@@ -102,6 +102,16 @@ def test_a_run_folder_that_is_none_is_named(tmp_path):
             pass
 
 
+@pytest.mark.parametrize(("name", "status"), [("file", 2), ("new", 0)])
+def test_a_dry_run_refuses_what_the_run_would(split, answer, tmp_path, capsys, name, status):
+    (tmp_path / "file").touch()
+    recipe = tmp_path / "given.toml"
+    recipe.write_text(f'[[expert]]\nname = "given"\nmasks = "{answer}"\n')
+    words = ["submit", "--recipe", str(recipe), "--data", str(split.folder), "--dry-run"]
+    assert main([*words, "--run", str(tmp_path / name)]) == status
+    assert ("file: not a folder" in capsys.readouterr().err) is bool(status)
+
+
 def test_a_share_without_locks_is_worked_in_with_a_warning(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
