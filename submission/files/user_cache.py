@@ -3,9 +3,11 @@
 Their folder is XDG_CACHE_HOME, else ~/.cache, and in it the kit's own.
 """
 
+import fcntl
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,20 @@ def keep(path: Path, entries: Memory) -> None:
     with _KEEPING, suppress(OSError):
         # A read-only home or folder (a container) costs time at the next start, nothing else.
         write_json(path, read_memory(path) | entries)
+
+
+@contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Hold a memory around a block while something is made for it; another process waits.
+
+    Where it cannot be written, and on a share that knows no locks, nothing is held.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(path.with_name(f".{path.name}.lock").open("w"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def read_memory(path: Path) -> Memory:

@@ -1,5 +1,6 @@
 """Kernels are timed once on a GPU that nobody has measured, and what was measured is kept."""
 
+import fcntl
 import json
 
 import pytest
@@ -103,6 +104,36 @@ def test_of_two_workers_the_second_follows_the_first(clock, monkeypatch):
     monkeypatch.setattr(kernel_timing, "time_kernels", lambda *a: {1: {"wide": 9.0, "narrow": 1.0}})
     assert choose_by_time([WIDE, NARROW], KEYS, SIZES).name == "wide, narrow from 4 objects"
     assert file.read_text() == first
+
+
+def test_two_workers_do_not_time_at_once(clock, monkeypatch):
+    free = []
+
+    def is_free() -> bool:
+        with (cache_folder() / ".kernels.json.lock").open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+    def timed(*arguments):
+        free.append(is_free())
+        return clock(*arguments)
+
+    monkeypatch.setattr(kernel_timing, "_seconds", timed)
+    choose_by_time([WIDE, NARROW], KEYS, SIZES)
+    assert free
+    assert not any(free)
+    assert is_free()
+
+
+def test_without_a_cache_kernels_are_timed_each_time(clock, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    for number in (1, 2):
+        assert choose_by_time([WIDE, NARROW], KEYS, SIZES).many_from == 4
+        assert len(clock.asked) == number * 2 * len(kernel_timing.OBJECTS)
 
 
 def test_a_kernel_that_refuses_is_left_out_and_a_full_gpu_ends_the_timing(clock):

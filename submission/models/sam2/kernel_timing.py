@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from submission.errors import lacks_gpu_memory
-from submission.files.user_cache import cache_folder, keep, read_memory
+from submission.files.user_cache import cache_folder, keep, one_at_a_time, read_memory
 from submission.models.sam2.attention import AttentionKernel, Kernels, for_any_number
 from submission.models.sam2.sizes import GroundingConfig
 
@@ -43,13 +43,15 @@ def choose_by_time(
     file, key = cache_folder() / MEMORY, f"{_describe(like, sizes)}: {', '.join(order)}"
     times = _recall(file, key, order)
     if not times:
-        fresh = time_kernels(kernels, like, sizes)
-        # Another worker on a GPU of this kind may have been quicker: all follow the first.
-        times = _recall(file, key, order) or fresh
+        # Two workers on one GPU would disturb each other: all follow the first.
+        with one_at_a_time(file):
+            times = _recall(file, key, order)
+            if not times:
+                times = time_kernels(kernels, like, sizes)
+                if len(times) == len(OBJECTS):  # else a full GPU would decide for an empty one
+                    keep(file, {key: times})
         if not times:
             return for_any_number(kernels[0])
-        if len(times) == len(OBJECTS):  # else a full GPU would decide for an empty one
-            keep(file, {key: times})
     few, many, many_from = pick(times, order)
     return Kernels(named[few], named[many], many_from)
 
