@@ -50,8 +50,10 @@ def _calibrate(arguments: Arguments, reporter: Reporter) -> None:
         file=out, rule=found.gate.in_words(), before=asdict(found.before),
         after=asdict(found.after), gain=asdict(found.gain),
     )  # fmt: skip
-    print("\n".join(calibration_lines(found, len(table.videos), int(table.no_target.sum()))))
-    print(f'\nkept in {out}; use it with [gate] calibration = "{out}"')
+    reporter.result(
+        "\n".join(calibration_lines(found, len(table.videos), int(table.no_target.sum())))
+    )
+    reporter.result(f'\nkept in {out}; use it with [gate] calibration = "{out}"')
 
 
 VERB = Verb(

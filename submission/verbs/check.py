@@ -41,7 +41,7 @@ def _check(arguments: Arguments, reporter: Reporter) -> None:
         told += "\nTo keep it as JSON, name another folder: --out DIR"
     if not verdict.ok:
         raise FaultyResult(told)
-    print(told)
+    reporter.result(told)
 
 
 def _against_sample(verdict: Verdict, told: str) -> str:

@@ -34,7 +34,7 @@ def _compare(arguments: Arguments, reporter: Reporter) -> None:
         results=chosen, means=comparison.means, by_sentence=asdict(comparison.by_sentence),
         by_video=asdict(comparison.by_video), differences=dict(comparison.differences),
     )  # fmt: skip
-    print("\n".join(comparison_lines(comparison, shown, {**a.sentences, **b.sentences})))
+    reporter.result("\n".join(comparison_lines(comparison, shown, {**a.sentences, **b.sentences})))
 
 
 VERB = Verb(

@@ -104,7 +104,7 @@ def _memory(recipe: Recipe, experts: Sequence[Expert]) -> str:
 
 
 def _recipes(arguments: Arguments, reporter: Reporter) -> None:
-    print("\n".join(recipe_lines(weights_of(arguments).lock, drawing(in_columns, LEAST))))
+    reporter.result("\n".join(recipe_lines(weights_of(arguments).lock, drawing(in_columns, LEAST))))
 
 
 VERB = Verb(

@@ -51,9 +51,9 @@ def _score(arguments: Arguments, reporter: Reporter) -> None:
         measured = score_results(results, split, reporter)
         scores, written = _keep(out, split, measured, arguments.official, reporter)
     reporter.answer(scores=scores.means, file=out if written else None)
-    print("\n".join(score_lines(scores, drawing(aligned, LEAST)) + worst_lines(scores)))
+    reporter.result("\n".join(score_lines(scores, drawing(aligned, LEAST)) + worst_lines(scores)))
     if written:
-        print(f"\nevery sentence: {out} and {out.with_suffix('.csv').name}")
+        reporter.result(f"\nevery sentence: {out} and {out.with_suffix('.csv').name}")
     judged = results[-1]  # the vote, or what was given
     pngs = judged.path if isinstance(judged, PngSource) else None
     _report_missing(scores, reporter, _check_command(pngs, split) if pngs else "")

@@ -62,7 +62,7 @@ def _upload(arguments: Arguments, reporter: Reporter) -> None:
         lines = upload.leaderboard()
     else:
         lines = upload.send(_data(arguments), dry=arguments.dry_run, agreed=arguments.yes)
-    print("\n".join(lines))
+    reporter.result("\n".join(lines))
 
 
 def seconds_of(text: str) -> float:

@@ -53,7 +53,7 @@ def _verify(arguments: Arguments, reporter: Reporter) -> None:
 
 
 def _list(arguments: Arguments, reporter: Reporter) -> None:
-    list_weights(weights_of(arguments), drawing(in_columns, LEAST))
+    list_weights(weights_of(arguments), reporter, drawing(in_columns, LEAST))
 
 
 LOCK = Verb(

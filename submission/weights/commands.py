@@ -106,9 +106,9 @@ def verify_weights(names: Sequence[str], weights: Weights, reporter: Reporter) -
         )
 
 
-def list_weights(weights: Weights, draw: Draw = in_columns) -> None:
+def list_weights(weights: Weights, reporter: Reporter, draw: Draw = in_columns) -> None:
     """Print what the lock names, and what of it is there."""
-    print("\n".join(table(weights, draw)))
+    reporter.result("\n".join(table(weights, draw)))
 
 
 def _facts(item: LockedCheckpoint) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from submission.cli import main
 from submission.terminal.progress import Reporter
 from submission.terminal.tables import draw, drawing, harmless, wrapped
 
@@ -50,6 +51,24 @@ def test_lines_break_between_words_and_go_on_under_their_second_column():
         f"verdict\n         {path}:\n         no faults (10 videos)\n  percent   J"
     )
     assert wrapped(text, 200) == text
+
+
+def test_what_a_verb_prints_takes_the_width_of_a_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MEVIS_WEIGHTS", str(tmp_path))
+    words = ["weights", "list"]
+    assert max(map(len, print_in(words, None, monkeypatch, capsys))) > 100
+    narrow = print_in(words, 60, monkeypatch, capsys)
+    assert [line for line in narrow if len(line) > 60 and len(line.split()) > 1] == []
+    assert "to come" in "".join(narrow)
+
+
+def print_in(words, columns, monkeypatch, capsys):
+    with monkeypatch.context() as patched:
+        if columns:
+            patched.setattr("sys.stdout.isatty", lambda: True, raising=False)
+            patched.setenv("COLUMNS", str(columns))
+        assert main([*words, "--quiet"]) == 0
+    return capsys.readouterr().out.splitlines()
 
 
 def test_what_moves_a_cursor_is_shown_as_an_escape():

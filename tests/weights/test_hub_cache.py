@@ -68,7 +68,7 @@ def test_it_is_used_in_place_and_nothing_is_fetched(hub, weights, cache, capsys)
     assert "hashing" not in said  # the hash of the fetch is remembered
     assert listing(cache) == before  # nothing was written into it
     assert lines([NAME], weights) == []
-    list_weights(weights)
+    list_weights(weights, Reporter("quiet"))
     assert "verified (cached)" in capsys.readouterr().out
 
 
