@@ -27,7 +27,7 @@ from submission.models.sam2 import attention_kernel, kernel_timing
 from submission.models.sam2.attention_kernel import choose_kernels
 from submission.models.sam2.fast_layers import DecoderNorm, linear_and_relu
 from submission.models.sam2.fixed_parts import CudaGraphs, FixedParts, fixed_parts
-from submission.models.sam2.image_features import Keeping
+from submission.models.sam2.image_features import FrameFeatures, Keeping
 from submission.models.sam2.sizes import GroundingConfig, HieraConfig
 from submission.models.sam2.windowed_trunk import QuickHiera
 from submission.models.workload import Limits
@@ -94,6 +94,29 @@ def test_recorded_parts_give_the_same_bytes(name, frames):
             assert np.array_equal(wanted.masks, found.masks)
     assert parts.words == "parts: CUDA graphs"  # nothing was refused
     assert len(parts._recorded) > 5
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_call_after_one_that_found_no_memory_gives_the_same_bytes(name, frames, monkeypatch):
+    model, settings = on_device(CASES[name]), CASES[name].settings
+    parts = fixed_parts("parts", model.device) if DEVICE != "cpu" else FixedParts(StandIn())
+    recorded = Sa2VA(model.backbone, Limits(images_at_once=2), parts)
+    wanted = recorded.segment(frames, SENTENCES, settings, answers=ANSWERS)
+    encode = FrameFeatures._levels
+
+    def launched_and_full(self, group):
+        encode(self, group)
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FrameFeatures, "_levels", launched_and_full)
+        with pytest.raises(torch.OutOfMemoryError):
+            recorded.segment(frames, SENTENCES, settings, answers=ANSWERS)
+    parts.forget()  # as whoever goes on with less does
+    found = recorded.segment(frames, SENTENCES, settings, answers=ANSWERS)
+    assert any(np.asarray(answer.masks).any() for answer in wanted)
+    for one, other in zip(wanted, found, strict=True):
+        assert np.array_equal(one.masks, other.masks)
 
 
 @pytest.mark.skipif(DEVICE != "cuda", reason="CUDA graphs")
