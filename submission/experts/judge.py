@@ -23,7 +23,7 @@ from submission.experts.sa2va.cost import Cost
 from submission.gate.judge import EXISTENCE, Settings
 from submission.masks.store import NO_MASKS, Prediction
 from submission.masks.track import Track
-from submission.models.sa2va.config_file import read_values
+from submission.models.sa2va.config_file import complete, read_values
 from submission.models.sa2va.memory import judge_memory
 from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sa2va.questions import audit_questions, judges_question
@@ -107,12 +107,9 @@ class JudgeExpert(Expert):
 
     def frames(self, video: Video) -> tuple[FrameRequest, ...]:
         """Its key frames, at the size that it sees."""
-        try:
-            images = [(time,) for time in self._shown(video)]
+        images = [(time,) for time in self._shown(video)]
+        with complete(f"{self.settings.checkpoint}: config.json"):
             return image_requests(self._values, images, self._call)
-        except KeyError as error:
-            where = f"{self.settings.checkpoint}: config.json"
-            raise InputError(f"{where}: the key {error} is missing; fetch it again") from None
 
     def predict(self, video: Video, session: VideoSession) -> Predictions:
         """Ask everything about all expressions of a video behind one reading of its frames."""

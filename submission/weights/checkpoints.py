@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from submission.errors import Fault, InputError
+from submission.errors import Fault
 from submission.terminal.progress import Reporter
 from submission.weights.folders import Weights, find_own, locate
 from submission.weights.hashes import recall
@@ -12,7 +12,6 @@ from submission.weights.sizes import in_words
 from submission.weights.to_come import commands, why_to_come
 from submission.weights.verify import differences, open_locked
 
-SAM2_FILE = "sam2_hiera_large.pt"  # as Meta released it
 Opened = TypeVar("Opened")
 
 
@@ -99,11 +98,3 @@ class CheckpointFinder:
                     f"{name}: used where it lies in the Hugging Face cache, {folder}"
                 )
         return self._verified[name]
-
-    def find_sam2(self, name: str) -> Path:
-        """Return the file of SAM 2's original weights."""
-        path = self.find(name)
-        file = path / SAM2_FILE if path.is_dir() else path
-        if not file.is_file():
-            raise InputError(f"{file}: no such file; SAM 2.0 large as Meta released it is needed")
-        return file

@@ -9,6 +9,7 @@ import pytest
 from weights.conftest import CONTENTS, NAME, REPO, SHARD, pinned
 
 from submission.errors import FaultyInput, InputError
+from submission.models.single_file import sam2_file
 from submission.terminal.progress import Reporter
 from submission.weights import hashes
 from submission.weights.checkpoints import CheckpointFinder
@@ -112,19 +113,19 @@ def test_sam2_of_the_lock_is_verified_before_anybody_opens_it(tmp_path):
     path = tmp_path / "SAM2" / file.path
     path.write_bytes(content)
     (tmp_path / "SAM2" / "model.safetensors").write_bytes(b"the same weights in another layout")
-    assert finder(weights).find_sam2("SAM2") == path
+    assert sam2_file(finder(weights).find("SAM2")) == path
     path.write_bytes(content[:-1] + b"!")
     with pytest.raises(FaultyInput, match="its sha256 is"):
-        finder(weights).find_sam2("SAM2")
+        sam2_file(finder(weights).find("SAM2"))
 
 
 def test_sam2_of_ones_own_is_one_file(weights, tmp_path):
     own = tmp_path / "own"
     own.mkdir()
     with pytest.raises(InputError, match=r"SAM 2\.0 large as Meta released it"):
-        finder(weights).find_sam2(str(own))
+        sam2_file(finder(weights).find(str(own)))
     (own / "sam2_hiera_large.pt").write_bytes(b"x")
-    assert finder(weights).find_sam2(str(own)) == own / "sam2_hiera_large.pt"
+    assert sam2_file(finder(weights).find(str(own))) == own / "sam2_hiera_large.pt"
 
 
 # --- the memory ----------------------------------------------------------------------------------

@@ -18,10 +18,10 @@ from submission.experts.propagate.sam2_cost import Sam2Cost
 from submission.masks.store import CONFIDENCE_DIGITS
 from submission.models.cutie.settings import CutieSettings
 from submission.models.sam2.sizes import sizes_beside
+from submission.models.single_file import SAM2_FILE, sam2_file
 from submission.models.workload import Clip, Limits, Stages
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest, Squash
-from submission.weights.checkpoints import SAM2_FILE
 from submission.weights.hashes import hash_files
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Sam2Propagator(Propagator):
     @cached_property
     def file(self) -> Path:
         """Of the weights; raises InputError where it is nowhere."""
-        return self.tools.checkpoints.find_sam2(self.checkpoint)
+        return sam2_file(self.tools.checkpoints.find(self.checkpoint))
 
     @property
     def _model_key(self) -> str:

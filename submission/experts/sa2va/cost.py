@@ -7,6 +7,7 @@ from typing import Any
 
 from submission.errors import InputError
 from submission.experts.count_memory import Counter, Counts, stages_of
+from submission.models.sa2va.config_file import complete
 from submission.models.sa2va.memory import peak_memory
 from submission.models.sa2va.procedures import Procedure
 from submission.models.sa2va.registry import kind_of, parse_sizes
@@ -69,9 +70,8 @@ class Cost:
     def sizes(self) -> Sizes:
         """Raises InputError, naming the file, where one is missing or cannot be."""
         try:
-            return parse_sizes(self.values)
-        except KeyError as error:
-            raise InputError(f"{self.where}: the key {error} is missing; fetch it again") from None
+            with complete(self.where):
+                return parse_sizes(self.values)
         except (AttributeError, TypeError, ValueError) as error:
             raise InputError(f"{self.where}: {error}") from None
 

@@ -20,15 +20,14 @@ from submission.files.user_paths import expand
 from submission.masks.store import CONFIDENCE_DIGITS, Prediction
 from submission.masks.track import Track
 from submission.models.sa2va.alike import asked_alike, grounded_alike
-from submission.models.sa2va.procedures import (
-    PROCEDURES,
-    misfit,
-)
+from submission.models.sa2va.config_file import complete
+from submission.models.sa2va.procedures import PROCEDURES, misfit
 from submission.models.sa2va.registry import image_requests, own_settings
 from submission.models.sa2va.settings import Choices
 from submission.models.sa2va.settings import Settings as CallSettings
 from submission.models.sa2va.work import ANSWERS, PREFIX, VISION
 from submission.models.sam2.sizes import read_grounding
+from submission.models.single_file import sam2_file
 from submission.models.workload import Clip, Limits, Stages
 from submission.video.session import VideoSession
 from submission.video.transforms import FrameRequest, Squash
@@ -70,11 +69,10 @@ class Sa2VAExpert(Expert):
     # --- what it does ----------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
         """Settings without paths, hashes of all files, precision, model code and libraries."""
-        own = [self.tools.checkpoints.find_sam2(self.settings.sam2)] if self.settings.sam2 else []
-        files = hash_files(
-            [*checkpoint_files(self.source.folder), *own],
-            lambda file: self.tools.reporter.detail(f"hashing {file}"),
-        )
+        read = checkpoint_files(self.source.folder)
+        if sam2 := self.settings.sam2:
+            read.append(sam2_file(self.tools.checkpoints.find(sam2)))
+        files = hash_files(read, lambda file: self.tools.reporter.detail(f"hashing {file}"))
         settings = asdict(self.settings)
         for path_key in ("checkpoint", "sam2", "selected_frames"):
             del settings[path_key]
@@ -113,21 +111,15 @@ class Sa2VAExpert(Expert):
         shown: list[FrameRequest] = []
         looked_at: dict[int, None] = {}
         for call, _ in self._calls(video):
-            shown += self._image_requests(self.procedure.images(length, call), call)
+            with complete(f"{self.settings.checkpoint}: config.json"):
+                shown += image_requests(
+                    self.source.values, self.procedure.images(length, call), call
+                )
             looked_at |= dict.fromkeys(step.frame for step in self.procedure.steps(length, call))
         whole = FrameRequest(
             tuple(looked_at), Squash(read_grounding(self.source.values).image_size)
         )
         return (*dict.fromkeys(shown), whole)
-
-    def _image_requests(
-        self, images: Sequence[tuple[int, ...]], call: CallSettings
-    ) -> tuple[FrameRequest, ...]:
-        try:
-            return image_requests(self.source.values, images, call)
-        except KeyError as error:
-            where = f"{self.settings.checkpoint}: config.json"
-            raise InputError(f"{where}: the key {error} is missing; fetch it again") from None
 
     def predict(self, video: Video, session: VideoSession) -> Predictions:
         """Answer all expressions of a video at once, or those at once that see the same frames."""

@@ -12,6 +12,7 @@ from submission.experts.expert import Tools
 from submission.experts.sa2va.settings import Settings
 from submission.files.strict_json import read_object
 from submission.models.sa2va.registry import Kind, kind_of
+from submission.models.single_file import sam2_file
 from submission.weights.sizes import in_words
 from submission.weights.tensors import IMAGE_ENCODER, hash_tensors, loaded_bytes
 
@@ -42,7 +43,7 @@ class Source:
         with self.tools.reporter.inside(f"loading {self.folder.name}", size):
             model = load(
                 self.folder, compute.device, compute.dtype, limits=limits, quantize=quantize,
-                sam2=self.tools.checkpoints.find_sam2(self.sam2) if self.sam2 else None,
+                sam2=sam2_file(self.tools.checkpoints.find(self.sam2)) if self.sam2 else None,
                 attention=compute.attention, compile=compute.compile,
                 template=self.settings.template,
             )  # fmt: skip

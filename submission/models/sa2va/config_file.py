@@ -1,6 +1,7 @@
 """config.json as every reader of a Sa2VA folder opens it, strictly; no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,3 +28,12 @@ def read_values(folder: Path) -> Mapping[str, Any]:
     if wrong := list(faults(values)):
         raise FaultyInput(f"{path}: no model is like that:", wrong, "Fetch the file again.")
     return values
+
+
+@contextmanager
+def complete(where: object) -> Iterator[None]:
+    """Let a key that config.json lacks be an InputError; `where` names the file in it."""
+    try:
+        yield
+    except KeyError as error:
+        raise InputError(f"{where}: the key {error} is missing; fetch it again") from None

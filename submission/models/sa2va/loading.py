@@ -23,6 +23,7 @@ from submission.models.sa2va.settings import Settings
 from submission.models.sa2va.tokenizer import SEG, Tokenizer, find_tokens, load_tokenizer
 from submission.models.sam2.attention_kernel import choose_kernels
 from submission.models.sam2.fixed_parts import WANTED, fixed_parts
+from submission.models.single_file import sam2_file
 from submission.models.weight_files import read_headers, shard_files
 from submission.models.workload import Limits
 
@@ -127,7 +128,7 @@ def open_checkpoint(folder: Path, *, sam2: str | Path | None = None, template: s
         words = "a Sa2VA-i checkpoint already holds SAM 2's decoder; drop sam2"
         wrong.append(InputError(f"{folder}: {words}"))
     elif sam2 is not None:
-        original = _try(wrong, _sam2_file, Path(sam2))
+        original = _try(wrong, sam2_file, Path(sam2))
     config = kind and _try(
         wrong, _read_config, kind, folder, template, tuned=tuned or sam2 is not None
     )
@@ -188,11 +189,3 @@ def _refuse_foreign_tokenizer(
             f"{folder}: {token} is token {largest}, but the language model of config.json has "
             f"{vocabulary} tokens; fetch all files of one checkpoint"
         )
-
-
-def _sam2_file(path: Path) -> Path:
-    if path.is_dir():
-        path = path / "sam2_hiera_large.pt"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file with SAM 2.0 large weights")
-    return path
