@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention.flex_attention import flex_attention
 
 from scripts.benchmark.environment import seconds_of
 from scripts.benchmark.tables import print_table
@@ -28,6 +29,7 @@ from submission.models.sam2.sizes import GroundingConfig
 BACKENDS = {**dict(ON_A_GPU), "plain": SDPBackend.MATH}
 CHOICE = "choice"  # what PyTorch takes by itself
 FA3 = "FlashAttention-3"  # a package of its own
+FLEX = "flex, compiled"  # takes a minute to compile, so it is tried where asked for
 COMPARED = 128  # queries
 LENGTHS = 4  # other numbers of keys, to see what the first call of a length takes
 PLAIN_LIMIT = 2e10  # bytes of the score matrix, which only the plain kernel writes
@@ -79,9 +81,10 @@ def main(words: Sequence[str] | None = None) -> int:
     """Print a table of shapes and kernels."""
     parser = argparse.ArgumentParser(prog="python -m scripts.benchmark.kernels")
     parser.add_argument("--rehearse", action="store_true", help="one small shape")
+    parser.add_argument("--flex", action="store_true", help=f"only {FLEX!r}, which takes minutes")
     arguments = parser.parse_args(words)
     shapes = REHEARSED if arguments.rehearse else SHAPES
-    names = (CHOICE, *BACKENDS, FA3)
+    names = (FLEX,) if arguments.flex else (CHOICE, *BACKENDS, FA3)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     lines = (try_kernel(shape, name, device) for shape in shapes for name in names)
     header = ["shape, bfloat16", "kernel", "ms", "TFLOP/s", "a new length, ms", "relative error"]
@@ -131,6 +134,11 @@ def try_kernel(shape: Shape, name: str, device: torch.device) -> list[str]:
 
 
 def _kernel(name: str, like: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    if name == FLEX:
+        compiled: Callable[[Tensor, Tensor, Tensor], Tensor] = torch.compile(
+            flex_attention, dynamic=True
+        )
+        return compiled
     if name == CHOICE:
         return F.scaled_dot_product_attention
 
