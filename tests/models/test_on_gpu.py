@@ -166,7 +166,7 @@ def test_bits_are_those_of_numpy():
 
 def test_features_in_host_memory_give_the_masks_of_those_on_the_gpu(frames, monkeypatch):
     model = on_device(CASES[SMALL[0]])
-    model = Sa2VA(model.backbone, Limits(objects_at_once=1))
+    model = Sa2VA(model.backbone, Limits(objects_at_once=1, images_at_once=1))
     found, strides = [], set()
     for share in (1, 0):  # of the GPU's memory that features may take: all, or nothing
         monkeypatch.setattr("submission.models.workload.GPU_SHARE", share)

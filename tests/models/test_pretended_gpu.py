@@ -46,6 +46,9 @@ class Nothing:
     def __init__(self, device: torch.device) -> None:
         pass
 
+    def join(self, made) -> None:
+        pass
+
 
 @pytest.fixture
 def as_on_a_gpu(monkeypatch):
