@@ -105,6 +105,11 @@ def cases(*stages: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", fitting or [pytest.param(None, marks=elsewhere)])
 
 
+def random(*shape: int, seed: int = 0) -> Tensor:
+    """Normally distributed float32 numbers, the same for the same seed."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
 def assert_close(ours: Tensor, recorded: Tensor, atol: float = CLOSE) -> None:
     """Compare values of one shape, by absolute difference."""
     torch.testing.assert_close(ours, recorded, atol=atol, rtol=0)

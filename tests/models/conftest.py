@@ -24,6 +24,13 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
+def without_gradients() -> Iterator[None]:
+    """Let a test compute as a run does; a file asks for it by `pytestmark`."""
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture
 def sa2va() -> Sa2VA:
     """A tiny Sa2VA: InternViT with RMSNorm, Qwen2, one mask decoder."""
     return load_once(REFERENCE / "models" / "tiny_qwen2")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import Tensor
+from models.cases import random
 from torch.testing import assert_close
 
 from submission.errors import InputError
@@ -15,20 +15,12 @@ from submission.models.sam2.attention import attend_in_blocks, for_any_number
 from submission.models.sam2.network import GroundingNetwork
 from submission.models.sam2.sizes import GroundingConfig
 
-
-@pytest.fixture(autouse=True)
-def without_gradients():
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("without_gradients")
 
 
 @pytest.fixture
 def network(sa2va) -> GroundingNetwork:
     return sa2va.network.grounding
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def choose_kernel(like, wanted="auto", objects=1):

@@ -8,11 +8,7 @@ from torch.testing import assert_close
 
 from submission.models.sam2.network import NO_OBJECT_LOGIT, GroundingNetwork, ImageFeatures
 
-
-@pytest.fixture(autouse=True)
-def without_gradients():
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("without_gradients")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from models.cases import random
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -20,20 +21,12 @@ PROMPTED = (0, 9, 20)
 OBJECTS = 2
 LENGTH = 30
 
-
-@pytest.fixture(autouse=True)
-def without_gradients():
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("without_gradients")
 
 
 @pytest.fixture
 def network(sa2va) -> GroundingNetwork:
     return sa2va.network.grounding
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def features_of(network: GroundingNetwork, time: int) -> ImageFeatures:

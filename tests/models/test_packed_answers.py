@@ -56,10 +56,7 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> Sa2VA:
     return load(TINY if request.param == "Qwen2ForCausalLM" else TINY_I, "cpu", "float32")
 
 
-@pytest.fixture(autouse=True)
-def without_gradients():
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("without_gradients")
 
 
 def frames_embeddings(llm: PreTrainedModel) -> Tensor:

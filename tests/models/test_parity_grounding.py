@@ -18,11 +18,7 @@ from submission.models.sa2va.procedures import PROCEDURES
 from submission.models.sam2.network import DecodedMasks, normalise
 from submission.models.sam2.tracker import Tracker, is_foreground
 
-
-@pytest.fixture(autouse=True)
-def without_gradients():
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("without_gradients")
 
 
 def network(case: Case):

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 import torch
+from models.cases import random
 from sam2.modeling.backbones import hieradet
 from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.memory_encoder import CXBlock, MaskDownSampler
@@ -25,10 +26,6 @@ from submission.models.sam2.fast_layers import (
 )
 from submission.models.sam2.tracker import is_foreground
 from submission.models.sam2.windowed_trunk import QuickHiera
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def shake(module: nn.Module) -> nn.Module:

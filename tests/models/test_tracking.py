@@ -14,11 +14,7 @@ from submission.models.sam2.tracker import MAX_POINTERS, Tracker
 PROMPTED = (0, 20)
 NOW, LENGTH = 18, 30
 
-
-@pytest.fixture(autouse=True)
-def without_gradients():
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("without_gradients")
 
 
 @pytest.fixture
