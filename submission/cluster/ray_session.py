@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from submission.compute import Compute
+from submission.counted import counted
 from submission.device import num_gpus
 from submission.errors import InputError
 from submission.pool import num_cores
@@ -54,7 +55,7 @@ def local_share(compute: Compute, gpus: int, cores: int) -> Share:
         wanted = most if compute.workers == "auto" else compute.workers
         if wanted > most:
             raise InputError(
-                f"workers = {wanted}, but {gpus} GPU{'s' * (gpus > 1)} carry {most} with "
+                f"workers = {wanted}, but {counted(gpus, 'GPU')} carry {most} with "
                 f"gpus_per_worker = {compute.gpus_per_worker:g}: take fewer, or a smaller share "
                 "for each where several models fit on one GPU"
             )

@@ -7,6 +7,7 @@ from functools import cached_property
 from submission.compute import Precision
 from submission.cost.estimate import seconds_of_all
 from submission.cost.hardware import SHOWN, Gpu, find_gpu
+from submission.counted import counted
 from submission.device import Place
 from submission.models.workload import Limits, Stages, sum_stages, total
 from submission.terminal.tables import in_columns
@@ -116,8 +117,7 @@ def _rows_of_workers(
 ) -> Iterator[tuple[str, ...]]:
     rows = {"longest video": together.longest}
     if together.workers is not None:
-        plural = "s" * (together.workers != 1)
-        rows = {f"{together.workers} worker{plural}": together.seconds, **rows}
+        rows = {counted(together.workers, "worker"): together.seconds, **rows}
     for name, seconds in rows.items():
         yield name, "", "", "", *(_on(gpu, members, seconds.get(gpu)) for gpu in gpus)
 

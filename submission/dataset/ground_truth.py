@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from submission.counted import counted
 from submission.dataset.records import MASK_FILE, Expression, Split, Video
 from submission.dataset.rle import decode, encode_ends, first_fault, read_item
 from submission.errors import Fault, FaultyInput, InputError
@@ -81,7 +82,7 @@ def read_ground_truth(split: Split) -> GroundTruth:
     ]
     if faults:
         raise FaultyInput(
-            f"{path}: the ground truth has {len(faults)} fault{'s' * (len(faults) != 1)}:",
+            f"{path}: the ground truth has {counted(len(faults), 'fault')}:",
             faults,
             _advice(split, faults),
         )

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from submission.counted import counted
 from submission.dataset.frame_files import (
     FRAME_FOLDER,
     FrameFiles,
@@ -68,7 +69,7 @@ def read_split(root: Path, name: str, meta: str | None = None) -> Split:
         videos = [_measure(video, asked, files, folder, faults) for video in videos]
     if faults:
         raise FaultyInput(
-            f"{folder}: the split has {len(faults)} fault{'s' * (len(faults) != 1)}:",
+            f"{folder}: the split has {counted(len(faults), 'fault')}:",
             faults,
             "Nothing was started. Mend these files, or download them again, and repeat the call.",
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
+from submission.counted import counted
 from submission.gate.calibration import RESAMPLES, SEED, Calibration
 from submission.gate.decision import Gate
 from submission.gate.labelled import Final
@@ -13,7 +14,8 @@ def calibration_lines(calibration: Calibration, sentences: int, no_target: int) 
     points = 100 * calibration.n_acc_error
     gain = calibration.after.final - calibration.before.final
     lines = [
-        f"{sentences} sentences, {no_target} without a target; weighted to a share of {share:.1%}",
+        f"{counted(sentences, 'sentence')}, {no_target} without a target; "
+        f"weighted to a share of {share:.1%}",
         f"rule       {gate.in_words()}",
         f"           the best of {calibration.tried} combinations tried",
         "",

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from submission.counted import counted
 from submission.dataset.images import (
     BrokenImage,
     decode_image,
@@ -74,16 +75,15 @@ class Verdict:
     def summary(self) -> str:
         """Return the verdict as text: one line when it is good, else the first faults too."""
         looked = (
-            f"{self.counts['videos']} videos, {self.counts['sentences']} sentences, "
-            f"{self.counts['files']} of {self.counts['expected_files']} masks"
+            f"{counted(self.counts['videos'], 'video')}, "
+            f"{counted(self.counts['sentences'], 'sentence')}, "
+            f"{self.counts['files']:,} of {counted(self.counts['expected_files'], 'mask')}"
         )
         if self.ok:
             empty = self.counts["empty_masks"]
-            return f"{self.path}: no faults ({looked}; {empty} masks without foreground)"
+            return f"{self.path}: no faults ({looked}; {counted(empty, 'mask')} without foreground)"
         number = len(self.faults)
-        return list_faults(
-            f"{self.path}: {number} fault{'s' * (number != 1)} ({looked}):", self.faults
-        )
+        return list_faults(f"{self.path}: {counted(number, 'fault')} ({looked}):", self.faults)
 
 
 def check(

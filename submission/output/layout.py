@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from submission.counted import counted
 from submission.dataset.records import Split, Video
 from submission.errors import Fault
 
@@ -94,7 +95,7 @@ def missing_faults(names: Collection[str], split: Split) -> list[Fault]:
     faults: list[Fault] = []
     for video in split.videos:
         if video.name not in videos:
-            what = f"the video is missing ({video.num_masks} files)"
+            what = f"the video is missing ({counted(video.num_masks, 'file')})"
             faults.append(Fault(video.name, what))
             continue
         for expression in video.expressions:
@@ -121,8 +122,9 @@ def extra_faults(names: Iterable[str], split: Split) -> list[Fault]:
         else:
             extra["file", name] += 1
     return [
-        Fault(where, f"the {kind} is not in the split" + f" ({_files(count)})" * (kind != "file"))
+        Fault(where, f"the {kind} is not in the split{more}")
         for (kind, where), count in extra.items()
+        for more in [f" ({counted(count, 'file')})" * (kind != "file")]
     ]
 
 
@@ -131,7 +133,7 @@ def _missing_frames(
 ) -> list[Fault]:
     folder = f"{video.name}/{expression}"
     if folder not in folders:
-        what = f"the expression is missing ({_files(len(video.frame_names))})"
+        what = f"the expression is missing ({counted(len(video.frame_names), 'file')})"
         return [Fault(folder, what)]
     wanted = (file_name(video.name, expression, frame) for frame in video.frame_names)
     return [Fault(name, "the frame is missing") for name in wanted if name not in names]
@@ -152,7 +154,3 @@ def _unsafe(name: str) -> str | None:
 def _several(names: list[str], what: str) -> Fault:
     more = f" ({len(names)} such files)" if len(names) > 1 else ""
     return Fault(ascii(names[0])[1:-1], what + more)
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"

@@ -1,5 +1,6 @@
 """Drop exactly what a disk has spoilt in the prediction store, so that predict makes it again."""
 
+from submission.counted import counted
 from submission.dataset.records import Split
 from submission.errors import Fault, list_faults
 from submission.masks.store import PredictionStore
@@ -18,10 +19,10 @@ def drop_damaged(
     if not found:
         reporter.say("no damaged predictions")
         return
-    verb = "would be" if dry else "are"
+    verb = "would be" if dry else "is" if len(found) == 1 else "are"
     reporter.warn(
         list_faults(
-            f"{len(found)} files {verb} dropped and made again:",
+            f"{counted(len(found), 'file')} {verb} dropped and made again:",
             [Fault(str(path), "damaged") for path in found],
         )
     )

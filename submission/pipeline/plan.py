@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
+from submission.counted import counted
 from submission.dataset.records import Split
 from submission.experts.sharing import sharing_in_words, votes_in_vain
 from submission.output.zip_file import LARGE_ZIP
@@ -61,14 +62,15 @@ class Plan:
     def lines(self) -> list[str]:
         """The plan in words, one line each."""
         lines = [
-            f"split      {self.split}: {self.videos} videos, {self.sentences} sentences, "
-            f"{self.frames} frames",
-            f"masks      {self.masks} PNG files, zip of about {in_words(self.zip_bytes)}",
+            f"split      {self.split}: {counted(self.videos, 'video')}, "
+            f"{counted(self.sentences, 'sentence')}, {counted(self.frames, 'frame')}",
+            f"masks      {counted(self.masks, 'PNG file')}, "
+            f"zip of about {in_words(self.zip_bytes)}",
         ]
         if self.disk:
             lines.append(f"disk       {in_words(self.run_bytes)} for masks and zip; {self.disk}")
         for expert in self.experts:
-            state = f"{expert.done} of {self.sentences} sentences done"
+            state = f"{expert.done} of {counted(self.sentences, 'sentence')} done"
             words = ", ".join(filter(None, (expert.summary, state)))
             lines.append(f"expert     {expert.name}: {words}")
         lines += [f"warning    expert {one.name} {w}" for one in self.experts for w in one.warnings]

@@ -11,6 +11,7 @@ from submission.cluster.dispatcher import Dispatcher, Patience
 from submission.cluster.ray_crew import RayCrew
 from submission.cluster.ray_session import Share, open_ray
 from submission.compute import Compute
+from submission.counted import counted
 from submission.dataset.records import Split
 from submission.errors import InputError
 from submission.experts.expert import Expert
@@ -75,7 +76,7 @@ class Team:
     def in_words(self) -> str:
         """How many work, and how many were lost so far."""
         ready, lost = self.crew.ready(), len(self.dispatcher.tally.lost)
-        return f"{ready} worker{'s' * (ready != 1)}" + (f", {lost} lost" if lost else "")
+        return counted(ready, "worker") + (f", {lost} lost" if lost else "")
 
     def to_json(self) -> dict[str, Any]:
         """Who worked, what each did and what happened to them."""
@@ -148,9 +149,8 @@ def refuse_one_gpu(compute: Compute) -> None:
 def share_in_words(share: Share, compute: Compute) -> str:
     """How the work is divided."""
     count = "as many workers as there is room for" if share.workers is None else (
-        f"{share.workers} worker{'s' * (share.workers != 1)}"
+        counted(share.workers, "worker")
     )  # fmt: skip
     where = f"Ray at {compute.ray}" if compute.ray else "this machine"
     each = f"{share.gpus:g} GPU, " if share.gpus else ""
-    threads = f"{share.threads} thread{'s' * (share.threads != 1)}"
-    return f"{count} on {where}: {each}{threads} each"
+    return f"{count} on {where}: {each}{counted(share.threads, 'thread')} each"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from submission.counted import counted
+
 BINS = 20  # of the histogram, from 0 to 1
 _SHORT_HASH = 12
 SHOWN_FROM = 0.1  # seconds; what took less is left out
@@ -37,8 +39,8 @@ def histogram(values: Sequence[float]) -> list[Bar]:
             y=1 - count / most,
             width=1 / BINS,
             height=count / most,
-            label=f"{100 * index // BINS} to {100 * (index + 1) // BINS}: {count} "
-            f"sentence{'s' * (count != 1)}",
+            label=f"{100 * index // BINS} to {100 * (index + 1) // BINS}: "
+            f"{counted(count, 'sentence')}",
         )
         for index, count in enumerate(counts)
     ]

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from submission.counted import counted
 from submission.dataset.records import Split
 from submission.masks.ballot import Voting
 from submission.report.charts import histogram, mean_matrix, record_line
@@ -46,6 +47,7 @@ def render(
     template = environment.get_template("index.html")
     return template.render(
         split=split,
+        counted=counted,
         record=record,
         notes=notes,
         warnings=record.get("warnings", []),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from submission.counted import counted
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault
 from submission.masks.label_runs import Windows
@@ -100,7 +101,7 @@ class Score:
         faults: list[Fault] = []
         for video, scores in self._by_video().items():
             if all(score.is_missing for score in scores):
-                number = f"{len(scores)} sentence{'s' * (len(scores) != 1)}"
+                number = counted(len(scores), "sentence")
                 faults.append(Fault(video, f"the video is missing ({number})"))
             else:
                 faults += [fault for score in scores for fault in score.faults]

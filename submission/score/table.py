@@ -5,6 +5,7 @@ Pure: scores in, lines out. Numbers are in percent, as papers and leaderboards p
 
 from collections.abc import Mapping
 
+from submission.counted import counted
 from submission.errors import Fault, list_faults
 from submission.score.comparison import RESAMPLES, SEED, Comparison, Interval
 from submission.score.score_file import VOTE, Flattery, Result, Scores
@@ -109,7 +110,7 @@ def _flattery_lines(name: str, flattery: Flattery) -> list[str]:
     if number == 0:
         return [f"{name}: as the official script counts it; it leaves no sentence out here"]
     return [
-        f"{name}: as the official script counts it, {number} sentence{'s' * (number != 1)} left "
+        f"{name}: as the official script counts it, {counted(number, 'sentence')} left "
         f"out: J&F {_percent(flattery.official)} where it is {_percent(flattery.strict)} strictly, "
         f"so it flatters by {_points(flattery.official - flattery.strict)} points"
     ]

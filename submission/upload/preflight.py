@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from submission.counted import counted
 from submission.errors import Fault, FaultyInput, InputError
 from submission.output.zip_file import LARGE_ZIP
 from submission.upload.answers import APPROVED, CURRENT, Competition, Phase, Question
@@ -75,9 +76,7 @@ def refuse_faults(
         faults.append(Fault("storage", what))
     faults += fact_sheet_faults(competition.questions, answers)
     if faults:
-        raise FaultyInput(
-            f"{file.path}: not uploaded, {len(faults)} fault{'s' * (len(faults) != 1)}:", faults
-        )
+        raise FaultyInput(f"{file.path}: not uploaded, {counted(len(faults), 'fault')}:", faults)
 
 
 def fact_sheet_faults(

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 
+from submission.counted import counted
 from submission.errors import Fault, FaultyResult, InputError, list_faults
 from submission.terminal.progress import Reporter
 from submission.terminal.tables import Draw, in_columns
@@ -112,4 +113,4 @@ def list_weights(weights: Weights, reporter: Reporter, draw: Draw = in_columns) 
 
 
 def _facts(item: LockedCheckpoint) -> str:
-    return f"{item.name}  {len(item.files)} files, {in_words(item.bytes)},"
+    return f"{item.name}  {counted(len(item.files), 'file')}, {in_words(item.bytes)},"

@@ -10,6 +10,7 @@ from models.conftest import ANSWERS, SENTENCES
 
 from submission.errors import InputError
 from submission.models.sa2va.answer import Answer
+from submission.models.sa2va.language import Reply
 from submission.models.sa2va.loading import load
 from submission.models.sa2va.model import Sa2VA
 from submission.models.sa2va.procedures import PROCEDURES
@@ -158,6 +159,12 @@ def test_the_shared_prefix_is_known_by_construction(sa2va_i):
     tricky = sa2va_i.backbone.prompt(3, "\nPlease segment </img> it.", (8, 8), Settings())
     assert tricky.shared == plain.shared
     assert tricky.ids[: tricky.shared] == plain.ids[: plain.shared]
+
+
+def test_odds_of_any_size_are_a_probability():
+    assert [Reply(yes_odds=odds).p_yes for odds in (-900.0, 0.0, 900.0)] == [0, 0.5, 1]
+    assert Reply(yes_odds=1.5).p_yes == pytest.approx(np.exp(1.5) / (1 + np.exp(1.5)))
+    assert Reply().p_yes is None
 
 
 @pytest.mark.parametrize("name", ["sa2va", "sa2va_i"])

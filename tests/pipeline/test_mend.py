@@ -49,7 +49,7 @@ def test_damaged_predictions_and_nothing_else_are_made_again(run, spoil, capsys)
     assert f"{damaged}: damaged prediction" in said
     assert "the same submit or predict with --mend" in said
     assert main([*words, "--mend", "--dry-run"]) == 0
-    assert "1 files would be dropped" in capsys.readouterr().err
+    assert "1 file would be dropped" in capsys.readouterr().err
     assert os.path.lexists(damaged)
     assert main([*words, "--mend"]) == 0
     after = state(folder)

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from submission.code_digest import prediction_code
+from submission.counted import counted
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, InputError
 from submission.experts.expert import EVERYTHING, Expert, Predictions, Resources, Tools
@@ -171,7 +172,7 @@ class Sa2VAExpert(Expert):
     def summary(self, videos: Sequence[Video]) -> str:
         """How many key frames the language model reads."""
         calls = ((video, call) for video in videos for call, _ in self._calls(video))
-        return f"{sum(len(self._shown(video, call)) for video, call in calls)} key frames"
+        return counted(sum(len(self._shown(video, call)) for video, call in calls), "key frame")
 
     def warnings(self) -> tuple[str, ...]:
         words = self.settings.approximations

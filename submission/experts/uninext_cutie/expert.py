@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from submission.code_digest import prediction_code
+from submission.counted import counted
 from submission.dataset.records import Split, Video
 from submission.errors import Fault, InputError
 from submission.experts.expert import Expert, Predictions, Resources, Tools
@@ -186,7 +187,8 @@ class UninextCutie(Expert):
         """How many frames UNINEXT reads, and how many masks Cutie carries."""
         frames = sum(len(video.frame_names) for video in videos)
         expressions = sum(len(video.expressions) for video in videos)
-        return f"{frames} frames, up to {expressions * self.settings.key_frames} masks carried"
+        carried = counted(expressions * self.settings.key_frames, "mask")
+        return f"{counted(frames, 'frame')}, up to {carried} carried"
 
     def warnings(self) -> tuple[str, ...]:
         return (

@@ -41,7 +41,7 @@ class Reply:
     @property
     def p_yes(self) -> float | None:
         """The same as a probability, 0..1."""
-        return None if self.yes_odds is None else 1 / (1 + math.exp(-self.yes_odds))
+        return None if self.yes_odds is None else (1 + math.tanh(self.yes_odds / 2)) / 2
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Made with config.json and tokenizer alone: a run asks before any weights are rea
 
 from collections.abc import Callable, Iterator, Sequence
 
+from submission.counted import counted
 from submission.errors import Fault, FaultyInput
 from submission.models.sa2va.backbone import Prompt, Prompting
 from submission.models.sa2va.procedures import PROCEDURES
@@ -67,7 +68,7 @@ def shortened(sentence: str) -> str:
 def _too_long(prompting: Prompting, prompt: Prompt, images: int, settings: Settings) -> str:
     total, own = len(prompt.ids), len(prompt.question)
     words = (
-        f"its prompt has {total} tokens with {images} image{'s' if images > 1 else ''}, {own} of "
+        f"its prompt has {total} tokens with {counted(images, 'image')}, {own} of "
         f"them the sentence's, and this language model was trained for {prompting.context}: "
     )
     unread = PROCEDURES[settings.procedure].unread
