@@ -48,7 +48,7 @@ def worst_lines(scores: Scores, count: int = 10) -> list[str]:
         [_percent((j + f) / 2), _percent(j), _percent(f), key, _short(sentences.get(key, ""))]
         for key, (j, f) in by_jf[:count]
     ]
-    title = f"worst {len(rows)} sentences of {name}:"
+    title = f"worst {counted(len(rows), 'sentence')} of {name}:"
     return ["", title, *aligned([["J&F", "J", "F", "sentence", ""], *rows], left={3, 4})]
 
 

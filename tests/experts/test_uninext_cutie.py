@@ -197,7 +197,7 @@ def test_when_a_gpu_is_full_fewer_sentences_go_at_once(
     monkeypatch.setattr(Cutie, "propagate_each", want_one_mask)
     assert call("predict", recipe, split, tmp_path / "full", "--quiet") == 0
     said = capsys.readouterr().err
-    assert "going on with 1 sentences at once" in said
+    assert "going on with 1 sentence at once" in said
     assert "going on with 1 of 3 candidates at once" in said
     stores = [PredictionStore(tmp_path / run / "predictions") for run in ("free", "full")]
     for video in split.videos:

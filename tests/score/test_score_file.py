@@ -102,7 +102,7 @@ def test_the_worst_sentences_come_first_and_cannot_steer_a_terminal(
         tmp_path / "s.json", split, score(split, truth, [Arrays(perfect, "mine")])
     )
     lines = worst_lines(scores, count=1)
-    assert lines[1] == "worst 1 sentences of mine:"
+    assert lines[1] == "worst 1 sentence of mine:"
     assert lines[-1].split() == ["0.00", "0.00", "0.00", "walks/1", "?[31mred"]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from submission.counted import counted
 from submission.errors import InputError
 from submission.experts.out_of_memory import with_less
 from submission.models.uninext.config import FRAME_SIZE
@@ -67,7 +68,7 @@ def _detect(
                 "checkpoint of UNINEXT"
             )
         model.sentences_at_once = -(-model.sentences_at_once // 2)
-        return f"{model.sentences_at_once} sentences at once"
+        return f"{counted(model.sentences_at_once, 'sentence')} at once"
 
     return with_less(
         lambda: model.detect(model.encode_image(image), read, size), less, lambda: None,
