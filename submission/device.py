@@ -156,15 +156,18 @@ def settle_for_model(device: object, dtype: object) -> "tuple[torch.device, torc
 
     Libraries ask for the current GPU when they mean ours; and float32 is float32 from here on,
     while by default torch rounds inputs of convolutions to ten bits. Takes names or torch's own
-    values; raises InputError as settle_device and settle_dtype.
+    values. A GPU comes with its number: "cuda" alone means the current one at every use, and that
+    is another when a second model is loaded elsewhere. Raises InputError as settle_device and
+    settle_dtype.
     """
     import torch
 
     place = torch.device(settle_device(str(device)))
     precision = settle_dtype(str(dtype).removeprefix("torch."), str(place))
     if place.type == "cuda":
-        if place.index is not None:
-            torch.cuda.set_device(place)
+        number = torch.cuda.current_device() if place.index is None else place.index
+        place = torch.device("cuda", number)
+        torch.cuda.set_device(place)
         if precision == "float32":
             torch.backends.cudnn.allow_tf32 = False
     return place, torch.float32 if precision == "float32" else torch.bfloat16

@@ -84,6 +84,8 @@ def test_a_model_asks_the_gpu_that_is_named_for_its_precision(gpus, monkeypatch)
     assert settle_for_model(torch.device("cuda:1"), "auto") == (current[1], torch.float32)
     assert current == [torch.device("cuda:0"), torch.device("cuda:1")]
     assert not torch.backends.cudnn.allow_tf32  # float32 is float32
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    assert settle_for_model("cuda", "auto")[0] == torch.device("cuda:1")  # and stays there
     assert settle_for_model("cpu", torch.bfloat16) == (torch.device("cpu"), torch.bfloat16)
 
 
