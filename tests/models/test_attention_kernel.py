@@ -150,6 +150,15 @@ def test_a_kernel_is_tried_before_it_is_taken():
     assert tried == {"right": True, "none": False, "wrong": False}
 
 
+def test_a_kernel_that_finds_no_memory_has_not_refused():
+    def full(queries, keys, values):
+        raise torch.OutOfMemoryError
+
+    sizes = GroundingConfig(image_size=64, hidden_size=16, memory_size=4)
+    with pytest.raises(torch.OutOfMemoryError):
+        attention_kernel._is_right(full, torch.zeros(16), sizes)
+
+
 def test_a_kernel_that_is_named_is_taken(usable):
     usable("FLASH_ATTENTION CUDNN_ATTENTION")
     assert choose_kernel(OnGpu(), "cudnn").name == "cuDNN"
