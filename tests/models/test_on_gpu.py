@@ -96,6 +96,22 @@ def test_recorded_parts_give_the_same_bytes(name, frames):
     assert len(parts._recorded) > 5
 
 
+def test_recordings_that_make_room_for_others_leave_the_same_bytes(frames, monkeypatch):
+    monkeypatch.setattr("submission.models.sam2.fixed_parts.MOST", 4)
+    case = CASES[SMALL[0]]
+    model = on_device(case, "float32" if DEVICE == "cpu" else "bfloat16")
+    parts = fixed_parts("parts", model.device) if DEVICE != "cpu" else FixedParts(StandIn())
+    recorded = Sa2VA(model.backbone, model.limits, parts)
+    for count in (3, 1, 2, 3):
+        one, other = (
+            each.segment(frames, SENTENCES[:count], case.settings, answers=ANSWERS[:count])
+            for each in (model, recorded)
+        )
+        for wanted, found in zip(one, other, strict=True):
+            assert np.array_equal(wanted.masks, found.masks)
+    assert parts.words == "parts: CUDA graphs"
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_a_call_after_one_that_found_no_memory_gives_the_same_bytes(name, frames, monkeypatch):
     model, settings = on_device(CASES[name]), CASES[name].settings
@@ -152,6 +168,24 @@ def test_after_a_recording_that_failed_memory_of_a_second_stream_is_free_again()
         torch.cuda.synchronize()
     torch.cuda.empty_cache()
     assert torch.cuda.memory_allocated() == before
+
+
+@pytest.mark.skipif(DEVICE != "cuda", reason="CUDA graphs")
+def test_a_recording_that_failed_gives_the_memory_of_all_recordings_back():
+    parts, large = FixedParts(CudaGraphs(torch.device("cuda"))), torch.ones(1 << 26, device="cuda")
+
+    def doubles(values: torch.Tensor) -> torch.Tensor:
+        return (values + values).sum()
+
+    for _ in range(2):
+        parts.run(doubles, large)
+    torch.cuda.empty_cache()
+    recorded = torch.cuda.memory_reserved()
+    parts.run(torch.Tensor.tolist, torch.ones(3, device="cuda"))
+    with pytest.warns(UserWarning, match="run as they are called from here on"):
+        parts.run(torch.Tensor.tolist, torch.ones(3, device="cuda"))
+    torch.cuda.empty_cache()
+    assert torch.cuda.memory_reserved() <= recorded - 2 * large.nbytes  # its input, and the sum
 
 
 def test_bits_are_those_of_numpy():

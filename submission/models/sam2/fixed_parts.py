@@ -7,7 +7,6 @@ needed, and the kernels are those that run otherwise.
 """
 
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
@@ -20,6 +19,7 @@ Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 WANTED = ("off", "parts")  # what a recipe may name
 MOST = 64  # recorded parts: eight a number of objects, so about eight numbers of objects
+LETS_GO = "2.13.1"  # of torch: versions before it do not let go of the pool of a failed recording
 
 
 class Record(Protocol):
@@ -51,7 +51,7 @@ class FixedParts:
         self._record = record
         self._why_not = why_not
         self._seen: set[Hashable] = set()
-        self._recorded: OrderedDict[Hashable, _Recorded] = OrderedDict()
+        self._recorded: dict[Hashable, _Recorded] = {}
         self._is_paused = False
 
     @property
@@ -80,7 +80,6 @@ class FixedParts:
             known = self._recorded_now(key, function, given)
             if known is None:
                 return function(*arguments, **named)
-        self._recorded.move_to_end(key)
         for place, value in zip(known.inputs, tensors_of(given), strict=True):
             place.copy_(value)
         known.replay()
@@ -103,8 +102,10 @@ class FixedParts:
         def run() -> Any:
             return function(*arguments, **named)
 
-        while len(self._recorded) >= MOST:
-            self._recorded.popitem(last=False)
+        # Never one alone: with the first graph that goes, torch 2.13 gives back the workspace of
+        # cuBLAS that all graphs of a stream use (its issue 193402).
+        if len(self._recorded) >= MOST:
+            self._recorded.clear()
         try:
             result, replay = self._record(run)
         except RuntimeError as error:
@@ -167,7 +168,7 @@ class CudaGraphs:
         with torch.cuda.stream(self._stream):
             run()  # what libraries make at first use on a stream is made outside the graph
         graph, random = torch.cuda.CUDAGraph(), torch.cuda.default_generators[self._index]
-        before = random.clone_state()
+        before, begun = random.clone_state(), False
         # Other threads decode frames meanwhile; what they do with the driver is not recorded. A
         # recording that fails leaves its stream the current one, so this one is put back.
         try:
@@ -177,15 +178,28 @@ class CudaGraphs:
                     graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
                 ),
             ):
+                begun = True
                 result = run()
         except RuntimeError:
             random.graphsafe_set_state(before)  # or it would wait for the recording to end
-            # So would the allocator (torch before pull request 180395): what a second stream had
-            # would never be free again, and nothing that is cached be given back.
-            with suppress(RuntimeError):  # it has ended
-                torch._C._cuda_endAllocateToPool(self._index, self._pool)
+            if begun:
+                self._let_go_of(graph)
             raise
         return result, graph.replay
+
+    def _let_go_of(self, graph: torch.cuda.CUDAGraph) -> None:
+        """Tell the allocator that a recording has ended which torch could not end."""
+        with suppress(RuntimeError):
+            graph.pool()  # it was ended: the failure was another, and the graph does what follows
+            return
+        # Before pull request 180395 it waits for the end: what a second stream had would never be
+        # free again, and nothing that is cached be given back.
+        with suppress(RuntimeError):
+            torch._C._cuda_endAllocateToPool(self._index, self._pool)
+        # Before 190348 the pool of all recordings would count one that uses it for good, and none
+        # of its memory be given back. Counted down twice, torch would end the process.
+        if torch.__version__ < LETS_GO:
+            torch._C._cuda_releasePool(self._index, self._pool)
 
     @property
     def _index(self) -> int:
