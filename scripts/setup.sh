@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make .venv hold exactly the locked packages and this package; do nothing when it already does.
 #
-#   PYTHON=python3.12     the interpreter (default: the first 3.11 or 3.12 on the PATH)
+#   PYTHON=python3.12     the interpreter (default: the first on the PATH that the locks are for)
 #   TORCH=cpu|cuda|cuda12 the build of torch (default: what the NVIDIA driver runs, else cpu)
 #   TORCH_INDEX=URL       where the CPU build is looked for when pip's own configuration has none
 #
@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.."
 
 readonly STAMP=.venv/set-up-from     # line 1: packages, line 2: interpreter, line 3: this package
 readonly LOG=.cache/setup.log
+readonly PYTHONS=(3.14 3.13 3.12 3.11) # what the locks are for, as pyproject.toml has it
 readonly CUDA_13_DRIVER=580 CUDA_12_DRIVER=525 # the oldest NVIDIA driver branches that run them
 readonly CUDA_13_GPU=75              # the oldest compute capability that its builds hold kernels for
 TORCH_INDEX=${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
@@ -37,21 +38,21 @@ packages_ready() {
 project_ready() { [ "$had_project" = "$(digest_of pyproject.toml)" ]; }
 
 # --- what this machine has ---------------------------------------------------------------------
-version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true; }
+version_of() { "$1" -c 'import sys; print("%d.%d%s" % (*sys.version_info[:2], sys.abiflags))' 2>/dev/null || true; }
 
 find_python() {
     local candidate version seen=""
-    for candidate in ${PYTHON:-python3 python3.12 python3.11}; do
+    for candidate in ${PYTHON:-python3 "${PYTHONS[@]/#/python}"}; do
         version=$(version_of "$candidate")
-        case $version in
-            3.11 | 3.12) command -v "$candidate"; return ;;
-            ?*) seen="$seen, $candidate is $version" ;;
+        [ -n "$version" ] || continue
+        case " ${PYTHONS[*]} " in
+            *" $version "*) command -v "$candidate"; return ;;
+            *) seen="$seen, $candidate is $version" ;;
         esac
     done
-    refuse "Python 3.11 or 3.12 is needed${seen:- and none was found}:" \
-        "install one ('sudo apt install python3.11 python3.11-venv' on Debian 12," \
-        "'sudo apt install python3.12 python3.12-venv' on Ubuntu 24.04)," \
-        "or name one with PYTHON=/path/to/python3.12, and run the same command again."
+    refuse "Python ${PYTHONS[-1]} to ${PYTHONS[0]} is needed${seen:- and none was found}:" \
+        "install one ('sudo apt install python3 python3-venv' on Debian 12 and 13, Ubuntu 24.04" \
+        "and 26.04), or name one with PYTHON=/path/to/python3.12, and run the same command again."
 }
 
 need_venv() {
@@ -111,7 +112,7 @@ install_torch_cpu() {
 set_up_packages() { # set_up_packages PYTHON TORCH
     say "Setting up .venv: Python $(version_of "$1"), torch for $2"
     rm -f "$STAMP"
-    step "virtual environment" "$1" -m venv --clear .venv
+    step "virtual environment" "$1" -m venv --clear "$(readlink -m .venv)" # it may be a link to a larger disk
     step "build tools" install --require-hashes -r requirements/build.txt
     [ "$2" != cpu ] || step "torch" install_torch_cpu
     step "locked packages ($2)" install --require-hashes -r "requirements/$2.txt"

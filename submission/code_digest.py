@@ -8,6 +8,7 @@ import ast
 import hashlib
 import os
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
@@ -153,9 +154,16 @@ def _parse(source: str) -> tuple[str, tuple[_Import, ...]]:
     """Return the digest of a module's code without comments and docstrings, and its imports."""
     tree = ast.parse(source)
     imports = tuple(_imports(tree.body))
-    # An empty list of type parameters is written by Python 3.12 and not by 3.11.
-    code = ast.dump(tree).replace(", type_params=[]", "")
-    return hashlib.sha256(code.encode()).hexdigest(), imports
+    return hashlib.sha256(_dump(tree).encode()).hexdigest(), imports
+
+
+def _dump(tree: ast.Module) -> str:
+    """Write a module's code in the same words whichever Python it is that reads it."""
+    if sys.version_info >= (3, 13):  # where empty lists are left out unless they are asked for
+        words = ast.dump(tree, show_empty=True)
+    else:
+        words = ast.dump(tree)
+    return words.replace(", type_params=[]", "")  # which 3.11 does not know
 
 
 def _imports(body: list[ast.stmt]) -> Iterator[_Import]:

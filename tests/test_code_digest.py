@@ -119,6 +119,11 @@ def other(tmp_path) -> Path:
     return tmp_path / "other"
 
 
+def test_every_python_gives_the_same_digest(other):
+    (other / "e.py").write_text("def f(): return []\nclass y: z = lambda: f'{f()}'\n")
+    assert digest_of(["other.a"], {"other": other}) == "6a9dbe9333cd6072"
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "counts"),
     [

@@ -1,6 +1,7 @@
 """scripts/setup.sh on machines that lack something, with a pretended Python and driver."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,13 +9,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PROJECT = (ROOT / "pyproject.toml").read_text()
 
 # Answers like Python {version}; `-m venv` copies it, `-m pip` writes down what it was asked.
 PYTHON = """#!/bin/bash
 case "$*" in
     "-c import sys"*) echo {version} ;;
     "-c import ensurepip"*) {venv} ;;
-    "-m venv"*) {venv} && mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+    "-m venv"*) place=${{@: -1}}
+        {venv} && [ ! -L "$place" ] && mkdir -p "$place/bin" && cp "$0" "$place/bin/python" ;;
     "-m pip"*) echo "$*" >>asked
         [[ "$*" != *"{missing}"* || "$*" == *--extra-index-url* ]] || {{
             echo "ERROR: Could not find a version that satisfies the requirement"; exit 1; }} ;;
@@ -33,7 +36,7 @@ class Machine:
         shutil.copy(ROOT / "scripts/setup.sh", self.project / "scripts")
         shutil.copytree(ROOT / "requirements", self.project / "requirements")
         shutil.copy(ROOT / "pyproject.toml", self.project)
-        for name in ("python3", "python3.11", "python3.12", "nvidia-smi"):
+        for name in ("python3", *(f"python3.{minor}" for minor in range(9, 16)), "nvidia-smi"):
             self.pretend(name, "#!/bin/bash\nexit 127\n")
 
     def pretend(self, name: str, script: str) -> None:
@@ -66,9 +69,21 @@ def test_without_a_fitting_python_it_says_what_to_install(machine):
     done = machine.set_up()
     assert done.returncode == 2
     assert "python3 is 3.10" in done.stderr
-    assert "apt install python3.11 python3.11-venv" in done.stderr
+    assert "Python 3.11 to 3.14 is needed" in done.stderr
+    assert "apt install python3 python3-venv" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (machine.project / ".venv").exists()
+
+
+def test_every_python_that_the_package_takes_is_found_and_no_other(machine):
+    (wanted,) = re.findall(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', PROJECT)
+    for minor in range(9, 18):
+        shutil.rmtree(machine.project / ".venv", ignore_errors=True)
+        machine.pretend_python(f"python3.{minor}", version=f"3.{minor}")
+        taken = machine.set_up().returncode == 0
+        assert taken == (minor in range(*map(int, wanted))), minor
+        assert taken == (f"Python :: 3.{minor}" in PROJECT), minor
+        (machine.programs / f"python3.{minor}").unlink()
 
 
 def test_without_the_venv_module_it_says_what_to_install(machine):
@@ -86,6 +101,14 @@ def test_a_second_call_does_nothing_and_says_nothing(machine):
     again = machine.set_up()
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
     assert machine.asked_of_pip() == asked
+
+
+def test_the_environment_may_lie_on_another_disk_behind_a_link(machine, tmp_path):
+    machine.pretend_python()
+    (machine.project / ".venv").symlink_to(tmp_path / "scratch/venv")
+    assert machine.set_up().returncode == 0
+    assert (tmp_path / "scratch/venv/bin/python").exists()
+    assert (machine.set_up().returncode, machine.set_up().stdout) == (0, "")
 
 
 def test_a_changed_lock_sets_up_anew_and_a_changed_project_only_the_package(machine):

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,7 @@ PROGRAMS = {
     "hostname": "echo fe80::1 127.0.0.1",
     # The head listens, so that the script finds it; both last until they are ended.
     "ray": 'echo "ray $* ${#RAY_AUTH_TOKEN}" >>"$TOLD"\n'
-    '[[ "$*" == *--head* ]] && exec python3 -c "{listen}" "$*"\nexec sleep 600',
+    '[[ "$*" == *--head* ]] && exec {python} -c "{listen}" "$*"\nexec sleep 600',
     "mevis-submission": 'echo "kit $*" >>"$TOLD"\n{driver}',
 }
 LISTEN = (
@@ -40,6 +41,7 @@ def sbatch(tmp_path):
         folder.mkdir()
         for name, text in PROGRAMS.items():
             text = text.replace("{listen}", LISTEN).replace("{driver}", driver)
+            text = text.replace("{python}", sys.executable)
             (folder / name).write_text(f"#!/usr/bin/env bash\n{text}\n")
             (folder / name).chmod(0o755)
         environment = {

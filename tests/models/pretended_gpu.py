@@ -136,6 +136,17 @@ class _Pretend(TorchFunctionMode):
         assert (values.device, values.dtype) == (grid.device, grid.dtype)
         return values.new_empty(*values.shape[:2], *grid.shape[1:-1])
 
+    def on_scaled_dot_product_attention(
+        self, queries: Tensor, keys: Tensor, values: Tensor, *_: Any, **named: Any
+    ) -> Tensor:
+        mask = named.get("attn_mask")  # a build with CUDA would ask the GPU which kernel it has
+        assert mask is None or mask.device == queries.device
+        for one in (keys, values):
+            assert (one.device, one.dtype) == (queries.device, queries.dtype)
+        assert keys.shape[-1] == queries.shape[-1]
+        assert keys.shape[-2] == values.shape[-2]
+        return queries.new_empty(*queries.shape[:-1], values.shape[-1])
+
     def on_interpolate(self, values: Tensor, size: Any = None, **named: Any) -> Tensor:
         if named.get("mode") != "bicubic":
             return F.interpolate(values, size, **named)
