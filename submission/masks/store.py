@@ -18,7 +18,9 @@ from submission.dataset.names import name_fault
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, FaultyInput, InputError, StoreMismatch, list_faults
 from submission.files.removal import remove
-from submission.files.sealed_json import SEAL, read_sealed, write_sealed
+from submission.files.sealed_json import write_sealed
+from submission.files.user_cache import one_at_a_time
+from submission.masks.answer_fields import TAKEN, damaged, difference, read_fields
 from submission.masks.identity import (
     IDENTITY_FILE,
     MADE_BY,
@@ -30,18 +32,8 @@ from submission.masks.identity import (
 )
 from submission.masks.track import Track
 
-_FIELDS: dict[str, type] = {"sentence": str, "size": list, "masks": list}
 NO_MASKS = {"masks": "none"}  # in the identity of who answers with numbers only, and has no vote
-_TAKEN = {*_FIELDS, MADE_BY, SEAL}
 CONFIDENCE_DIGITS = 3  # decimals of a stored confidence
-# What details may be called so in every family, because others read them.
-_KNOWN_DETAILS: dict[str, type] = {
-    "text": str,  # what a language model answered
-    "key_frames": list,  # indices of the frames that it looked at
-    "num_seg": int,  # objects that it named
-    "confidence": list,  # by frame, a number or null: the higher, the surer of the frame's mask
-    "why_empty": str,  # a reason for a track without masks
-}
 
 
 @dataclass(frozen=True)
@@ -58,7 +50,7 @@ class Prediction:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if taken := self.details.keys() & _TAKEN:
+        if taken := self.details.keys() & TAKEN:
             raise ValueError(f"details may not be called {', '.join(sorted(taken))}")
 
 
@@ -111,14 +103,18 @@ class PredictionStore:
         return read_identity(self.folder / expert / IDENTITY_FILE)
 
     def forget(self, expert: str, identity: Any) -> None:
-        """Remove an expert's answers, as long as they are those of this identity."""
+        """Remove an expert's answers, as long as they are those of this identity.
+
+        Of several processes that want it at once, one does it, and the others wait.
+        """
         folder = self.folder / expert
-        if self.identity(expert) != identity:
-            return  # another process was first
-        for path in folder.iterdir():  # the record last: until then what is left is still known
-            if path.is_dir():
-                shutil.rmtree(path)
-        (folder / IDENTITY_FILE).unlink()
+        with one_at_a_time(folder / IDENTITY_FILE):
+            if self.identity(expert) != identity:
+                return  # another process was first, and has perhaps begun anew
+            for path in folder.iterdir():  # the record last: until then what is left is known
+                if path.is_dir():
+                    shutil.rmtree(path)
+            (folder / IDENTITY_FILE).unlink()
         self._compared.clear()
 
     def has(self, expert: str, video: Video, expression: Expression) -> bool:
@@ -134,7 +130,10 @@ class PredictionStore:
         return True
 
     def write(self, expert: str, video: str, expression: str, prediction: Prediction) -> None:
-        """Keep an answer, whole and on disk when this returns."""
+        """Keep an answer, whole and on disk when this returns.
+
+        Raises StoreMismatch where another process has claimed the folder for another identity.
+        """
         value = {
             "sentence": prediction.sentence,
             **prediction.details,
@@ -142,11 +141,23 @@ class PredictionStore:
             "masks": prediction.track.to_json(),
         }
         if expert in self._makers:
+            self._refuse_another_maker(expert)
             value[MADE_BY] = self._makers[expert]
         path = self.path(expert, video, expression)
         write_sealed(path, value)
         track = prediction.track
         self._compared[path] = _seen(path, prediction.sentence, track.size, len(track))
+
+    def _refuse_another_maker(self, expert: str) -> None:
+        try:
+            stored = self.identity(expert)
+        except InputError:
+            return  # damaged: the next run tells it, and mends it from what answers say
+        if stored is not None and maker_of(stored) != self._makers[expert]:
+            raise StoreMismatch(
+                f"{self.folder / expert}: another process has begun it anew, with other settings "
+                "or masks, since this one started; give the same command again"
+            )
 
     def read(self, expert: str, video: Video, expression: Expression) -> Prediction:
         """Return the answer; raise InputError when it is missing or damaged.
@@ -156,14 +167,14 @@ class PredictionStore:
         path = self.path(expert, video.name, expression.id)
         if not path.exists():
             raise InputError(f"{path}: no such prediction; run predict for this split first")
-        stored = _read_fields(path)
-        if fault := _difference(path, stored, video, expression):
+        stored = read_fields(path)
+        if fault := difference(path, stored, video, expression):
             raise _mismatch(expert, [fault])
         try:
             track = Track.from_json(stored["masks"], video.size)
         except ValueError as error:
-            raise _damaged(path, str(error)) from error
-        details = {key: value for key, value in stored.items() if key not in _TAKEN}
+            raise damaged(path, str(error)) from error
+        details = {key: value for key, value in stored.items() if key not in TAKEN}
         return Prediction(stored["sentence"], track, details)
 
     def unanswered(self, expert: str, split: Split) -> list[tuple[Video, Expression]]:
@@ -220,7 +231,7 @@ class PredictionStore:
         now = _seen(path, expression.sentence, video.size, len(video.frame_names))
         if self._compared.get(path) == now:
             return None
-        fault = _difference(path, _read_fields(path), video, expression)
+        fault = difference(path, read_fields(path), video, expression)
         if fault is None:
             self._compared[path] = now
         return fault
@@ -235,34 +246,6 @@ def _seen(path: Path, sentence: str, size: tuple[int, int], num_frames: int) -> 
     return stat.st_size, stat.st_mtime_ns, sentence, size, num_frames
 
 
-def _read_fields(path: Path) -> dict[str, Any]:
-    try:
-        stored = read_sealed(path)
-    except InputError as error:
-        raise _damaged(path, str(error).removeprefix(f"{path}: ")) from error
-    for name, kind in _FIELDS.items():
-        if not isinstance(stored.get(name), kind):
-            raise _damaged(path, f'"{name}" is missing or of the wrong type')
-    for name, kind in _KNOWN_DETAILS.items():
-        if name in stored and not isinstance(stored[name], kind):
-            raise _damaged(path, f'"{name}" is of the wrong type')
-    if not all(type(index) is int for index in stored.get("key_frames", ())):
-        raise _damaged(path, '"key_frames" must be whole numbers')
-    return stored
-
-
-def _difference(
-    path: Path, stored: Mapping[str, Any], video: Video, expression: Expression
-) -> Fault | None:
-    pairs = (
-        ("sentence", stored["sentence"], expression.sentence),
-        ("size", stored.get("size"), list(video.size)),
-        ("number of frames", len(stored["masks"]), len(video.frame_names)),
-    )
-    different = [f"{what} {old!r}, the split has {new!r}" for what, old, new in pairs if old != new]
-    return Fault(str(path), "; ".join(different)) if different else None
-
-
 def _mismatch(expert: str, faults: list[Fault]) -> StoreMismatch:
     return StoreMismatch(
         list_faults(
@@ -271,7 +254,3 @@ def _mismatch(expert: str, faults: list[Fault]) -> StoreMismatch:
             "Choose another folder with --run, or delete these files to predict them again.",
         )
     )
-
-
-def _damaged(path: Path, reason: str) -> InputError:
-    return InputError(f"{path}: damaged prediction ({reason}); {MEND} predicts it again")

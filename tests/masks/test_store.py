@@ -118,7 +118,8 @@ def test_each_answer_is_read_once_to_be_compared_and_again_when_it_changed(
 ):
     read = []
     monkeypatch.setattr(
-        "submission.masks.store.read_sealed", lambda path: read.append(path) or read_sealed(path)
+        "submission.masks.answer_fields.read_sealed",
+        lambda path: read.append(path) or read_sealed(path),
     )
     assert full_store.unanswered("a", split) == []
     assert read == []  # it wrote them itself
