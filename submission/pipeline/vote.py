@@ -170,7 +170,7 @@ def _inputs(recipe: Recipe, video: Video, run: RunFolder) -> dict[str, Any]:
         )
         for expert in recipe.entries
     }
-    weights = [expert.weight for expert in recipe.experts]
+    weights = {expert.name: expert.weight for expert in recipe.experts}
     rules = {"rule": recipe.rule, "missing": recipe.missing, "png": recipe.png}
     gate = {"gate": asdict(recipe.gate)} if recipe.gate else {}
     return {
