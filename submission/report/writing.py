@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from submission.code_digest import code_digest
+from submission.dataset.frame_files import find_frame, open_frame_files
 from submission.dataset.ground_truth import read_ground_truth
 from submission.dataset.records import Split
 from submission.errors import InputError
@@ -31,6 +32,7 @@ REPORT_UNITS = 0.02  # cost of a mask; predicting one is 1
 POOL_FROM = 20_000  # masks from which starting processes pays
 
 RECORD_PARTS = ("recipe", "data", "experts", "code", "hardware", "seconds")
+SHOWN_PARTS = ("recipe", "data", "experts", "code", "uploads", "warnings")  # no time of one call
 
 # Of a frame, and of one frame of a sentence's masks: at least, all together, at most. On valid_u
 # (3,950 frames, 62,647 masks) the middle one decides, and the report stays below 30 MB.
@@ -60,8 +62,7 @@ def write_report(
     record = _read_record(run)
     _copy_records(run, with_score=bool(results))
     page_inputs = {
-        "uploads": record.get("uploads"),
-        "warnings": record.get("warnings"),
+        "record": [record.get(part) for part in SHOWN_PARTS],
         "videos": inputs,
         "score": {name: asdict(result) for name, result in (results or {}).items()},
         "notes": notes,
@@ -141,8 +142,11 @@ def _calls(parts: list[VideoPart], split: Split) -> Iterator[Any]:
 def _inputs(part: VideoPart, split: Split, run: RunFolder) -> dict[str, Any]:
     """All that decides a video's files; no paths, so that a run may be moved."""
     store, video = run.store, part.video
+    places = open_frame_files(split.folder).places(video.name) or {}
+    frames = [find_frame(places, frame) for frame in video.frame_names]
     return {
         "video": asdict(video),
+        "frames": file_states(dict.fromkeys(place.path for place in frames if place)),
         "number": part.number,
         "voting": asdict(part.voting),
         "gate": dict(part.gate),
