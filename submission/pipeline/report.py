@@ -20,6 +20,9 @@ OLD_SCORE = (
     "The score of this run is of other answers or masks than those that are here now, and is not "
     "shown; score them with: mevis-submission score"
 )
+NO_TRUTH = (
+    "The score of this run was made with a ground truth that is not here now, and is not shown"
+)
 OLD_VOTE = (
     "The vote that is shown here is not the one that was scored, so its score is left out; vote, "
     "pack and score again with: mevis-submission submit"
@@ -49,6 +52,8 @@ def _scores_that_hold(
         return {}, (f"No score: {_shortened(split.truth_fault)}",)
     if not run.score.exists():
         return {}, ()
+    if split.mask_file is None:
+        return {}, (NO_TRUTH,)
     if not is_scored(split, run):
         return {}, (OLD_SCORE,)
     results = dict(read_scores(run.score).results)

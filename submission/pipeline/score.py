@@ -30,8 +30,19 @@ def score_run(split: Split, run: RunFolder, reporter: Reporter) -> Scores:
     found = find_results(run.path, split)
     inputs = _inputs(split, run, found)
     scores = write_scores(run.score, split, score_results(found, split, reporter))
-    run.stages.record("score", inputs, made=contents(_made(run)))
+    run.stages.record("score", inputs, made=contents(_made(run)), zip=file_states([run.zip]))
     return scores
+
+
+def drop_old_score(run: RunFolder, reporter: Reporter) -> None:
+    """Remove the score of a zip that is no more, where the one of now cannot be scored."""
+    if run.stages.read("score").get("zip") in (None, file_states([run.zip])):
+        return
+    if there := [path for path in _made(run) if path.is_file()]:
+        names = " and ".join(path.name for path in there)
+        reporter.warn(f"{names} were of another zip, and there is no ground truth now: removed")
+    for path in there:
+        path.unlink()
 
 
 def is_scored(split: Split, run: RunFolder) -> bool:

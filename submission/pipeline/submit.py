@@ -23,7 +23,7 @@ from submission.pipeline.predict import predict
 from submission.pipeline.predict_together import predict_together
 from submission.pipeline.prepare import NOT_KNOWN_YET, Prepared, Site, prepare
 from submission.pipeline.report import report
-from submission.pipeline.score import SCORE_UNITS, score_run
+from submission.pipeline.score import SCORE_UNITS, drop_old_score, score_run
 from submission.pipeline.team import Team, open_team
 from submission.pipeline.truth import settle_truth, warn_of_other_files
 from submission.pipeline.vote import VOTE_UNITS, odd_answers, vote
@@ -205,6 +205,8 @@ class Run:
     def score(self) -> Scores | None:
         """Score the result, where the split has ground truth that can be used."""
         if self.split.mask_file is None:
+            with self._held():
+                drop_old_score(self.folder, self.reporter)
             return None
         with self._held(), self._timed("score"):
             return score_run(self.split, self.folder, self.reporter)
