@@ -1,8 +1,9 @@
 """A digest of the content of a folder of many small files, computed once and then remembered.
 
 Reading 177,000 masks takes longer than asking for their state. What is remembered of a folder is
-one entry: a digest of the name, size, time of change and inode of every file, and that of their
-content. A copied folder is read anew, and found to be the same.
+one entry: a digest of the name, size, times of change (as in hashes.py, of content and of anything)
+and inode of every file, and that of their content. A copied folder is read anew, and found to be
+the same.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ def digest_folder(folder: Path, names: Iterable[str]) -> str:
         states = list(pool.map(lambda name: (folder / name).stat(), wanted))
         now = hashlib.sha256()
         for name, seen in zip(wanted, states, strict=True):
-            facts = f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ino}"
+            facts = f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}"
             now.update(f"{name}\0{facts}\n".encode(errors="surrogateescape"))
         state, memory, key = now.hexdigest(), cache_folder() / MEMORY, str(folder.resolve())
         entry = read_memory(memory).get(key)
