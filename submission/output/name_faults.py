@@ -50,8 +50,8 @@ def nearly_right(names: Collection[str], split: Split) -> tuple[list[Fault], dic
 def other_split_fault(names: Collection[str], split: Split) -> Fault | None:
     """Return the fault of masks none of which lies in the folder of a video of the split."""
     videos = dict.fromkeys(name.partition("/")[0] for name in names if name.count("/") == 2)
-    if not videos or any(video.name in videos for video in split.videos):
-        return None
+    if not (videos and split.videos) or any(video.name in videos for video in split.videos):
+        return None  # of more shards than videos some have none
     first = ascii(next(iter(videos)))[1:-1]
     what = (
         f"none of its {len(split.videos)} videos lies there, but {len(videos)} others ({first}"
