@@ -90,7 +90,16 @@ def test_a_file_or_folder_without_its_option(words, meant, tmp_path, monkeypatch
         main(words)
     told = capsys.readouterr().err
     assert "unrecognized arguments" in told
-    assert told.rstrip().endswith(f'; did you mean "{meant}"?' if meant else words[-1])
+    end = f'; did you mean "{meant}"?' if meant else f"; see mevis-submission {words[0]} --help"
+    assert told.rstrip().endswith(f"{words[-1]}{end}")
+
+
+def test_an_option_of_another_verb_is_not_offered(capsys):
+    with pytest.raises(SystemExit):
+        main(["weights", "fetch", "Sa2VA-8B", "--dry-run"])
+    told = capsys.readouterr().err
+    assert told.startswith("usage: mevis-submission weights fetch ")
+    assert told.endswith("arguments: --dry-run; see mevis-submission weights fetch --help\n")
 
 
 @pytest.mark.parametrize(("word", "is_near"), [("Sa2VA-8", True), ("LLaVA", False)])

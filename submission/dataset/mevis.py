@@ -81,15 +81,7 @@ def _find_meta(root: Path, name: str, meta: str | None) -> Path:
     if not root.is_dir():
         raise _one_fault(root, "no such folder", "Pass the folder that holds the splits: --data.")
     if not folder.is_dir():
-        splits = sorted(path.parent.name for file in META_FILES for path in root.glob(f"*/{file}"))
-        known = ", ".join(dict.fromkeys(splits))
-        advice = (
-            f"Splits in {root}: {known}. Pass one of them: --split NAME."
-            if known
-            else f"No folder in {root} has a meta file ({META_FILES[0]}): pass the folder that "
-            "holds the splits: --data."
-        )
-        raise _one_fault(folder, "no such split", advice)
+        raise _one_fault(folder, "no such split", _other_splits(root))
     if meta is not None:
         if not (folder / meta).is_file():
             raise _one_fault(folder / meta, "no such meta file", "Pass another: --meta NAME.")
@@ -102,6 +94,21 @@ def _find_meta(root: Path, name: str, meta: str | None) -> Path:
         advice = f"Say which one to read: --meta {found[0]}"
         raise _one_fault(folder, f"several meta files: {', '.join(found)}", advice)
     return folder / found[0]
+
+
+def _other_splits(root: Path) -> str:
+    """Say which splits are in a folder, or that it is one itself, or lies in one."""
+    splits = sorted(path.parent.name for file in META_FILES for path in root.glob(f"*/{file}"))
+    if known := ", ".join(dict.fromkeys(splits)):
+        return f"Splits in {root}: {known}. Pass one of them: --split NAME."
+    above = root.absolute()
+    for split in (above, *above.parents[:1]):
+        if any((split / file).is_file() for file in META_FILES):
+            return f"{split} is a split itself: --data {split.parent} --split {split.name}"
+    return (
+        f"No folder in {root} has a meta file ({META_FILES[0]}): pass the folder that holds the "
+        "splits: --data."
+    )
 
 
 def _one_fault(where: Path, what: str, advice: str) -> FaultyInput:

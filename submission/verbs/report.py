@@ -17,7 +17,7 @@ def _report(arguments: Arguments, reporter: Reporter) -> None:
         raise InputError("--set changes a recipe: name it with --recipe")
     if alone and not is_run(arguments.run):
         others = [path.parent.name for path in arguments.run.parent.glob(f"*/{RECORD}")]
-        meant = did_you_mean(arguments.run.name, others)
+        meant = did_you_mean(arguments.run.name, others) or "; begin it with submit or predict"
         raise InputError(f"{arguments.run}: no run is there, it has no {RECORD}{meant}")
     run = make_run(arguments, reporter, recipe_of_run(arguments.run) if alone else None)
     reporter.plan(run.split.num_masks * REPORT_UNITS)

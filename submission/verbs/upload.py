@@ -52,7 +52,7 @@ def _upload(arguments: Arguments, reporter: Reporter) -> None:
         _answers(arguments.fact_sheet), seconds_of(arguments.wait), arguments.again,
     )  # fmt: skip
     if not arguments.path.exists():
-        raise InputError(f"{arguments.path}: no such run or zip")
+        raise InputError(f"{arguments.path}: no such run or zip; name one that submit or pack made")
     upload = Upload(call, reporter)
     if arguments.status:
         lines = upload.status()

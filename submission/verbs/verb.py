@@ -94,8 +94,11 @@ class Parser(argparse.ArgumentParser):
         """Return the arguments; for a word too many end with the option that it belongs to."""
         found, left = self.parse_known_args(args, namespace)
         if left:
-            meant = _meant_option(left, found, options_of(self))
-            self.error(f"unrecognized arguments: {' '.join(left)}{meant}")
+            verb = _parser_of(self, found)
+            meant = _meant_option(left, found, options_of(verb))
+            verb.error(
+                f"unrecognized arguments: {' '.join(left)}{meant or f'; see {verb.prog} --help'}"
+            )
         return found
 
     def error(self, message: str) -> NoReturn:
@@ -103,6 +106,14 @@ class Parser(argparse.ArgumentParser):
         if found := re.search(r"invalid choice: '([^']*)'", word):
             message += did_you_mean(found[1], re.findall(r"[\w.-]+", known))
         super().error(message)
+
+
+def _parser_of(parser: argparse.ArgumentParser, found: Arguments) -> argparse.ArgumentParser:
+    """Return the parser of the verb that a call names."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return _parser_of(action.choices[getattr(found, action.dest)], found)
+    return parser
 
 
 def _meant_option(words: Sequence[str], found: Arguments, known: set[str]) -> str:

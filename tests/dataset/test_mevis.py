@@ -120,6 +120,13 @@ def test_missing_folders_say_what_there_is(split_folder, tmp_path):
         read_split(split_folder.parent, split_folder.name)
 
 
+@pytest.mark.parametrize("below", ["", "JPEGImages"])
+def test_a_folder_inside_the_data_says_what_to_pass(split_folder, below):
+    meant = f"valid_u is a split itself: --data {split_folder.parent} --split valid_u"
+    with pytest.raises(FaultyInput, match=meant):
+        read_split(split_folder / below, "valid")
+
+
 def test_a_folder_without_splits_is_said_to_be_the_wrong_one(tmp_path):
     (tmp_path / "mevis" / "valid").mkdir(parents=True)
     with pytest.raises(FaultyInput, match=r"No folder in .* has a meta file .*: pass .*--data\."):
