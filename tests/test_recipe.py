@@ -199,6 +199,33 @@ def test_an_unknown_recipe_lists_the_packaged_ones():
         read_recipe("nope")
 
 
+def test_a_recipe_that_lies_near_is_offered(tmp_path, monkeypatch):
+    (tmp_path / "mine.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    for name, words in {
+        "mine": 'did you mean "mine.toml"?',
+        "meine.toml": f'looked for {tmp_path}/meine.toml; did you mean "mine.toml"?',
+        "other/mine.toml": f"looked for {tmp_path}/other/mine.toml",
+    }.items():
+        with pytest.raises(InputError, match=re.escape(f"{name}: no such recipe; {words}") + "$"):
+            read_recipe(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[expert]\na = 1\n[expert]\n", "each begins with [[expert]]"),
+        ("split = valid", "a text stands in quotes"),
+        ("frames = \nseg = 1\n", "at line 1, column 10)"),  # nothing is guessed here
+    ],
+)
+def test_common_slips_in_toml_get_a_hint(tmp_path, text, words):
+    (tmp_path / "my.toml").write_text(text)
+    with pytest.raises(InputError) as error:
+        read_recipe(str(tmp_path / "my.toml"))
+    assert str(error.value).endswith(words) or f"{words}, true" in str(error.value)
+
+
 def test_a_folder_is_no_recipe(tmp_path):
     with pytest.raises(InputError, match="a folder; name a"):
         read_recipe(str(tmp_path))

@@ -119,7 +119,9 @@ def sharing_in_words(plan: Schedule, todo: Todo, *, share: bool = True) -> list[
     if len(videos) < 2:
         return lines
     frames, apart = (count_frames(them, videos) for them in (passes, [(name,) for name in videos]))
-    return [*lines, f"{frames:,} frames decoded and encoded for SAM 2, instead of {apart:,}"]
+    if frames < apart:
+        lines.append(f"{frames:,} frames decoded and encoded for SAM 2, instead of {apart:,}")
+    return lines
 
 
 def _made_once(plan: Schedule, todo: Todo) -> list[str]:

@@ -16,6 +16,8 @@ HINT = (
     "(C:\\data is /mnt/c/data in WSL)"
 )
 ESCAPED = re.compile(r'"[^"]*\\')  # in a line
+LONE = re.compile(r"\s*\[(\w+)\]")  # the head of a table
+BARE = re.compile(r"[^=]*=\s*[A-Za-z~./]")  # a value that is neither quoted nor a number
 SPOILT = re.compile(r"[A-Za-z]:.*[\b\t\n\f\r\x1b]")  # a drive, and what "\temp" or "\new" became
 
 
@@ -54,10 +56,14 @@ def parse_toml(content: bytes, where: object) -> dict[str, Any]:
 
 
 def _hint(content: bytes, error: str) -> str:
-    line = re.search(r"at line (\d+)", error)
-    lines = content.decode("utf-8-sig", "replace").split("\n")
-    if line and ESCAPED.search(lines[int(line[1]) - 1]):
+    found = re.search(r"at line (\d+)", error)
+    line = content.decode("utf-8-sig", "replace").split("\n")[int(found[1]) - 1] if found else ""
+    if ESCAPED.search(line):
         return f"; {HINT}"
+    if (head := LONE.match(line)) and "twice" in error:
+        return f"; where there are several, each begins with [[{head[1]}]]"
+    if BARE.match(line):
+        return "; a text stands in quotes, true and false are small"
     return ""
 
 

@@ -289,9 +289,10 @@ def read_data(data: DataNames, selection: Selection, reporter: Reporter) -> Spli
 def read_whole(data: DataNames, reporter: Reporter) -> Split:
     """Read and check a split; raise InputError where it is not named."""
     if data.root is None or data.split is None:
+        names = {"--data DIR": data.root, "--split NAME": data.split}
+        missing = " and ".join(name for name, value in names.items() if value is None)
         raise InputError(
-            "the recipe names no data: give --data DIR and --split NAME, "
-            "or root and split in its [data]"
+            f"which data? Give {missing}, too, or root and split in the [data] of a recipe"
         )
     split = read_split(data.root, data.split, data.meta)
     warn_of_other_files(split, reporter)

@@ -26,13 +26,22 @@ def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
     try:
         values = read_toml(path)
     except FileNotFoundError:
-        raise InputError(
-            f"{name_or_path}: no such recipe; give a .toml file, or one of the packaged"
-            f"{nearest_or_all(name_or_path, packaged_recipes(), 'mevis-submission recipes')}"
-        ) from None
+        raise InputError(f"{name_or_path}: no such recipe; {_meant(path)}") from None
     for change in changes:
         _change(values, change)
     return parse_recipe(values, path)
+
+
+def _meant(path: Path) -> str:
+    """Say where a recipe was looked for, and what lies near it."""
+    if path.suffix == ".toml":
+        files = (file.name for file in path.parent.glob("*.toml"))
+        near = did_you_mean(path.name, [*files, *packaged_recipes()])
+        return f"looked for {path.absolute()}{near}"
+    if (file := Path(f"{path}.toml")).is_file():
+        return f'did you mean "{file}"?'
+    known = nearest_or_all(str(path), packaged_recipes(), "mevis-submission recipes")
+    return f"give a .toml file, or one of the packaged{known}"
 
 
 def packaged_recipes() -> list[str]:
@@ -64,9 +73,11 @@ def _change(values: dict[str, Any], change: str) -> None:
     except InputError:
         value = text
     place: Any = values
+    experts = values.get("expert", [])
+    known = {one.get("name"): one for one in experts if isinstance(one, dict)}
+    if ".".join(tables) in known:
+        raise InputError(f"--set {change}: did you mean expert.{path.strip()}?")
     if tables[:1] == ["expert"] and len(tables) > 1:
-        experts = values.get("expert", [])
-        known = {one.get("name"): one for one in experts if isinstance(one, dict)}
         name = ".".join(tables[1:])
         if name not in known:
             there = ", ".join(map(str, known))
@@ -75,7 +86,8 @@ def _change(values: dict[str, Any], change: str) -> None:
         place, tables = known[name], []
     for table in tables:
         place = place.setdefault(table, {}) if isinstance(place, dict) else None
-    if not (equals and key and isinstance(place, dict)) or path.strip() == "expert":
+    of_whom = not tables and place is values and key != "name" and not isinstance(value, dict)
+    if not (equals and key and isinstance(place, dict)) or of_whom:
         raise InputError(
             f"--set {change}: it must be KEY=VALUE, such as vote.rule=paper or expert.NAME.frames=8"
         )

@@ -74,6 +74,8 @@ def test_a_key_of_a_recipe_is_set_in_the_call(capsys):
     for wrong, says in {
         "vote.rule": "it must be KEY=VALUE",
         "expert=3": "it must be KEY=VALUE",
+        "frames=3": "it must be KEY=VALUE",
+        "uniform5.frames=3": "did you mean expert.uniform5.frames?",
         "name.x.y=3": "it must be KEY=VALUE",
         "name.x=3": "it must be KEY=VALUE",
         "vote.rul=paper": 'did you mean "rule"',
