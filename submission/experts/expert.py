@@ -8,6 +8,7 @@ docs/experts.md shows one, example.py is one.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -141,6 +142,13 @@ class Expert(ABC):
         True only where that costs next to nothing; others of another identity are refused.
         """
         return False
+
+    def leaves_out(self, video: Video) -> AbstractSet[str]:
+        """Ids of expressions that it has no answer to, as far as that is known without work.
+
+        A video in which nothing else is left is not asked for again.
+        """
+        return frozenset()
 
     def after(self) -> tuple[str, ...]:
         """Names of experts whose stored predictions this one reads: they go before it."""

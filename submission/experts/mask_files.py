@@ -83,11 +83,16 @@ class MaskFiles(Expert):
         return self._read(video)
 
     def _read(self, video: Video) -> Predictions:
-        answered = {name.rpartition("/")[0] for name in self._members}  # folders with PNGs
+        left_out = self.leaves_out(video)
         for expression in video.expressions:
-            if f"{video.name}/{expression.id}" in answered:
+            if expression.id not in left_out:
                 track = self._files.read_track(video, expression.id, self._members)
                 yield expression, Prediction(expression.sentence, track)
+
+    def leaves_out(self, video: Video) -> set[str]:
+        """Expressions of which no frame is there."""
+        ids = {expression.id for expression in video.expressions}
+        return {id for id in ids if f"{video.name}/{id}" not in self._answered}
 
     def summary(self, videos: Sequence[Video]) -> str:
         return "given masks"
@@ -103,6 +108,10 @@ class MaskFiles(Expert):
     @cached_property
     def _names(self) -> list[str]:
         return self._files.names()
+
+    @cached_property
+    def _answered(self) -> set[str]:
+        return {name.rpartition("/")[0] for name in self._members}  # folders with PNGs
 
     @cached_property
     def _members(self) -> Mapping[str, str]:

@@ -117,16 +117,22 @@ def prepare(
 def _left_to_do(
     experts: Sequence[Expert], split: Split, store: PredictionStore, outdated: Container[str]
 ) -> tuple[dict[str, tuple[Video, ...]], dict[str, int]]:
-    """The videos with an expression that is not answered, and how many are; nothing is opened."""
+    """The videos with an expression still to answer, and how many are; no answer is opened."""
     todo, done = {}, {}
-    for expert in (one.name for one in experts):
+    for expert in experts:
+        name = expert.name
         missing = {
-            video.name: sum(
-                expert in outdated or not store.path(expert, video.name, expression.id).exists()
+            video.name: {
+                expression.id
                 for expression in video.expressions
-            )
+                if name in outdated or not store.path(name, video.name, expression.id).exists()
+            }
             for video in split.videos
         }
-        todo[expert] = tuple(video for video in split.videos if missing[video.name])
-        done[expert] = split.num_sentences - sum(missing.values())
+        todo[name] = tuple(
+            video
+            for video in split.videos
+            if missing[video.name] and not missing[video.name] <= expert.leaves_out(video)
+        )
+        done[name] = split.num_sentences - sum(map(len, missing.values()))
     return todo, done

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from submission.code_digest import code_digest
+from submission.counted import counted
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, FaultyInput, InputError
 from submission.files.removal import remove_others
@@ -107,7 +108,7 @@ def refuse_missing(recipe: Recipe, split: Split, store: PredictionStore) -> None
 def _missing(name: str, sentences: Sequence[tuple[Video, Expression]], split: Split) -> list[Fault]:
     """A fault for each sentence that an expert has not answered; one where it answered none."""
     if len(sentences) == split.num_sentences:
-        return [Fault(f"expert {name}", f"no prediction of {len(sentences)} sentences")]
+        return [Fault(f"expert {name}", f"no prediction of {counted(len(sentences), 'sentence')}")]
     return [
         Fault(f"expert {name}, video {video.name}, expression {expression.id}", "no prediction")
         for video, expression in sentences

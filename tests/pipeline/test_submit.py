@@ -262,8 +262,10 @@ def test_a_member_may_leave_sentences_out_only_when_asked(run, tmp_path, capsys)
     assert main(["submit", *words, "--quiet"]) == 0
     assert digest(tmp_path / "out/submission.zip") == digest(run / "submission.zip")
     capsys.readouterr()
-    assert main(["submit", *words]) == 0  # the gap stays, and yet there is nothing to vote anew
-    assert "vote\n" not in capsys.readouterr().err
+    assert main(["submit", *words]) == 0  # the gap stays, and yet there is nothing to do again
+    said = capsys.readouterr().err
+    assert "predict" not in said
+    assert "vote\n" not in said
 
 
 def test_a_dry_run_says_what_is_to_do_and_writes_nothing(tmp_path, capsys):
