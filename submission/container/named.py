@@ -20,7 +20,7 @@ def named_by(recipe: Path) -> tuple[Path, ...]:
     try:
         values = read_toml(recipe)
     except FileNotFoundError:
-        raise InputError(f"{recipe}: no such recipe") from None
+        raise InputError(f"{recipe}: no such recipe; looked for {recipe.absolute()}") from None
     folder = recipe.absolute().parent
     named = [recipe.absolute()]
     for text in strings(values):

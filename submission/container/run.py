@@ -62,6 +62,11 @@ class ContainerRun:
                 )
         return faults + mount_faults(Path(outside) for outside, _ in self.mounts().values())
 
+    def refuse_faults(self) -> None:
+        """Raise FaultyInput where something is wrong with the folders."""
+        if faults := self.faults():
+            raise FaultyInput("The container would not see what it needs:", faults)
+
     def mounts(self) -> dict[str, tuple[str, str]]:
         """Place inside to (path outside, "ro" or "rw")."""
         mounts = {"/runs": (str(self.runs.resolve()), "rw")}
@@ -117,8 +122,7 @@ def run(client: Any, what: ContainerRun, on_output: OnOutput) -> int:
     A KeyboardInterrupt stops the container as Ctrl-C would, and is raised again. Raises FaultyInput
     for missing folders, and InputError when the engine cannot start the container.
     """
-    if faults := what.faults():
-        raise FaultyInput("The container would not see what it needs:", faults)
+    what.refuse_faults()
     options = what.options()
     is_new = not what.runs.exists()
     what.runs.mkdir(parents=True, exist_ok=True)  # else the engine makes it, as root

@@ -79,7 +79,9 @@ def read_split(root: Path, name: str, meta: str | None = None) -> Split:
 def _find_meta(root: Path, name: str, meta: str | None) -> Path:
     folder = root / name
     if not root.is_dir():
-        raise _one_fault(root, "no such folder", "Pass the folder that holds the splits: --data.")
+        here = "" if root.is_absolute() else f" in {Path.cwd()}"
+        advice = "Pass the folder that holds the splits: --data."
+        raise _one_fault(root, f"no such folder{here}", advice)
     if not folder.is_dir():
         raise _one_fault(folder, "no such split", _other_splits(root))
     if meta is not None:

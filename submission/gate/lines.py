@@ -1,6 +1,6 @@
 """A calibration in words: the curve with the chosen point, what it is worth, what is uncertain."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from submission.counted import counted
 from submission.gate.calibration import RESAMPLES, SEED, Calibration
@@ -50,6 +50,8 @@ def gate_lines(gate: Gate, version: str, experts: Collection[str]) -> list[str]:
     lines = [f"gate       {gate.in_words()}{share}{judge}"]
     if gate.is_idle:
         lines[0] += "; mevis-submission calibrate finds what is worth emptying"
+    if "agreement" in gate.evidence and len(experts) < 2:
+        lines.append("warning    agreement takes two experts or more: here it counts for nothing")
     return lines + [f"warning    {words}" for words in gate_warnings(gate, version, experts)]
 
 
@@ -70,6 +72,16 @@ def gate_warnings(gate: Gate, version: str, experts: Collection[str]) -> Iterato
             "the gate's calibration does not say which judge it was made with, so nobody can see "
             "that it is this one; calibrating again records it: mevis-submission calibrate"
         )
+
+
+def evidence_warnings(gate: Gate, evidence: Sequence[Collection[str]]) -> Iterator[str]:
+    """Say what a gate reads and sentences lack; `evidence` has the kinds that each of them has."""
+    for name in gate.evidence:
+        if lacking := sum(name not in kinds for kinds in evidence):
+            yield (
+                f"the gate reads {name}, which {lacking} of {counted(len(evidence), 'sentence')} "
+                "lack, so there it counts for nothing; docs/gate.md says where it comes from"
+            )
 
 
 def _row(final: Final) -> str:

@@ -182,7 +182,7 @@ class Run:
                     self.reporter.warn(words)
             remove_others(self.folder.annotations, self.videos)  # those of another split
             vote(self.recipe, self.split, self.folder, self.reporter)
-        odd = odd_answers(self.split, self.folder)
+        odd = odd_answers(self.recipe, self.split, self.folder)
         for words in odd:
             self.reporter.warn(words)
         assert self._record is not None

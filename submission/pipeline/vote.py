@@ -20,6 +20,7 @@ from submission.files.removal import remove_others
 from submission.gate.decision import Decision, Gate
 from submission.gate.evidence import gather
 from submission.gate.judge import EXISTENCE
+from submission.gate.lines import evidence_warnings
 from submission.masks.ballot import Answers, Voting
 from submission.masks.store import Prediction, PredictionStore
 from submission.masks.suspicion import Noticed, warnings
@@ -147,16 +148,19 @@ def vote_records(split: Split, run: RunFolder) -> list[Any]:
     return [run.stages.read(_stage(video)).get("inputs") for video in split.videos]
 
 
-def odd_answers(split: Split, run: RunFolder) -> list[str]:
-    """Say what is odd about the answers that were voted on, and about the vote."""
+def odd_answers(recipe: Recipe, split: Split, run: RunFolder) -> list[str]:
+    """Say what is odd about the answers that were voted on, about the vote and its gate."""
     noticed: dict[str, Noticed] = {}
-    voted = Noticed()
+    voted, evidence = Noticed(), []
     for video in split.videos:
-        record = run.stages.read(_stage(video)).get("noticed", {})
+        stage = run.stages.read(_stage(video))
+        record = stage.get("noticed", {})
         for name, found in record.get("experts", {}).items():
             noticed[name] = noticed.get(name, Noticed()) + Noticed.from_json(found)
         voted += Noticed.from_json(record.get("vote", {}))
-    return list(warnings(noticed, voted))
+        evidence += [decision["evidence"] for decision in stage.get("gate", {}).values()]
+    of_gate = evidence_warnings(recipe.gate, evidence) if recipe.gate else ()
+    return [*warnings(noticed, voted), *of_gate]
 
 
 def _stage(video: Video) -> str:

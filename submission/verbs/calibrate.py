@@ -33,7 +33,7 @@ def _add_words(verb: argparse.ArgumentParser) -> None:
 def _calibrate(arguments: Arguments, reporter: Reporter) -> None:
     recipe = recipe_of_run(arguments.run)
     if recipe is None:
-        raise InputError(f"{arguments.run}: no run with a record is there")
+        raise InputError(f"{arguments.run}: no run with a record is there; begin it with submit")
     recipe = recipe.with_data(arguments.data, arguments.split, arguments.meta)
     split = read_data(recipe.data, selection(arguments), reporter)
     kinds = tuple(filter(None, arguments.evidence.split(",")))
@@ -53,7 +53,7 @@ def _calibrate(arguments: Arguments, reporter: Reporter) -> None:
     reporter.result(
         "\n".join(calibration_lines(found, len(table.videos), int(table.no_target.sum())))
     )
-    reporter.result(f'\nkept in {out}; use it with [gate] calibration = "{out}"')
+    reporter.result(f'\nkept in {out}; use it with [gate] calibration = "{out.absolute()}"')
 
 
 VERB = Verb(

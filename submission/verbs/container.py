@@ -90,6 +90,7 @@ def _run(arguments: Arguments, reporter: Reporter) -> None:
     from submission.container.run import docker_command, print_output, run
 
     what = _what(arguments)
+    what.refuse_faults()
     client = connect()
     if what.gpus == "none":
         reporter.say("No GPU in the container: the CPU is used (--gpus all asks for GPUs).")
@@ -120,7 +121,8 @@ def _what(arguments: Arguments) -> "ContainerRun":
         words += ["--data", "/data"]
     if arguments.recipe:
         recipe = Path(arguments.recipe)
-        if recipe.is_file():
+        inside = recipe.parts[:2] in {("/", "runs"), ("/", "data"), ("/", "weights")}
+        if recipe.is_file() or (recipe.suffix == ".toml" and not inside):
             named = named_by(recipe)
         words += ["--recipe", str(named[0]) if named else arguments.recipe]
     automatic = "all" if driver_answers() else "none"

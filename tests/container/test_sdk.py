@@ -199,6 +199,15 @@ def test_what_would_cover_the_image_is_refused(tmp_path):
     assert "cover a place of the image" in str(what.faults()[0])
 
 
+@pytest.mark.parametrize("words", [["--data", "nowhere"], ["--recipe", "nowhere.toml"]])
+def test_a_call_names_what_is_missing_where_no_engine_answers(words, monkeypatch, capsys):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    assert main(["container", "run", *words, "submit"]) == 2
+    told = capsys.readouterr().err
+    assert words[1] in told
+    assert "No container engine" not in told
+
+
 def test_a_call_hands_on_what_it_mounts(tmp_path, monkeypatch):
     recipe = tmp_path / "my.toml"
     recipe.write_text('[[expert]]\nname = "a"\ncheckpoint = "Sa2VA-8B"\n')

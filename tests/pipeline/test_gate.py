@@ -60,6 +60,13 @@ def test_a_gated_sentence_has_empty_masks_and_its_reason_is_kept(tmp_path, call)
     assert shown(tmp_path)["N-acc"] == 0
 
 
+def test_a_gate_without_its_evidence_says_so(call, capsys):
+    assert main(["submit", *call(GATE)]) == 0
+    assert "lack" not in capsys.readouterr().err
+    assert main(["submit", *call(GATE.replace("agreement", "p_yes"))]) == 0
+    assert "the gate reads p_yes, which 4 of 4 sentences lack" in capsys.readouterr().err
+
+
 def test_the_page_shows_what_was_emptied_and_whether_rightly(tmp_path, call):
     assert main(["submit", *call(GATE)]) == 0
     page = (tmp_path / "run/report/index.html").read_text(encoding="utf-8")
