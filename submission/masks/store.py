@@ -8,7 +8,6 @@ belongs to the recipe, checkpoint, sentence and video that are asked for, or it 
 """
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,7 +112,7 @@ class PredictionStore:
                 return  # another process was first, and has perhaps begun anew
             for path in folder.iterdir():  # the record last: until then what is left is known
                 if path.is_dir():
-                    shutil.rmtree(path)
+                    remove(path)
             (folder / IDENTITY_FILE).unlink()
         self._compared.clear()
 

@@ -36,7 +36,7 @@ def write_zip(
     `on_file(1)` is called after each file. Raises FaultyInput when a PNG is missing or the team
     record is incomplete; `path` then stays as it was.
     """
-    faults = missing_faults(set(MaskFolder(folder).names()), split)
+    faults = missing_faults(set(MaskFolder(folder, links=True).names()), split)
     if team is not None:
         faults += [Fault(TEAM_FILE, what) for what in team_faults(team)]
     if faults:

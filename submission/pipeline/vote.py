@@ -5,7 +5,6 @@ are cast in several processes, one video at a time; a stop loses the videos that
 no other.
 """
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from submission.code_digest import code_digest
 from submission.counted import counted
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, FaultyInput, InputError
-from submission.files.removal import remove_others
+from submission.files.removal import remove, remove_others
 from submission.gate.decision import Decision, Gate
 from submission.gate.evidence import gather
 from submission.gate.judge import EXISTENCE
@@ -225,8 +224,7 @@ def _cast(ballot: _Ballot) -> tuple[Decisions, dict[str, Any], Checksums]:
             noticed[name] += Noticed.of(answer, where)
         voted += Noticed.of(Prediction(expression.sentence, result), where)
         folder = ballot.folder / expression.id
-        if folder.is_dir():
-            shutil.rmtree(folder)  # a file system writes a new file sooner than it replaces one
+        remove(folder)  # a file system writes a new file sooner than it replaces one
         write_track(folder, video.frame_names, result, ballot.png)
         if decision is not None:
             decisions[expression.id] = asdict(decision)

@@ -87,12 +87,26 @@ def other_mask_of_the_same_file(world: World) -> None:
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
+def other_masks_and_folders_on_another_disk(world: World) -> None:
+    other_mask_of_the_same_file(world)
+    for name in ("predictions/a/dogs", "Annotations/cups/0", "Annotations/dogs"):
+        place = world.folder / name.replace("/", "-")
+        (world.run / name).rename(place)
+        (world.run / name).symlink_to(place)
+
+
 def other_frames(world: World) -> None:
     image = Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8))
     image.save(world.folder / "data/valid_u/JPEGImages/dogs/00000.jpg")
 
 
-CHANGES = [other_weights_in_other_order, other_name, other_mask_of_the_same_file, other_frames]
+CHANGES = [
+    other_weights_in_other_order,
+    other_name,
+    other_mask_of_the_same_file,
+    other_masks_and_folders_on_another_disk,
+    other_frames,
+]
 
 
 @pytest.mark.parametrize("change", CHANGES)
