@@ -28,10 +28,11 @@ from submission.dataset.records import Split
 from submission.experts import mask_files
 from submission.experts.expert import ExpertEntry
 from submission.files.whole import write_json
+from submission.pipeline.before_vote import refuse_missing
 from submission.pipeline.check import check_run
 from submission.pipeline.pack import pack
 from submission.pipeline.score import score_run
-from submission.pipeline.vote import refuse_missing, vote
+from submission.pipeline.vote import vote
 from submission.pool import num_cores
 from submission.recipes.recipe import Recipe
 from submission.run.folder import RunFolder

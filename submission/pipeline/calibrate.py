@@ -19,7 +19,8 @@ from submission.gate.labelled import Table
 from submission.masks.ballot import Voting
 from submission.masks.store import PredictionStore
 from submission.masks.track import Track
-from submission.pipeline.vote import evidence_of, read_odds, refuse_missing
+from submission.pipeline.before_vote import refuse_missing
+from submission.pipeline.vote import evidence_of, read_odds
 from submission.pool import open_pool, work_through
 from submission.recipes.recipe import Recipe
 from submission.run.folder import RunFolder

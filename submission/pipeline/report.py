@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from submission.dataset.records import Split
+from submission.pipeline.before_vote import refuse_missing
 from submission.pipeline.pack import is_packed
 from submission.pipeline.score import is_scored
-from submission.pipeline.vote import gate_decisions, is_voted, refuse_missing
+from submission.pipeline.vote import gate_decisions, is_voted
 from submission.recipes.recipe import Recipe
 from submission.report.writing import write_report
 from submission.run.folder import RunFolder

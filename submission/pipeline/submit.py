@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from submission.dataset.frames import open_frames
-from submission.dataset.mevis import read_split
-from submission.dataset.records import DataNames, Split
 from submission.dataset.selection import Selection
 from submission.device import settle_device
 from submission.errors import FaultyResult, InputError
@@ -22,10 +20,11 @@ from submission.pipeline.plan import NO_GRAPHS, Plan, make_plan
 from submission.pipeline.predict import predict
 from submission.pipeline.predict_together import predict_together
 from submission.pipeline.prepare import NOT_KNOWN_YET, Prepared, Site, prepare
+from submission.pipeline.read import read_whole
 from submission.pipeline.report import report
 from submission.pipeline.score import SCORE_UNITS, drop_old_score, score_run
 from submission.pipeline.team import Team, open_team
-from submission.pipeline.truth import settle_truth, warn_of_other_files
+from submission.pipeline.truth import settle_truth
 from submission.pipeline.vote import VOTE_UNITS, odd_answers, vote
 from submission.recipes.recipe import Recipe
 from submission.recipes.stored import as_json
@@ -279,21 +278,3 @@ class Run:
                 yield self._record
         finally:
             self._record.save()
-
-
-def read_data(data: DataNames, selection: Selection, reporter: Reporter) -> Split:
-    """Read and check a split, and take the selected part of it."""
-    return selection.of(read_whole(data, reporter))
-
-
-def read_whole(data: DataNames, reporter: Reporter) -> Split:
-    """Read and check a split; raise InputError where it is not named."""
-    if data.root is None or data.split is None:
-        names = {"--data DIR": data.root, "--split NAME": data.split}
-        missing = " and ".join(name for name, value in names.items() if value is None)
-        raise InputError(
-            f"which data? Give {missing}, too, or root and split in the [data] of a recipe"
-        )
-    split = read_split(data.root, data.split, data.meta)
-    warn_of_other_files(split, reporter)
-    return split

@@ -13,7 +13,7 @@ from submission.errors import Fault, FaultyInput, FaultyResult, InputError
 from submission.files.strict_json import read_json
 from submission.pipeline.bring_back import HandedIn, bring_back
 from submission.pipeline.check import CHECK_UNITS, check_files, check_run, keep_verdict
-from submission.pipeline.submit import read_data
+from submission.pipeline.read import read_data
 from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
 from submission.terminal.progress import Reporter

@@ -8,7 +8,7 @@ from submission.gate.calibration_file import write_calibration
 from submission.gate.evidence import KINDS
 from submission.gate.lines import calibration_lines
 from submission.pipeline.calibrate import CALIBRATE_UNITS, calibrate_run
-from submission.pipeline.submit import read_data
+from submission.pipeline.read import read_data
 from submission.run.folder import RunFolder
 from submission.run.record import describe_data
 from submission.run.results import recipe_of_run

@@ -7,7 +7,7 @@ from submission.dataset.records import DataNames
 from submission.errors import FaultyResult
 from submission.output.check import Verdict
 from submission.pipeline.check import CHECK_UNITS, check_files, keep_verdict
-from submission.pipeline.submit import read_data
+from submission.pipeline.read import read_data
 from submission.run.folder import RunFolder
 from submission.run.results import data_of_run, is_run, run_of
 from submission.terminal.progress import Reporter

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from submission.dataset.records import DataNames, Split
 from submission.errors import FaultyResult
+from submission.pipeline.read import read_data
 from submission.pipeline.score import SCORE_UNITS, score_results, score_run
-from submission.pipeline.submit import read_data
 from submission.run.folder import RunFolder
 from submission.run.results import data_of_run, find_results, is_run, run_of
 from submission.score.answers import PngSource
