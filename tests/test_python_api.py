@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import submission
-from submission import check, read_split, score
+from submission import Run, check, read_recipe, read_split, score
 from submission.errors import InputError
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
@@ -52,3 +52,12 @@ def test_what_is_not_there_is_said(split_folder, tmp_path):
     for look in (check, score):
         with pytest.raises(InputError, match="no such file or folder"):
             look(tmp_path / "nothing.zip", split)
+
+
+def test_a_path_may_be_a_text(split_folder, tmp_path):
+    split = read_split(str(split_folder.parent), split_folder.name)
+    recipe = read_recipe("sample").with_data(str(split_folder.parent), split_folder.name)
+    assert Run(recipe, folder=str(tmp_path / "run")).split == split
+    for look in (check, score):
+        with pytest.raises(InputError, match="no such file or folder"):
+            look(str(tmp_path / "nothing.zip"), split)

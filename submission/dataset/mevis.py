@@ -44,13 +44,14 @@ _TAIL = 8  # bytes, enough for the end mark of JPEG and PNG
 _READERS = 8  # threads; the work is mostly waiting for a disk
 
 
-def read_split(root: Path, name: str, meta: str | None = None) -> Split:
+def read_split(root: str | Path, name: str, meta: str | None = None) -> Split:
     """Return the split in `<root>/<name>`, checked.
 
     `meta` names the meta file where the folder holds several. Frames are checked by their
     header and their end, which takes seconds for 11,000 of them; a damaged middle shows when
     the frame is decoded. Raises FaultyInput with every fault, by file, video and expression.
     """
+    root = Path(root)
     folder = root / name
     faults: list[Fault] = []
     videos: list[Video] = []

@@ -87,7 +87,7 @@ class Verdict:
 
 
 def check(
-    path: Path,
+    path: str | Path,
     split: Split,
     *,
     require_team: bool = False,
@@ -99,6 +99,7 @@ def check(
     `on_file(n)` is called whenever n more masks were read. Raises InputError when there is
     nothing at `path`; anything else that is wrong is a fault of the verdict.
     """
+    path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; pass a submission zip or its folder")
     counts = {

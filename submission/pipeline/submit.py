@@ -56,7 +56,7 @@ class Run:
     """A recipe applied to a checked split, in a run folder."""
 
     def __init__(
-        self, recipe: Recipe, selection: Selection | None = None, folder: Path | None = None,
+        self, recipe: Recipe, selection: Selection | None = None, folder: str | Path | None = None,
         reporter: Reporter | None = None, weights: Weights | None = None, *, hash_all: bool = False,
         mend: bool = False,
     ) -> None:  # fmt: skip
@@ -65,7 +65,7 @@ class Run:
         Without them: the whole split, the folder runs/NAME of the recipe's name, and progress as
         lines on standard error. Raises InputError or FaultyInput for data that is not right.
         """
-        folder = folder or Path("runs") / recipe.name
+        folder = Path(folder or Path("runs") / recipe.name)
         selection, reporter = selection or Selection(), reporter or Reporter("plain")
         self.recipe = recipe
         self.selection = selection

@@ -76,6 +76,9 @@ class Recipe:
         """Where its split lies."""
         return DataNames(self.root, self.split, self.meta)
 
-    def with_data(self, root: Path | None, split: str | None, meta: str | None) -> "Recipe":
-        """Return the recipe with the data that the command line names."""
-        return replace(self, **vars(DataNames(root, split, meta).or_else(self.data)))
+    def with_data(
+        self, root: str | Path | None = None, split: str | None = None, meta: str | None = None
+    ) -> "Recipe":
+        """Return the recipe on other data; what is None stays as it is."""
+        names = DataNames(Path(root) if root else None, split, meta)
+        return replace(self, **vars(names.or_else(self.data)))
