@@ -64,6 +64,14 @@ def recipe_of_run(path: Path) -> Recipe | None:
         ) from error
 
 
+def begun_with(path: Path) -> tuple[str | None, list[str]]:
+    """Return the name of a run's recipe and the words of its first call, as far as it says."""
+    match _record(path):
+        case {"recipe": {"name": str(name)}, "calls": [{"command": [*command]}, *_]}:
+            return name, list(map(str, command))
+    return None, []
+
+
 def find_results(path: Path, split: Split) -> list[Found]:
     """Return everything that can be scored at `path`, the vote last.
 

@@ -1,13 +1,17 @@
 """The words of every verb that works on a run, and the run that a call means."""
 
 import argparse
+import shlex
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from submission.compute import Compute
 from submission.errors import InputError
 from submission.pipeline.submit import Run
+from submission.recipes.find import SAMPLE
 from submission.recipes.recipe import Recipe
+from submission.run.results import begun_with
 from submission.terminal.progress import Reporter
 from submission.verbs.data import add_data, add_run, named_recipe, selection
 from submission.verbs.lock import add_lock, weights_of
@@ -71,6 +75,8 @@ def make_run(arguments: Arguments, reporter: Reporter, recipe: Recipe | None = N
             "--data and --split need a recipe that says which checkpoints to run: add --recipe "
             "FILE.toml (without all three, the sample that comes along is run)"
         )
+    if recipe is None and arguments.recipe is None and arguments.run is not None:
+        _refuse_forgotten_recipe(arguments.run)
     recipe = recipe or named_recipe(arguments)
     compute = replace(
         recipe.compute,
@@ -83,6 +89,17 @@ def make_run(arguments: Arguments, reporter: Reporter, recipe: Recipe | None = N
         weights_of(arguments), hash_all=getattr(arguments, "verify", False),
         mend=getattr(arguments, "mend", False),
     )  # fmt: skip
+
+
+def _refuse_forgotten_recipe(run: Path) -> None:
+    """Raise InputError where a call without a recipe, which means the sample, names another run."""
+    name, command = begun_with(run)
+    if name not in (None, SAMPLE):
+        like = f", as in: {shlex.join(command)}" if "--recipe" in command else ""
+        raise InputError(
+            f"{run}: this run was made with the recipe {name}, and without --recipe this call "
+            f"means the sample: name recipe and data again{like}"
+        )
 
 
 def _workers_of(arguments: Arguments, compute: Compute) -> dict[str, Any]:

@@ -126,6 +126,9 @@ def test_a_report_alone_knows_recipe_and_data_of_its_run(run, tmp_path, capsys):
     assert main(["submit", *words, "--run", str(out)]) == 0
     shutil.rmtree(out / "report")
     assert main(["report", "--run", str(out)]) == 0
+    for verb in ("submit", "predict", "vote", "pack"):  # which would take the sample's recipe
+        assert main([verb, "--run", str(out)]) == 2
+        assert "this run was made with the recipe" in capsys.readouterr().err
     assert "given" in (out / "report/index.html").read_text()
     record = json.loads((out / "run.json").read_text())
     del record["recipe"]["experts"]
