@@ -121,7 +121,7 @@ def _one_fault(where: Path, what: str, advice: str) -> FaultyInput:
 def _measure(
     video: Video, asked: set[str], files: FrameFiles, folder: Path, faults: list[Fault]
 ) -> Video:
-    """Return the video with its size, and note each frame that is missing, damaged or odd.
+    """Return the video with its sizes, and note each frame that is missing, damaged or odd.
 
     `asked` has the names of all videos of the split.
     """
@@ -153,7 +153,7 @@ def _measure(
     if not sizes:
         return video
     faults.extend(_odd_sizes(sizes, where))
-    return replace(video, size=sizes[0][1])
+    return replace(video, size=sizes[0][1], frame_bytes=sum(place.size for _, place in found))
 
 
 def _odd_sizes(sizes: Sequence[tuple[str, tuple[int, int]]], where: str) -> list[Fault]:

@@ -29,6 +29,9 @@ class Expression:
 class Video:
     """A video: frame names without extension; size as (height, width) in pixels.
 
+    `frame_bytes` is the size of all its frame files together, by which other frames of the same
+    names are known; 0 where nobody asked the disk.
+
     The meta file lists frames in the order of time, and this is the one place that says so: key
     frames, tracking, masks, ground truth and zip all follow `frame_names`. Names are never sorted;
     as text 10 comes before 2.
@@ -38,6 +41,7 @@ class Video:
     frame_names: tuple[str, ...]
     size: tuple[int, int]
     expressions: tuple[Expression, ...]
+    frame_bytes: int = 0
 
     @property
     def num_masks(self) -> int:

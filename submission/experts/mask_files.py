@@ -87,7 +87,7 @@ class MaskFiles(Expert):
         for expression in video.expressions:
             if expression.id not in left_out:
                 track = self._files.read_track(video, expression.id, self._members)
-                yield expression, Prediction(expression.sentence, track)
+                yield expression, Prediction(expression.sentence, track, of_frames=False)
 
     def leaves_out(self, video: Video) -> set[str]:
         """Expressions of which no frame is there."""

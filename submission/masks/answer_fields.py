@@ -10,7 +10,8 @@ from submission.files.sealed_json import SEAL, read_sealed
 from submission.masks.identity import MADE_BY, MEND
 
 _FIELDS: dict[str, type] = {"sentence": str, "size": list, "masks": list}
-TAKEN = {*_FIELDS, MADE_BY, SEAL}  # names that no detail may have
+FRAME_BYTES = "frame_bytes"  # of all frame files of the video, where the expert looked at them
+TAKEN = {*_FIELDS, FRAME_BYTES, MADE_BY, SEAL}  # names that no detail may have
 # What details may be called so in every family, because others read them.
 _KNOWN_DETAILS: dict[str, type] = {
     "text": str,  # what a language model answered
@@ -42,10 +43,13 @@ def difference(
     path: Path, stored: Mapping[str, Any], video: Video, expression: Expression
 ) -> Fault | None:
     """Say in what an answer is not that to this sentence of this video, None where it is."""
+    frame_bytes = video.frame_bytes and stored.get(FRAME_BYTES, video.frame_bytes)
     pairs = (
         ("sentence", stored["sentence"], expression.sentence),
         ("size", stored.get("size"), list(video.size)),
         ("number of frames", len(stored["masks"]), len(video.frame_names)),
+        # Not in answers of earlier versions, and of those that no frame decides.
+        ("bytes of its frames", frame_bytes, video.frame_bytes),
     )
     different = [f"{what} {old!r}, the split has {new!r}" for what, old, new in pairs if old != new]
     return Fault(str(path), "; ".join(different)) if different else None

@@ -19,7 +19,7 @@ from submission.errors import Fault, FaultyInput, InputError, StoreMismatch, lis
 from submission.files.removal import remove
 from submission.files.sealed_json import write_sealed
 from submission.files.user_cache import one_at_a_time
-from submission.masks.answer_fields import TAKEN, damaged, difference, read_fields
+from submission.masks.answer_fields import FRAME_BYTES, TAKEN, damaged, difference, read_fields
 from submission.masks.identity import (
     IDENTITY_FILE,
     MADE_BY,
@@ -40,13 +40,15 @@ class Prediction:
     """An expert's answer to one sentence: the masks, and what else is worth knowing of it.
 
     `details` are JSON values under names of the expert's choice, except for "sentence", "size",
-    "masks", "made_by" and "crc32"; those that any reader understands are "text", "key_frames",
-    "num_seg", "confidence" (a short number for each frame) and "why_empty".
+    "masks", "frame_bytes", "made_by" and "crc32"; those that any reader understands are "text",
+    "key_frames", "num_seg", "confidence" (a short number for each frame) and "why_empty".
+    `of_frames` is False where no frame has a say in it, so that other frames make it no other.
     """
 
     sentence: str
     track: Track
     details: Mapping[str, Any] = field(default_factory=dict)
+    of_frames: bool = True
 
     def __post_init__(self) -> None:
         if taken := self.details.keys() & TAKEN:
@@ -125,12 +127,15 @@ class PredictionStore:
         if not path.exists():
             return False
         if fault := self._difference(path, video, expression):
-            raise _mismatch(expert, [fault])
+            raise _mismatch(self.folder / expert, [fault])
         return True
 
-    def write(self, expert: str, video: str, expression: str, prediction: Prediction) -> None:
+    def write(
+        self, expert: str, video: str, expression: str, prediction: Prediction, frame_bytes: int = 0
+    ) -> None:
         """Keep an answer, whole and on disk when this returns.
 
+        `frame_bytes` is the video's, so that the answer is refused for other frames later.
         Raises StoreMismatch where another process has claimed the folder for another identity.
         """
         value = {
@@ -142,10 +147,12 @@ class PredictionStore:
         if expert in self._makers:
             self._refuse_another_maker(expert)
             value[MADE_BY] = self._makers[expert]
+        if prediction.of_frames and frame_bytes:
+            value[FRAME_BYTES] = frame_bytes
         path = self.path(expert, video, expression)
         write_sealed(path, value)
         track = prediction.track
-        self._compared[path] = _seen(path, prediction.sentence, track.size, len(track))
+        self._compared[path] = _seen(path, prediction.sentence, track.size, len(track), frame_bytes)
 
     def _refuse_another_maker(self, expert: str) -> None:
         try:
@@ -168,7 +175,7 @@ class PredictionStore:
             raise InputError(f"{path}: no such prediction; run predict for this split first")
         stored = read_fields(path)
         if fault := difference(path, stored, video, expression):
-            raise _mismatch(expert, [fault])
+            raise _mismatch(self.folder / expert, [fault])
         try:
             track = Track.from_json(stored["masks"], video.size)
         except ValueError as error:
@@ -196,7 +203,7 @@ class PredictionStore:
             else:
                 mismatched += [fault] if fault else []
         if mismatched:
-            raise _mismatch(expert, mismatched)
+            raise _mismatch(self.folder / expert, mismatched)
         if damaged:
             advice = f"To have exactly these predicted again: {MEND}."
             raise FaultyInput(f"{self.folder / expert}: damaged predictions:", damaged, advice)
@@ -227,7 +234,8 @@ class PredictionStore:
             remove(path)
 
     def _difference(self, path: Path, video: Video, expression: Expression) -> Fault | None:
-        now = _seen(path, expression.sentence, video.size, len(video.frame_names))
+        about = expression.sentence, video.size, len(video.frame_names), video.frame_bytes
+        now = _seen(path, *about)
         if self._compared.get(path) == now:
             return None
         fault = difference(path, read_fields(path), video, expression)
@@ -236,20 +244,23 @@ class PredictionStore:
         return fault
 
 
-_Seen = tuple[int, int, str, tuple[int, int], int]
+_Seen = tuple[int, int, str, tuple[int, int], int, int]
 
 
-def _seen(path: Path, sentence: str, size: tuple[int, int], num_frames: int) -> _Seen:
+def _seen(
+    path: Path, sentence: str, size: tuple[int, int], num_frames: int, frame_bytes: int
+) -> _Seen:
     """The state of a file, and what it was found to be about."""
     stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns, sentence, size, num_frames
+    return stat.st_size, stat.st_mtime_ns, sentence, size, num_frames, frame_bytes
 
 
-def _mismatch(expert: str, faults: list[Fault]) -> StoreMismatch:
+def _mismatch(folder: Path, faults: list[Fault]) -> StoreMismatch:
     return StoreMismatch(
         list_faults(
-            f"The predictions of {expert} were made for other data:",
+            f"The predictions of {folder.name} were made for other data:",
             faults,
-            "Choose another folder with --run, or delete these files to predict them again.",
+            "Choose another folder with --run, or delete these files, or all of "
+            f"{folder}, to predict them again.",
         )
     )

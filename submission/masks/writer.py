@@ -73,7 +73,9 @@ class PredictionWriter:
             for expression, prediction in answers:
                 # What is there is the same; writing it again would make later stages look stale.
                 if not self._store.path(expert, video.name, expression.id).exists():
-                    self._store.write(expert, video.name, expression.id, prediction)
+                    self._store.write(
+                        expert, video.name, expression.id, prediction, video.frame_bytes
+                    )
         except InputError as error:
             self.faults.append(Fault(f"expert {expert}, video {video.name}", str(error)))
         except BaseException:

@@ -32,7 +32,8 @@ def store(tmp_path):
 def full_store(store, split):
     for video in split.videos:
         for expression in video.expressions:
-            store.write("a", video.name, expression.id, answer(video, expression))
+            prediction = answer(video, expression)
+            store.write("a", video.name, expression.id, prediction, video.frame_bytes)
     return store
 
 
@@ -102,6 +103,18 @@ def test_answers_without_identity_are_refused(full_store):
 def test_an_expert_name_must_be_a_folder_name(store, name):
     with pytest.raises(InputError, match="name"):
         store.claim(name, IDENTITY)
+
+
+def test_an_answer_to_other_frames_is_refused_where_it_looked_at_them(full_store, split):
+    video = split.videos[0]
+    expression, other = video.expressions[0], replace(video, frame_bytes=video.frame_bytes + 1)
+    store = PredictionStore(full_store.folder)
+    assert store.has("a", video, expression)
+    with pytest.raises(StoreMismatch, match=r"bytes of its frames \d+, the split has \d+"):
+        store.has("a", other, expression)
+    given = replace(answer(video, expression), of_frames=False)
+    store.write("a", video.name, expression.id, given, video.frame_bytes)
+    assert store.has("a", other, expression)
 
 
 def test_missing_answers_are_listed(full_store, split):
