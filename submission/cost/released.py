@@ -109,6 +109,11 @@ def config_json(name: str) -> dict[str, Any]:
     return sizes if name in PLAIN else {"model_type": model_type, **sizes}
 
 
+def has_two_decoders(name: str) -> bool:
+    """Whether a released checkpoint holds SAM 2's own mask decoder, too, as Sa2VA-i does."""
+    return name in RELEASED and RELEASED[name][2]
+
+
 def _qwen_vl(vision: dict[str, Any], language: tuple[int, ...]) -> dict[str, Any]:
     hidden, layers, heads, groups, mlp, vocabulary = language
     text = {

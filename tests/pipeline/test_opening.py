@@ -188,3 +188,23 @@ def test_no_fault_of_the_truth_ends_a_dry_run_or_a_run(answer, call, split_folde
     call(f'masks = "{answer}"', status=0)
     assert (tmp_path / "run/report/index.html").is_file()
     assert not (tmp_path / "run/score.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ('"Sa2VA-8B"\nmin_pixels = 3', "min_pixels: it has no effect"),
+        ('"Sa2VA-Qwen3-VL-4B"\nprocedure = "sasasa2va"', "for which no Qwen-VL checkpoint"),
+        ('"Sa2VA-8B"\nprocedure = "sa2va-i"', "needs a second mask decoder"),
+        ('"Sa2VA-8B"\nprocedure = "sa2va-i"\nsam2 = "SAM2-hiera-large"', ""),
+        ('"Sa2VA-i-8B"\nprocedure = "sa2va-i"', ""),
+    ],
+)
+def test_settings_that_do_not_fit_are_told_before_a_released_checkpoint_is_fetched(
+    call, tmp_path, monkeypatch, words, says
+):
+    for name in ("MEVIS_WEIGHTS", "HF_HUB_CACHE"):  # where nothing lies
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    said = call(f"checkpoint = {words}", status=2 if says else 0, verbs=("--dry-run",))
+    assert says in said
+    assert ("not fetched" in said) is not bool(says)

@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from submission.cost.released import KNOWN, config_json, has_two_decoders
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault, InputError, faults_of
 from submission.experts.opened import in_short
+from submission.models.sa2va.procedures import decoder_faults
+from submission.models.sa2va.registry import kind_of
 from submission.models.sa2va.settings import Settings
 from submission.weights.checkpoints import CheckpointFinder
 
@@ -22,7 +25,7 @@ def checkpoint_faults(
 ) -> Iterator[Fault]:
     """Everything that is seen without its values: of its files, of settings, of long sentences.
 
-    One that is still to come has no faults.
+    Of a released one that is still to come, only settings that do not fit its family.
     """
     where = f"checkpoint {name}"
     try:
@@ -32,12 +35,13 @@ def checkpoint_faults(
         yield Fault("checkpoint", str(error).removeprefix("checkpoint "))
         return
     if folder is None or (sam2 and beside is None):
+        yield from _at_once(_foreseen(name, bool(sam2)), where, split, calls)
         return
     found = finder.once((folder, beside, template), lambda: _open(folder, beside, template))
     if isinstance(found, InputError):
         yield from in_short(where, faults_of(found))
     else:
-        yield from _contradictions(found, where, split, calls)
+        yield from _at_once(found.faults, where, split, calls)
         yield from _long_sentences(found, split, calls)
 
 
@@ -50,9 +54,24 @@ def _open(folder: Path, sam2: Path | None, template: str) -> "Opened | InputErro
         return error
 
 
-def _contradictions(opened: "Opened", where: str, split: Split, calls: Calls) -> Iterator[Fault]:
+def _foreseen(name: str, has_sam2: bool) -> Callable[[Settings], Iterator[Fault]]:
+    """What contradicts a checkpoint that is not there, as far as its released sizes tell."""
+
+    def faults(call: Settings) -> Iterator[Fault]:
+        if name in KNOWN:
+            yield from kind_of(config_json(name)).faults(call)
+            has_tuned_decoder = has_sam2 or has_two_decoders(name)
+            yield from decoder_faults(call.procedure, has_tuned_decoder=has_tuned_decoder)
+
+    return faults
+
+
+def _at_once(
+    faults: Callable[[Settings], Iterator[Fault]], where: str, split: Split, calls: Calls
+) -> Iterator[Fault]:
+    """The faults of all settings that a split's calls have, each once."""
     settings = {call for video in split.videos for call, _ in calls(video)}
-    found = dict.fromkeys(fault for call in settings for fault in opened.faults(call))
+    found = dict.fromkeys(fault for call in settings for fault in faults(call))
     yield from (Fault(f"{where}: {fault.where}", fault.what) for fault in found)
 
 
