@@ -27,8 +27,9 @@ def pack(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
     count = reporter.counter(split.num_masks, PACK_UNITS, "masks")
     write_zip(run.annotations, split, run.zip, recipe.team, on_file=count)
     run.stages.record(
-        "pack", _inputs(recipe, split, run), zip=file_states([run.zip]), sha256=_sha256(run.zip)
-    )
+        "pack", _inputs(recipe, split, run), zip=file_states([run.zip]), sha256=_sha256(run.zip),
+        votes=vote_records(split, run),
+    )  # fmt: skip
 
 
 def is_packed(recipe: Recipe, split: Split, run: RunFolder) -> bool:
@@ -39,6 +40,11 @@ def is_packed(recipe: Recipe, split: Split, run: RunFolder) -> bool:
         and record.get("zip") == file_states([run.zip])
         and record.get("sha256") == _sha256(run.zip)  # 600 MB a second: a bad disk keeps the time
     )
+
+
+def is_outvoted(split: Split, run: RunFolder) -> bool:
+    """Tell whether masks were voted on again since the zip was packed, as far as records say."""
+    return run.stages.read("pack").get("votes") not in (None, vote_records(split, run))
 
 
 def _sha256(path: Path) -> str | None:

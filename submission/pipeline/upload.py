@@ -13,6 +13,7 @@ from submission.errors import Fault, FaultyInput, FaultyResult, InputError
 from submission.files.strict_json import read_json
 from submission.pipeline.bring_back import HandedIn, bring_back
 from submission.pipeline.check import CHECK_UNITS, check_files, check_run, keep_verdict
+from submission.pipeline.pack import is_outvoted
 from submission.pipeline.read import read_data
 from submission.run.folder import RunFolder
 from submission.run.record import NAME as RECORD
@@ -188,6 +189,9 @@ class Upload:
         profile = profiles().get(self.call.competition or 0) if is_known else None
         faults = misfits(profile, split) if profile else []
         faults += [Fault(str(self.zip), "the run is a part of the split")] * self._is_part()
+        if self.run is not None and is_outvoted(split, self.run):
+            what = "masks were voted on again since it was packed: submit, or pack, makes it anew"
+            faults.append(Fault(str(self.zip), what))
         return profile, faults
 
     def _prepare(

@@ -6,6 +6,7 @@ import pytest
 
 from submission.cli import main
 from submission.errors import FaultyInput, FaultyResult, InputError
+from submission.run.folder import RunFolder
 from submission.run.record import RunRecord
 from submission.upload.credentials import VARIABLE
 
@@ -84,6 +85,19 @@ def test_everything_that_stands_against_it_is_said_at_once(desk):
                  "twice the zip's", "--fact-sheet"):  # fmt: skip
         assert what in text
     assert desk.server.calls("POST", ".") == []
+
+
+def test_a_zip_that_was_packed_before_the_last_vote_is_not_sent(desk):
+    stages = RunFolder(desk.run).stages
+    stages.record("vote/dogs", "the rules then")
+    then = [stages.read(f"vote/{name}").get("inputs") for name in ("dogs", "cups")]
+    stages.record("pack", "", votes=then)
+    stages.record("vote/dogs", "the rules of now")
+    with pytest.raises(FaultyInput, match="voted on again since it was packed"):
+        desk.send()
+    assert desk.server.calls("POST", ".") == []
+    stages.record("vote/dogs", "the rules then")
+    desk.send()
 
 
 def test_a_zip_with_faults_is_not_sent(desk):
