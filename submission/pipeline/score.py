@@ -30,13 +30,18 @@ def score_run(split: Split, run: RunFolder, reporter: Reporter) -> Scores:
     found = find_results(run.path, split)
     inputs = _inputs(split, run, found)
     scores = write_scores(run.score, split, score_results(found, split, reporter))
-    run.stages.record("score", inputs, made=contents(_made(run)), zip=file_states([run.zip]))
+    run.stages.record("score", inputs, made=contents(_made(run)), of=contents([run.zip]))
     return scores
+
+
+def is_of_earlier_zip(run: RunFolder) -> bool:
+    """Tell whether the run's score is of another zip than lies there, as far as records say."""
+    return run.stages.read("score").get("of") not in (None, contents([run.zip]))
 
 
 def drop_old_score(run: RunFolder, reporter: Reporter) -> None:
     """Remove the score of a zip that is no more, where the one of now cannot be scored."""
-    if run.stages.read("score").get("zip") in (None, file_states([run.zip])):
+    if not is_of_earlier_zip(run):
         return
     if there := [path for path in _made(run) if path.is_file()]:
         names = " and ".join(path.name for path in there)

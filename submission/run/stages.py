@@ -61,10 +61,12 @@ def file_states(paths: Iterable[Path]) -> list[list[Any]]:
 
 def contents(files: Iterable[Path]) -> list[list[str | None]]:
     """Name and SHA-256 of each file, None for one that is not there."""
-    return [
-        [path.name, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None]
-        for path in files
-    ]
+    return [[path.name, _sha256(path) if path.is_file() else None] for path in files]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(inputs: Any) -> str:

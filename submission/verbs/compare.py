@@ -1,11 +1,15 @@
 """The words of `compare`; no logic of their own."""
 
 import argparse
+import shlex
 from dataclasses import asdict
+from pathlib import Path
 
 from submission.errors import InputError
+from submission.pipeline.score import is_of_earlier_zip
+from submission.run.folder import RunFolder
 from submission.score.comparison import compare
-from submission.score.score_file import read_scores
+from submission.score.score_file import Scores, read_scores
 from submission.score.table import comparison_lines
 from submission.terminal.progress import Reporter
 from submission.verbs.verb import Arguments, Verb, user_path
@@ -22,11 +26,7 @@ def _compare(arguments: Arguments, reporter: Reporter) -> None:
     names = arguments.result or [None]
     if len(names) > 2:
         raise InputError("--result: give one name for both runs, or one for A and one for B")
-    files = [
-        path / "score.json" if path.is_dir() else path
-        for path in (arguments.run_a, arguments.run_b)
-    ]
-    a, b = (read_scores(file) for file in files)
+    a, b = (_scores_of(path, reporter) for path in (arguments.run_a, arguments.run_b))
     chosen = a.choose(names[0]), b.choose(names[-1])
     comparison = compare(a.results[chosen[0]], b.results[chosen[1]])
     shown = f"{arguments.run_a} {chosen[0]}", f"{arguments.run_b} {chosen[1]}"
@@ -35,6 +35,16 @@ def _compare(arguments: Arguments, reporter: Reporter) -> None:
         by_video=asdict(comparison.by_video), differences=dict(comparison.differences),
     )  # fmt: skip
     reporter.result("\n".join(comparison_lines(comparison, shown, {**a.sentences, **b.sentences})))
+
+
+def _scores_of(path: Path, reporter: Reporter) -> Scores:
+    if not path.is_dir():
+        return read_scores(path)
+    run = RunFolder(path)
+    if is_of_earlier_zip(run):
+        command = shlex.join(["mevis-submission", "score", str(path)])
+        reporter.warn(f"{run.score}: it is of an earlier zip; score the one of now with: {command}")
+    return read_scores(run.score)
 
 
 VERB = Verb(

@@ -145,6 +145,19 @@ def test_a_score_goes_with_its_zip_where_the_truth_has_gone(world, capsys):
     assert score.exists()
 
 
+def test_a_score_of_an_earlier_zip_is_told_where_it_is_compared(world, capsys):
+    assert world.submit() == 0
+    words = ["compare", str(world.run), str(world.run)]
+    assert main(words) == 0
+    assert capsys.readouterr().err == ""
+    world.experts = (("b", 3), ("a", 1))
+    assert world.submit("--dry-run") == 0  # writes the recipe
+    again = ["--recipe", str(world.folder / "tiny.toml"), "--run", str(world.run), "--quiet"]
+    assert main(["vote", *again]) == main(["pack", *again]) == 0
+    assert main(words) == 0
+    assert "score.json: it is of an earlier zip; score the one of now" in capsys.readouterr().err
+
+
 def test_a_shard_without_videos_is_no_fault_of_given_masks(world):
     words = ["predict", "--recipe", str(world.folder / "tiny.toml"), "--run", str(world.run)]
     assert world.submit("--dry-run") == 0
