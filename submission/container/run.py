@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +123,7 @@ def run(client: Any, what: ContainerRun, on_output: OnOutput) -> int:
     for missing folders, and InputError when the engine cannot start the container.
     """
     what.refuse_faults()
-    options = what.options()
-    is_new = not what.runs.exists()
-    what.runs.mkdir(parents=True, exist_ok=True)  # else the engine makes it, as root
-    if what.user is None:
-        options["user"] = user_for(client, what.runs, is_new=is_new)
+    options = settled(client, what).options()
     try:
         options["environment"]["MEVIS_IMAGE"] = client.images.get(what.image).id  # for run.json
         container = client.containers.create(**options)
@@ -146,6 +142,14 @@ def run(client: Any, what: ContainerRun, on_output: OnOutput) -> int:
         raise
     finally:
         container.remove(force=True)
+
+
+def settled(client: Any, what: ContainerRun) -> ContainerRun:
+    """Return the run with a folder for its results, made where it is not, and their owner."""
+    is_new = not what.runs.exists()
+    what.options()  # raises before anything is made
+    what.runs.mkdir(parents=True, exist_ok=True)  # else the engine makes it, as root
+    return replace(what, user=what.user or user_for(client, what.runs, is_new=is_new))
 
 
 def docker_command(what: ContainerRun) -> list[str]:

@@ -188,7 +188,8 @@ class Upload:
         is_known = self.server.http.server == SERVER
         profile = profiles().get(self.call.competition or 0) if is_known else None
         faults = misfits(profile, split) if profile else []
-        faults += [Fault(str(self.zip), "the run is a part of the split")] * self._is_part()
+        part = "the last call on its run was of a part of the split: submit the whole of it first"
+        faults += [Fault(str(self.zip), part)] * self._is_part()
         if self.run is not None and is_outvoted(split, self.run):
             what = "masks were voted on again since it was packed: submit, or pack, makes it anew"
             faults.append(Fault(str(self.zip), what))

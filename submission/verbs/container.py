@@ -87,11 +87,12 @@ def _build(arguments: Arguments, reporter: Reporter) -> None:
 
 def _run(arguments: Arguments, reporter: Reporter) -> None:
     from submission.container.engine import connect
-    from submission.container.run import docker_command, print_output, run
+    from submission.container.run import docker_command, print_output, run, settled
 
     what = _what(arguments)
     what.refuse_faults()
     client = connect()
+    what = settled(client, what)
     if what.gpus == "none":
         reporter.say("No GPU in the container: the CPU is used (--gpus all asks for GPUs).")
     reporter.say(f"$ {shlex.join(docker_command(what))}")

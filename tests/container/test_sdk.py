@@ -213,7 +213,7 @@ def test_a_call_hands_on_what_it_mounts(tmp_path, monkeypatch):
     recipe.write_text('[[expert]]\nname = "a"\ncheckpoint = "Sa2VA-8B"\n')
     (tmp_path / "mevis").mkdir()
     asked = []
-    monkeypatch.setattr("submission.container.engine.connect", lambda: None)
+    monkeypatch.setattr("submission.container.engine.connect", lambda: engine(rootless=True))
     monkeypatch.setattr(
         "submission.container.run.run", lambda client, what, say: asked.append(what) or 0
     )
@@ -225,6 +225,7 @@ def test_a_call_hands_on_what_it_mounts(tmp_path, monkeypatch):
                           "--recipe", str(recipe))  # fmt: skip
     assert what.runs == tmp_path / "runs"
     assert what.lock.name == "weights.lock"
+    assert what.user == "0:0"  # root in a rootless engine, also in the command that is printed
 
 
 # --- who owns the results ------------------------------------------------------------------------
