@@ -29,7 +29,7 @@ def settle_truth(
         return split
     inputs = {
         "truth": file_states([split.mask_file, split.meta_file]),
-        "videos": [video.name for video in split.videos],
+        "videos": {video.name: video.size for video in split.videos},
         "code": code_digest("submission.dataset.ground_truth"),
     }
     if run.stages.is_current(STAGE, inputs):

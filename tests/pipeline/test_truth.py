@@ -10,6 +10,9 @@ import pytest
 from submission.cli import main
 from submission.dataset import official
 from submission.dataset.official import differs_from_official
+from submission.pipeline.truth import settle_truth
+from submission.run.folder import RunFolder
+from submission.terminal.progress import Reporter
 
 
 @pytest.fixture
@@ -69,6 +72,14 @@ def test_a_truth_that_was_mended_is_scored(words, split, tmp_path, capsys):
     assert capsys.readouterr().err == ""
     assert (tmp_path / "out/score.json").is_file()
     assert "No score: " not in (tmp_path / "out/report/index.html").read_text()
+
+
+def test_a_truth_is_held_to_the_size_of_the_frames_that_are_there_now(split, tmp_path):
+    run, reporter = RunFolder(tmp_path / "out"), Reporter("quiet")
+    height, width = split.videos[0].size
+    larger = tuple(replace(video, size=(height + 2, width)) for video in split.videos)
+    assert settle_truth(replace(split, videos=larger), run, reporter).truth_fault
+    assert settle_truth(split, run, reporter) == split
 
 
 def test_another_file_than_the_published_one_is_a_warning(words, split, monkeypatch, capsys):
