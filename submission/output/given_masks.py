@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from submission.dataset.images import size_fault
+from submission.dataset.images import BrokenImage, most_bytes, open_image, size_fault
 from submission.dataset.records import Expression, Split, Video
 from submission.errors import Fault
 from submission.output.layout import file_name, missing_faults, sort_out
@@ -65,7 +65,7 @@ def members_by_name(names: Iterable[str]) -> dict[str, str]:
 def size_faults(
     files: MaskFolder | MaskArchive, split: Split, members: Mapping[str, str]
 ) -> list[Fault]:
-    """Return a fault for each PNG whose header says another size than that of its video."""
+    """Return a fault for each file that has no image's header, or another size than its video."""
     with ThreadPoolExecutor(READERS) as pool:
         looks = pool.map(lambda task: _sizes_of(files, members, *task), split.sentences())
         return [fault for faults in looks for fault in faults]
@@ -84,9 +84,12 @@ def _sizes_of(
             continue
         try:
             found = png_size(files.head(members[name], PNG_HEAD))
-        except UnreadableFile as error:
+            if found is None:  # an image of another kind is read all the same
+                image = open_image(files.read(members[name], most_bytes(video.size)))
+                found = image.height, image.width
+        except (UnreadableFile, BrokenImage) as error:
             faults.append(Fault(name, str(error)))
             continue
-        if found is not None and (reason := size_fault(found, video.size)):
+        if reason := size_fault(found, video.size):
             faults.append(Fault(name, reason))
     return as_one(faults, f"{video.name}/{expression.id}", len(video.frame_names))

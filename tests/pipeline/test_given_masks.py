@@ -39,11 +39,13 @@ def recipe(tmp_path, answer, split, monkeypatch):
 
 def test_all_experts_are_told_at_once_before_anything_is_done(recipe, tmp_path, capsys):
     (tmp_path / "a/dogs/2/00001.png").unlink()
+    (tmp_path / "a/dogs/2/00002.png").write_text("<html>")
     shutil.rmtree(tmp_path / "b")
     for words in (["--dry-run"], []):
         assert main(["submit", *recipe, *words]) == 2
         said = capsys.readouterr().err
         assert f"expert a: {tmp_path / 'a'}: dogs/2/00001.png: the frame is missing" in said
+        assert "dogs/2/00002.png: " in said
         assert f"expert b: masks: {tmp_path / 'b'}: no such file or folder" in said
         assert 'missing = "skip"' in said
         assert not (tmp_path / "out/predictions").exists()
