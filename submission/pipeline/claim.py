@@ -81,8 +81,7 @@ def refusals(prepared: Prepared, store: PredictionStore) -> Iterator[str]:
         with suppress(InputError):  # a checkpoint that is still to come, as the plan says
             identity = expert.identity()
             try:
-                if store.identity(expert.name) is not None:  # else a claim would write one
-                    store.claim(expert.name, identity)
+                store.claim(expert.name, identity)  # beside answers it writes no record
                 store.unanswered(expert.name, prepared.split)
             except InputError as error:
                 yield f"on this machine the run would be refused: {error}"

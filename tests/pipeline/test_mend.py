@@ -66,10 +66,12 @@ def test_a_damaged_record_is_written_again_from_what_the_answers_say(run, conten
         record.write_text(before[record][0].decode().replace("128", "129"))
     elif content is not None:
         record.write_bytes(content)
-    assert main([*words, "--quiet"]) == 2
-    said = capsys.readouterr().err
-    assert f"{record}: " in said
-    assert "--mend" in said
+    for more in (["--dry-run"], []):
+        status = main([*words, "--quiet", *more])
+        said = capsys.readouterr().err
+        assert f"{record}: " in said
+        assert "--mend" in said
+    assert status == 2
     assert main([*words, "--mend", "--quiet"]) == 0
     after = state(folder)
     assert {path for path in before if before[path] != after[path]} == {record}
