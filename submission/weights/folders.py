@@ -90,8 +90,9 @@ def find_own(name: str, recipe_folder: Path, weights: Weights) -> Path:
             return place.resolve()
     looked = ", ".join(dict.fromkeys(str(place) for place in places))
     known = (item.name for item in weights.lock.checkpoints)
+    is_path = name.startswith((".", "/", "~"))  # then no name of the lock is meant
     raise InputError(
         f"checkpoint {name!r} is nowhere; looked for {looked}; give the folder that holds its "
         f"config.json, or a name in {weights.lock.path.name}"
-        f"{nearest_or_all(name, known, weights.command('list'))}"
+        f"{'' if is_path else nearest_or_all(name, known, weights.command('list'))}"
     )

@@ -36,6 +36,8 @@ def test_everything_wrong_with_settings_is_told_at_once():
     wrong = {fault.where: fault.what for fault in caught.value.faults}
     assert wrong.keys() == {"procedure", "seg", "frames", "nearest_prompts", "memory_stride"}
     assert "known: sa2va, sa2va-i" in wrong["procedure"]
+    with pytest.raises(FaultyInput, match=r"frames: it is 5\.0; it must be a whole number"):
+        Settings(frames=5.0)
 
 
 def test_pydantic_reads_the_record():

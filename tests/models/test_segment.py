@@ -111,6 +111,7 @@ def test_bfloat16_runs_and_finds_nearly_the_same(sa2va_i, frames):
     ("change", "says"),
     [
         ({"answers": ["one"]}, "1 answers for 3 sentences"),
+        ({"sentences": SENTENCES[0]}, "must be a list; for one: "),
         ({"frames": np.zeros((2, 8, 8, 3), np.float32)}, "float32"),
         ({"frames": np.zeros((2, 8, 8), np.uint8)}, r"\(2, 8, 8\)"),
         ({"frames": np.zeros((0, 8, 8, 3), np.uint8)}, r"\(0, 8, 8, 3\)"),

@@ -135,6 +135,8 @@ class Sa2VA:
         """
         procedure = PROCEDURES[settings.procedure]
         self._refuse_contradictions(settings)
+        if isinstance(sentences, str):  # it would be as many sentences as it has letters
+            raise InputError(f"sentences must be a list; for one: [{sentences!r}]")
         if answers is not None and len(answers) != len(sentences):
             raise InputError(f"{len(answers)} answers for {len(sentences)} sentences")
         if not sentences:

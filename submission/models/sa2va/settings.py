@@ -5,7 +5,7 @@ The recipe reads these keys, `segment` takes the record whole, and the dry run c
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, get_args
 
 from submission.errors import Fault, FaultyInput
 from submission.models.sa2va.procedures import MODES, PROCEDURES, SELECTED
@@ -62,7 +62,9 @@ class Choices:
             if (value := getattr(self, key)) not in names:
                 yield Fault(key, f"it is {value!r}; known: {', '.join(names)}")
         for key in ("frames", "max_new_tokens", "min_pixels", "max_pixels"):
-            if (value := getattr(self, key)) < 1:
+            if not isinstance(value := getattr(self, key), SupportsIndex):
+                yield Fault(key, f"it is {value!r}; it must be a whole number")
+            elif int(value) < 1:
                 yield Fault(key, f"it is {value}; it must be at least 1")
         if self.min_pixels > self.max_pixels:
             yield Fault("min_pixels", f"it is {self.min_pixels}, above max_pixels")
