@@ -256,6 +256,7 @@ class Run:
                 yield
             finally:
                 self._is_held = False
+                self._record = None  # what is called later is a call of its own
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[RunRecord]:

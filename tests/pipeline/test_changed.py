@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from tiny_split import HEIGHT, WIDTH, square
 
+from submission import Reporter, Run, read_recipe
 from submission.cli import main
 from submission.output.png_files import encode_png, write_track
 
@@ -118,6 +119,19 @@ def test_a_changed_run_equals_a_fresh_one(world, change: Callable[[World], None]
     assert world.submit(run="fresh") == 0
     assert results(world.run) == results(world.folder / "fresh")
     assert results(world.run) != before
+
+
+def test_what_is_submitted_twice_from_python_is_recorded_as_it_was_the_second_time(world):
+    assert world.submit("--dry-run") == 0  # writes the recipe
+    run = Run(read_recipe(str(world.folder / "tiny.toml")), None, world.run, Reporter("quiet"))
+    records = []
+    for _ in range(2):
+        run.submit()
+        records.append(json.loads((world.run / "run.json").read_text()))
+        assert records[-1]["experts"]["a"] == run.folder.store.identity("a")
+        other_mask_of_the_same_file(world)
+    assert records[0]["experts"]["a"] != records[1]["experts"]["a"]
+    assert [len(record["calls"]) for record in records] == [1, 2]
 
 
 def test_the_page_of_a_whole_run_does_not_say_that_it_is_a_part(world):
