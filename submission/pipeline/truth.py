@@ -25,6 +25,7 @@ def settle_truth(
 
     `keep` remembers the answer in the run folder: reading 400 MB takes seconds.
     """
+    split = replace(split, truth_fault=None)  # an earlier look may be out of date
     if split.mask_file is None:
         return split
     inputs = {

@@ -80,6 +80,7 @@ def test_a_truth_is_held_to_the_size_of_the_frames_that_are_there_now(split, tmp
     larger = tuple(replace(video, size=(height + 2, width)) for video in split.videos)
     assert settle_truth(replace(split, videos=larger), run, reporter).truth_fault
     assert settle_truth(split, run, reporter) == split
+    assert settle_truth(replace(split, truth_fault="as seen before"), run, reporter) == split
 
 
 def test_another_file_than_the_published_one_is_a_warning(words, split, monkeypatch, capsys):
