@@ -15,7 +15,7 @@ from submission.experts.expert import ExpertEntry
 from submission.experts.registry import KINDS
 from submission.gate.judge import Settings as Judge
 from submission.output.team import AGREEMENT
-from submission.recipes.find import read_recipe
+from submission.recipes.find import read_recipe, recipe_series
 from submission.recipes.stored import as_json, from_json
 
 EXAMPLE = """
@@ -197,6 +197,14 @@ def test_a_recipe_is_an_ordinary_file(tmp_path):
 def test_an_unknown_recipe_lists_the_packaged_ones():
     with pytest.raises(InputError, match=r"nope: no such recipe.*sample"):
         read_recipe("nope")
+
+
+def test_a_home_in_the_name_of_a_recipe(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "series").mkdir()
+    (tmp_path / "series/my.toml").write_text('[[expert]]\nname = "a"\ncheckpoint = "x"\n')
+    assert read_recipe("~/series/my.toml").name == "my"
+    assert recipe_series("~/series") == [f"{tmp_path}/series/my.toml"]
 
 
 def test_a_recipe_that_lies_near_is_offered(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from typing import Any
 from submission.did_you_mean import did_you_mean, nearest_or_all
 from submission.errors import InputError
 from submission.files.toml_text import parse_toml, read_toml
+from submission.files.user_paths import expand
 from submission.recipes.parse import parse_recipe
 from submission.recipes.recipe import Recipe
 
@@ -20,7 +21,7 @@ def read_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
     `changes` are keys with other values, such as "vote.rule=paper" or "expert.NAME.frames=8".
     Raises InputError when there is none or it is no TOML, FaultyInput with all its faults.
     """
-    path = Path(name_or_path)
+    path = expand(name_or_path)
     if name_or_path in packaged_recipes():
         path = PACKAGED / f"{name_or_path}.toml"
     try:
@@ -58,7 +59,7 @@ def recipe_series(name_or_path: str) -> list[str]:
     packaged = packaged_recipes()
     if series := [name for name in packaged if name.startswith(f"{name_or_path}/")]:
         return series
-    folder = Path(name_or_path)
+    folder = expand(name_or_path)
     if name_or_path in packaged or not folder.is_dir():
         return [name_or_path]
     return [str(file) for file in sorted(folder.glob("*.toml"))] or [name_or_path]

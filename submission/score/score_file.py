@@ -128,6 +128,9 @@ def _as_value(split: Split, results: Mapping[str, Score], official: bool) -> dic
 
 def read_scores(path: Path) -> Scores:
     """Read a score.json; raise InputError when there is none or it is none."""
+    if path.suffix == ".zip":
+        beside = f"{path.name}.score.json"
+        raise InputError(f"{path}: no scores are in a zip; give its run, or {beside} of `score`")
     if not path.is_file():
         run = path.parent if path.suffix else path
         if not run.is_dir():

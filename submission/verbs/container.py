@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from submission.errors import FaultyResult, InputError
+from submission.files.user_paths import expand
 from submission.terminal.progress import Reporter
 from submission.verbs.verb import Arguments, Group, Verb, user_path
 from submission.weights.folders import Weights, weights_folder
@@ -121,7 +122,7 @@ def _what(arguments: Arguments) -> "ContainerRun":
     if arguments.data:
         words += ["--data", "/data"]
     if arguments.recipe:
-        recipe = Path(arguments.recipe)
+        recipe = expand(arguments.recipe)
         inside = recipe.parts[:2] in {("/", "runs"), ("/", "data"), ("/", "weights")}
         if recipe.is_file() or (recipe.suffix == ".toml" and not inside):
             named = named_by(recipe)

@@ -105,6 +105,8 @@ class Parser(argparse.ArgumentParser):
         word, _, known = message.partition("(choose from ")
         if found := re.search(r"invalid choice: '([^']*)'", word):
             message += did_you_mean(found[1], re.findall(r"[\w.-]+", known))
+        elif "are required" in message:
+            message += f"; see {self.prog} --help"
         super().error(message)
 
 
