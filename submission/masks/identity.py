@@ -42,6 +42,7 @@ def read_identity(path: Path) -> Any:
 def claim_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
     """Write the record of a new folder; raise StoreMismatch where it is not that of the answers.
 
+    A folder without any answer is a new one, also where a run that made none has left its record.
     Raises InputError for a record that is damaged.
     """
     path = folder / IDENTITY_FILE
@@ -49,9 +50,9 @@ def claim_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
     if stored == wanted:
         return
     first = next(folder.glob("*/*.json"), None)
-    if stored is None and first is None:
+    if first is None:
         write_json(path, wanted)
-    elif first is not None and _maker(first) == maker_of(wanted):
+    elif _maker(first) == maker_of(wanted):
         keys = ", ".join(ascii(key) for key, *_ in differences(stored, wanted))[:200]
         what = "missing" if stored is None else f"damaged: {keys}"
         raise InputError(

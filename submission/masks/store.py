@@ -88,6 +88,10 @@ class PredictionStore:
         self._makers[expert] = maker_of(wanted)
         return gone
 
+    def is_empty(self, expert: str) -> bool:
+        """Tell whether the expert has no answer, to whatever split; nothing is opened."""
+        return next((self.folder / expert).glob("*/*.json"), None) is None
+
     def lacks(self, experts: Iterable[str], split: Split) -> bool:
         """Tell whether any of these experts has an answer still to give; nothing is opened."""
         return any(

@@ -76,7 +76,7 @@ def answers_to_take(prepared: Prepared, store: PredictionStore) -> Iterator[str]
 def refusals(prepared: Prepared, store: PredictionStore) -> Iterator[str]:
     """Say, before a run, which stored answers it would refuse on this machine, and why."""
     for expert in prepared.experts:
-        if expert.after() or expert.name in prepared.outdated or not prepared.done[expert.name]:
+        if expert.after() or expert.name in prepared.outdated or store.is_empty(expert.name):
             continue
         with suppress(InputError):  # a checkpoint that is still to come, as the plan says
             identity = expert.identity()

@@ -81,9 +81,12 @@ def test_the_same_identity_is_welcome_again(full_store, store):
     store.claim("b", dict(reversed(IDENTITY.items())))
 
 
-def test_another_identity_is_refused_with_every_difference(store):
-    store.claim("a", IDENTITY)
+def test_another_identity_is_refused_with_every_difference(store, split):
+    video = split.videos[0]
     other = {"procedure": "sa2va", "frames": 5, "checkpoint": {"name": "Sa2VA-4B"}, "seg": "union"}
+    store.claim("a", other)  # of a call that ended before its first answer
+    store.claim("a", IDENTITY)
+    store.write("a", video.name, "0", answer(video, video.expressions[0]))
     with pytest.raises(StoreMismatch) as caught:
         store.claim("a", other)
     text = str(caught.value)

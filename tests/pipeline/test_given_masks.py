@@ -9,7 +9,8 @@ import pytest
 
 from submission.cli import main
 from submission.experts.mask_files import MaskFiles
-from submission.masks.store import PredictionStore
+from submission.masks.store import Prediction, PredictionStore
+from submission.masks.track import Track
 from submission.output.png_files import encode_png, read_mask
 from submission.weights import folder_digest
 
@@ -68,9 +69,11 @@ def test_mended_masks_are_imported_again_with_one_line(recipe, tmp_path, capsys)
     assert "read again" not in capsys.readouterr().err
 
 
-def test_answers_of_a_model_are_not_thrown_away_for_masks(recipe, tmp_path, capsys):
-    store = PredictionStore(tmp_path / "out/predictions")
+def test_answers_of_a_model_are_not_thrown_away_for_masks(recipe, split, tmp_path, capsys):
+    store, video = PredictionStore(tmp_path / "out/predictions"), split.videos[0]
     store.claim("a", {"model_code": "x"})
+    track = Track.empty(video.size, len(video.frame_names))
+    store.write("a", video.name, "0", Prediction(video.expressions[0].sentence, track))
     assert main(["submit", *recipe]) == 2
     assert "these predictions were made differently" in capsys.readouterr().err
     assert store.identity("a") == {"model_code": "x"}

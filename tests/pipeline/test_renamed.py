@@ -73,6 +73,11 @@ def test_a_dry_run_says_what_would_be_refused(first, tmp_path, split, capsys):
     said = capsys.readouterr().err
     assert "the run would be refused" in said
     assert "threshold: 128 then, 99 now" in said
+    one = [*recipe_of(tmp_path, split, "first", threshold=99), "--videos", "cups", "--dry-run"]
+    (first / "cups/0.json").unlink()
+    assert main(["predict", *one]) == 0  # other videos' answers alone stand against it
+    assert "the run would be refused" in capsys.readouterr().err
+    (first / "cups/0.json").write_bytes(before["cups/0.json"])
     (first / "dogs/2.json").write_bytes(b"{")
     assert main(["predict", *recipe_of(tmp_path, split, "first"), "--dry-run"]) == 0
     assert "damaged" in capsys.readouterr().err
