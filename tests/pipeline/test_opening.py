@@ -195,6 +195,10 @@ def test_no_fault_of_the_truth_ends_a_dry_run_or_a_run(answer, call, split_folde
     [
         ('"Sa2VA-8B"\nmin_pixels = 3', "min_pixels: it has no effect"),
         ('"Sa2VA-Qwen3-VL-4B"\nprocedure = "sasasa2va"', "for which no Qwen-VL checkpoint"),
+        (
+            '"Qwen3-VL-4B"',
+            "a plain Qwen-VL, which gives no masks; [gate] takes it as judge; did you",
+        ),
         ('"Sa2VA-8B"\nprocedure = "sa2va-i"', "needs a second mask decoder"),
         ('"Sa2VA-8B"\nprocedure = "sa2va-i"\nsam2 = "SAM2-hiera-large"', ""),
         ('"Sa2VA-i-8B"\nprocedure = "sa2va-i"', ""),

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from submission.cost.released import KNOWN, config_json, has_two_decoders
+from submission.cost.released import KNOWN, PLAIN, config_json, has_two_decoders
 from submission.dataset.records import Expression, Split, Video
+from submission.did_you_mean import did_you_mean
 from submission.errors import Fault, InputError, faults_of
 from submission.experts.opened import in_short
 from submission.models.sa2va.procedures import decoder_faults
@@ -33,6 +34,12 @@ def checkpoint_faults(
         beside = finder.openable(sam2) if sam2 else None
     except InputError as error:  # its name is nowhere
         yield Fault("checkpoint", str(error).removeprefix("checkpoint "))
+        return
+    if folder is None and name in PLAIN:
+        meant = did_you_mean(name, KNOWN)
+        yield Fault(
+            where, f"a plain Qwen-VL, which gives no masks; [gate] takes it as judge{meant}"
+        )
         return
     if folder is None or (sam2 and beside is None):
         yield from _at_once(_foreseen(name, bool(sam2)), where, split, calls)
