@@ -43,13 +43,18 @@ def claim_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
     """Write the record of a new folder; raise StoreMismatch where it is not that of the answers.
 
     A folder without any answer is a new one, also where a run that made none has left its record.
-    Raises InputError for a record that is damaged.
+    Raises InputError for a record of answers that is damaged.
     """
     path = folder / IDENTITY_FILE
-    stored = read_identity(path)
+    first = next(folder.glob("*/*.json"), None)
+    try:
+        stored = read_identity(path)
+    except InputError:
+        if first is not None:
+            raise
+        stored = None
     if stored == wanted:
         return
-    first = next(folder.glob("*/*.json"), None)
     if first is None:
         write_json(path, wanted)
     elif _maker(first) == maker_of(wanted):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from submission.compute import Compute
 from submission.dataset.records import Split, Video
 from submission.device import Place, gpu_at_hand, memory_of, settle_device, settle_dtype
+from submission.errors import InputError
 from submission.experts.expert import Expert, Tools
 from submission.experts.model_cache import ModelCache
 from submission.experts.registry import build_experts
@@ -96,7 +97,7 @@ def prepare(
     outdated = {
         expert.name: stored
         for expert in experts
-        if (stored := store.identity(expert.name)) is not None and expert.outdated(stored)
+        if (stored := _stored(expert.name, store)) is not None and expert.outdated(stored)
     }
     todo, done = _left_to_do(experts, split, store, outdated)
     if site.gpu is not None:
@@ -112,6 +113,14 @@ def prepare(
     return Prepared(
         split, compute, site.gpu, tuple(experts), todo, done, plan, tools.models, on_gpu, outdated
     )
+
+
+def _stored(expert: str, store: PredictionStore) -> Any:
+    """The identity of stored answers; None as well where it is damaged, which `claim` tells."""
+    try:
+        return store.identity(expert)
+    except InputError:
+        return None
 
 
 def _left_to_do(

@@ -66,12 +66,14 @@ def test_a_damaged_record_is_written_again_from_what_the_answers_say(run, conten
         record.write_text(before[record][0].decode().replace("128", "129"))
     elif content is not None:
         record.write_bytes(content)
-    for more in (["--dry-run"], []):
-        status = main([*words, "--quiet", *more])
+    for more, status in (["--dry-run"], 0), ([], 2):
+        assert main([*words, "--quiet", *more]) == status
         said = capsys.readouterr().err
         assert f"{record}: " in said
         assert "--mend" in said
-    assert status == 2
+    spoilt = state(folder)
+    assert main([*words, "--mend", "--dry-run"]) == 0
+    assert state(folder) == spoilt
     assert main([*words, "--mend", "--quiet"]) == 0
     after = state(folder)
     assert {path for path in before if before[path] != after[path]} == {record}
