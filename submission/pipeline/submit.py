@@ -75,6 +75,7 @@ class Run:
         self.mend = mend  # drop damaged predictions, and make exactly these again
         whole = read_whole(recipe.data, reporter)
         self.split = selection.of(whole)
+        self.version = whole.version  # a part of v2 may have a target for each of its sentences
         self.videos = frozenset(video.name for video in whole.videos)  # all of the split
         self.folder = RunFolder(folder)
         self._is_held = False
@@ -103,7 +104,7 @@ class Run:
 
     def _gate_in_words(self) -> tuple[str, ...]:
         gate = self.recipe.gate
-        return tuple(gate_lines(gate, self.split.version, self._experts)) if gate else ()
+        return tuple(gate_lines(gate, self.version, self._experts)) if gate else ()
 
     @property
     def _experts(self) -> list[str]:
@@ -177,7 +178,7 @@ class Run:
     def _vote(self) -> None:
         with self._timed("vote"):
             if gate := self.recipe.gate:
-                for words in gate_warnings(gate, self.split.version, self._experts):
+                for words in gate_warnings(gate, self.version, self._experts):
                     self.reporter.warn(words)
             remove_others(self.folder.annotations, self.videos)  # those of another split
             vote(self.recipe, self.split, self.folder, self.reporter)

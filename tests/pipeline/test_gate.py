@@ -67,6 +67,11 @@ def test_a_gate_without_its_evidence_says_so(call, capsys):
     assert "the gate reads p_yes, which 4 of 4 sentences lack" in capsys.readouterr().err
 
 
+def test_a_part_of_v2_is_not_taken_for_v1(call, capsys):
+    assert main(["submit", *call(GATE), "--videos", "cups", "--dry-run"]) == 0
+    assert "MeViS v1" not in capsys.readouterr().out
+
+
 def test_the_page_shows_what_was_emptied_and_whether_rightly(tmp_path, call):
     assert main(["submit", *call(GATE)]) == 0
     page = (tmp_path / "run/report/index.html").read_text(encoding="utf-8")
