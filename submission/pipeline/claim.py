@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 
-from submission.errors import InputError
+from submission.errors import InputError, StoreMismatch
 from submission.experts.expert import Expert
 from submission.experts.scheduling import in_turn
 from submission.masks.renamed import leftovers, same_maker, take_over
@@ -73,8 +73,11 @@ def answers_to_take(prepared: Prepared, store: PredictionStore) -> Iterator[str]
                 yield f"expert {expert.name}: answers of {old} were made alike and are taken over"
 
 
-def refusals(prepared: Prepared, store: PredictionStore) -> Iterator[str]:
-    """Say, before a run, which stored answers it would refuse on this machine, and why."""
+def refusals(prepared: Prepared, store: PredictionStore, *, mend: bool = False) -> Iterator[str]:
+    """Say, before a run, which stored answers it would refuse on this machine, and why.
+
+    With `mend` only those that were made for other data or in another way.
+    """
     for expert in prepared.experts:
         if expert.after() or expert.name in prepared.outdated or store.is_empty(expert.name):
             continue
@@ -84,4 +87,6 @@ def refusals(prepared: Prepared, store: PredictionStore) -> Iterator[str]:
                 store.claim(expert.name, identity)  # beside answers it writes no record
                 store.unanswered(expert.name, prepared.split)
             except InputError as error:
+                if mend and not isinstance(error, StoreMismatch):
+                    continue
                 yield f"on this machine the run would be refused: {error}"

@@ -92,7 +92,7 @@ class Run:
         prepared = self._prepare()
         for words in answers_to_take(prepared, self.folder.store):
             self.reporter.say(words)
-        for words in () if self.mend else refusals(prepared, self.folder.store):
+        for words in refusals(prepared, self.folder.store, mend=self.mend):
             self.reporter.warn(words)
         named = dict.fromkeys(n for expert in prepared.experts for n in expert.checkpoints())
         locked = [name for name in named if self.weights.lock.find(name)]

@@ -84,8 +84,8 @@ def test_answers_of_other_settings_are_never_taken_for_damaged_ones(run, capsys)
     folder, words = run
     before = state(folder)
     other = [*words, "--set", "expert.a.threshold=3"]
-    for more in ([], ["--mend"]):
-        assert main([*other, *more, "--quiet"]) == 2
+    for more, status in ([], 2), (["--mend"], 2), (["--mend", "--dry-run"], 0):
+        assert main([*other, *more, "--quiet"]) == status
         assert "threshold: 128 then, 3 now" in capsys.readouterr().err
     (folder / "expert.json").write_bytes(b"")
     assert main([*other, "--mend", "--quiet"]) == 2
