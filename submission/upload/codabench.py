@@ -65,7 +65,14 @@ class Codabench:
     def competition(self, number: int) -> Competition:
         """Return a competition with its phases. Raises Refusal (404) where it is not shown."""
         what = f"competition {number}"
-        return read_competition(self.http.ask("GET", f"competitions/{number}/", what))
+        try:
+            answer = self.http.ask("GET", f"competitions/{number}/", what)
+        except Refusal as error:
+            if error.status != 404:
+                raise
+            reason = f"{error.reason} Its address has the number, and docs/upload.md known ones"
+            raise Refusal(404, reason, what) from error
+        return read_competition(answer)
 
     def refusal_to_submit(self, phase: int) -> str:
         """Return why the account may not submit now: registration and counts; empty if it may."""

@@ -55,6 +55,11 @@ def test_a_dry_run_sends_nothing(desk):
     assert not (desk.run / "upload.json").exists()
 
 
+def test_a_number_that_no_competition_has_says_where_numbers_are(desk):
+    with pytest.raises(InputError, match=r"competition 99: .* docs/upload\.md known ones \(404\)"):
+        desk.send(competition=99)
+
+
 def test_it_asks_once_before_it_submits(desk, monkeypatch):
     asked = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
