@@ -16,6 +16,8 @@ def _report(arguments: Arguments, reporter: Reporter) -> None:
     if alone and arguments.set:
         raise InputError("--set changes a recipe: name it with --recipe")
     if alone and not is_run(arguments.run):
+        if inside := sorted(path.parent for path in arguments.run.glob(f"*/{RECORD}")):
+            raise InputError(f"{arguments.run}: runs lie in it; name one: {inside[0]}")
         others = [path.parent.name for path in arguments.run.parent.glob(f"*/{RECORD}")]
         meant = did_you_mean(arguments.run.name, others) or "; begin it with submit or predict"
         raise InputError(f"{arguments.run}: no run is there, it has no {RECORD}{meant}")

@@ -222,6 +222,8 @@ def test_a_report_of_no_run_names_the_nearest_and_makes_nothing(run, tmp_path, c
     assert main(["report", "--run", str(tmp_path / "runs/frist")]) == 2
     said = capsys.readouterr().err
     assert "frist: no run is there, it has no run.json" in said
+    assert main(["report", "--run", str(tmp_path / "runs")]) == 2
+    assert f"runs lie in it; name one: {tmp_path}/runs/first" in capsys.readouterr().err
     assert 'did you mean "first"?' in said
     assert not (tmp_path / "runs/frist").exists()
 
