@@ -104,7 +104,6 @@ def other_frames(world: World) -> None:
 CHANGES = [
     other_weights_in_other_order,
     other_name,
-    other_mask_of_the_same_file,
     other_masks_and_folders_on_another_disk,
     other_frames,
 ]
