@@ -73,11 +73,12 @@ def claim_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
         raise _difference(folder, stored, wanted)
 
 
-def mend_folder(folder: Path, wanted: Mapping[str, Any]) -> list[Path]:
+def mend_folder(folder: Path, wanted: Mapping[str, Any], *, dry: bool = False) -> list[Path]:
     """Make the record of a folder right, and return the answers that had to go for it.
 
     Answers that name no maker go with a record that nobody can read. Raises StoreMismatch where
     whole answers name another maker than `wanted`: these are not damaged but belong elsewhere.
+    With `dry` nothing is changed.
     """
     path = folder / IDENTITY_FILE
     try:
@@ -96,6 +97,8 @@ def mend_folder(folder: Path, wanted: Mapping[str, Any]) -> list[Path]:
             f"choose another folder with --run, or delete {folder} to predict again"
         )
     others = [answer for answer, maker in makers.items() if maker is None]
+    if dry:
+        return others
     for answer in others:
         remove(answer)
     remove(path)

@@ -88,6 +88,10 @@ class PredictionStore:
         self._makers[expert] = maker_of(wanted)
         return gone
 
+    def refuse_mending(self, expert: str, identity: Mapping[str, Any]) -> None:
+        """Raise StoreMismatch where `claim` with `mend` would; nothing is changed."""
+        mend_folder(self.folder / expert, json.loads(json.dumps(identity)), dry=True)
+
     def is_empty(self, expert: str) -> bool:
         """Tell whether the expert has no answer, to whatever split; nothing is opened."""
         return next((self.folder / expert).glob("*/*.json"), None) is None

@@ -84,7 +84,8 @@ def refusals(prepared: Prepared, store: PredictionStore, *, mend: bool = False) 
         with suppress(InputError):  # a checkpoint that is still to come, as the plan says
             identity = expert.identity()
             try:
-                store.claim(expert.name, identity)  # beside answers it writes no record
+                # Beside answers a claim writes no record.
+                (store.refuse_mending if mend else store.claim)(expert.name, identity)
                 store.unanswered(expert.name, prepared.split)
             except InputError as error:
                 if mend and not isinstance(error, StoreMismatch):
