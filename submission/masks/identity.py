@@ -46,7 +46,7 @@ def claim_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
     Raises InputError for a record of answers that is damaged.
     """
     path = folder / IDENTITY_FILE
-    first = next(folder.glob("*/*.json"), None)
+    first = first_answer(folder)
     try:
         stored = read_identity(path)
     except InputError:
@@ -71,6 +71,11 @@ def claim_folder(folder: Path, wanted: Mapping[str, Any]) -> None:
         )
     else:
         raise _difference(folder, stored, wanted)
+
+
+def first_answer(folder: Path) -> Path | None:
+    """Return some answer in the folder of an expert, None where it has none; nothing is opened."""
+    return next(folder.glob("*/*.json"), None)
 
 
 def mend_folder(folder: Path, wanted: Mapping[str, Any], *, dry: bool = False) -> list[Path]:

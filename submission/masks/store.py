@@ -25,6 +25,7 @@ from submission.masks.identity import (
     MADE_BY,
     MEND,
     claim_folder,
+    first_answer,
     maker_of,
     mend_folder,
     read_identity,
@@ -94,7 +95,7 @@ class PredictionStore:
 
     def is_empty(self, expert: str) -> bool:
         """Tell whether the expert has no answer, to whatever split; nothing is opened."""
-        return next((self.folder / expert).glob("*/*.json"), None) is None
+        return first_answer(self.folder / expert) is None
 
     def lacks(self, experts: Iterable[str], split: Split) -> bool:
         """Tell whether any of these experts has an answer still to give; nothing is opened."""

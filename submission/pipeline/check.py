@@ -6,7 +6,6 @@ from submission.code_digest import code_digest
 from submission.dataset.records import Split
 from submission.files.whole import write_json
 from submission.output.check import Verdict, check
-from submission.output.layout import file_names
 from submission.run.folder import RunFolder
 from submission.run.stages import contents, file_states
 from submission.terminal.progress import Reporter
@@ -19,8 +18,10 @@ def check_run(split: Split, run: RunFolder, *, require_team: bool, reporter: Rep
     inputs = {
         "zip": file_states([run.zip]),
         "team": require_team,
-        "masks": list(file_names(split)),
-        "sizes": [video.size for video in split.videos],
+        "masks": [
+            [video.name, video.size, video.frame_names, [one.id for one in video.expressions]]
+            for video in split.videos
+        ],
         "code": code_digest(__name__),
     }
     record = run.stages.read("check")

@@ -3,8 +3,6 @@
 It is packed again only where a vote, the team or the code has changed, or the zip itself.
 """
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 from submission.code_digest import code_digest
@@ -13,7 +11,7 @@ from submission.output.zip_file import write_zip
 from submission.pipeline.vote import vote_records
 from submission.recipes.recipe import Recipe
 from submission.run.folder import RunFolder
-from submission.run.stages import file_states
+from submission.run.stages import file_states, sha256
 from submission.terminal.progress import Reporter
 
 PACK_UNITS = 0.005  # cost of a mask; predicting one is 1
@@ -26,10 +24,10 @@ def pack(recipe: Recipe, split: Split, run: RunFolder, reporter: Reporter) -> No
     reporter.stage("pack")
     count = reporter.counter(split.num_masks, PACK_UNITS, "masks")
     write_zip(run.annotations, split, run.zip, recipe.team, on_file=count)
+    inputs = _inputs(recipe, split, run)
     run.stages.record(
-        "pack", _inputs(recipe, split, run), zip=file_states([run.zip]), sha256=_sha256(run.zip),
-        votes=vote_records(split, run),
-    )  # fmt: skip
+        "pack", inputs, zip=file_states([run.zip]), sha256=sha256(run.zip), votes=inputs["votes"]
+    )
 
 
 def is_packed(recipe: Recipe, split: Split, run: RunFolder) -> bool:
@@ -38,20 +36,13 @@ def is_packed(recipe: Recipe, split: Split, run: RunFolder) -> bool:
     return (
         run.stages.is_current("pack", _inputs(recipe, split, run))
         and record.get("zip") == file_states([run.zip])
-        and record.get("sha256") == _sha256(run.zip)  # 600 MB a second: a bad disk keeps the time
+        and record.get("sha256") == sha256(run.zip)  # a bad disk keeps the time
     )
 
 
 def is_outvoted(split: Split, run: RunFolder) -> bool:
     """Tell whether masks were voted on again since the zip was packed, as far as records say."""
     return run.stages.read("pack").get("votes") not in (None, vote_records(split, run))
-
-
-def _sha256(path: Path) -> str | None:
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _inputs(recipe: Recipe, split: Split, run: RunFolder) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What is wrong with a Sa2VA checkpoint for a split, found before any weights are read."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,13 +43,14 @@ def checkpoint_faults(
         )
         return
     if folder is None or (sam2 and beside is None):
-        yield from _at_once(_foreseen(name, bool(sam2)), where, split, calls)
+        foreseen = partial(_foreseen, name, bool(sam2))
+        yield from _of_all_settings(foreseen, where, split, calls)
         return
     found = finder.once((folder, beside, template), lambda: _open(folder, beside, template))
     if isinstance(found, InputError):
         yield from in_short(where, faults_of(found))
     else:
-        yield from _at_once(found.faults, where, split, calls)
+        yield from _of_all_settings(found.faults, where, split, calls)
         yield from _long_sentences(found, split, calls)
 
 
@@ -61,19 +63,15 @@ def _open(folder: Path, sam2: Path | None, template: str) -> "Opened | InputErro
         return error
 
 
-def _foreseen(name: str, has_sam2: bool) -> Callable[[Settings], Iterator[Fault]]:
+def _foreseen(name: str, has_sam2: bool, call: Settings) -> Iterator[Fault]:
     """What contradicts a checkpoint that is not there, as far as its released sizes tell."""
-
-    def faults(call: Settings) -> Iterator[Fault]:
-        if name in KNOWN:
-            yield from kind_of(config_json(name)).faults(call)
-            has_tuned_decoder = has_sam2 or has_two_decoders(name)
-            yield from decoder_faults(call.procedure, has_tuned_decoder=has_tuned_decoder)
-
-    return faults
+    if name in KNOWN:
+        yield from kind_of(config_json(name)).faults(call)
+        has_tuned_decoder = has_sam2 or has_two_decoders(name)
+        yield from decoder_faults(call.procedure, has_tuned_decoder=has_tuned_decoder)
 
 
-def _at_once(
+def _of_all_settings(
     faults: Callable[[Settings], Iterator[Fault]], where: str, split: Split, calls: Calls
 ) -> Iterator[Fault]:
     """The faults of all settings that a split's calls have, each once."""
